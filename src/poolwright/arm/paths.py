@@ -1,0 +1,88 @@
+"""ARM paths: compared without case, with duplicate slashes folded, keeping what the client wrote.
+
+Invariant: routing sees the folded, lower-case path; names for new resources come from the path as sent.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from starlette.requests import Request
+
+from poolwright import errors
+from poolwright.domain.resource_id import ClusterId, GroupId, MachineId, NodePoolId
+
+_SLASHES: Final = re.compile(r"/{2,}")
+_UNUSABLE: Final = re.compile("[\x00-\x1f\x7f\ufffd]")
+_GUID: Final = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
+_API_VERSION: Final = re.compile(r"\d{4}-\d{2}-\d{2}(-[a-z]+)?")
+_HOST: Final = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:\d{1,5})?|\[[0-9a-f:]+\](:\d{1,5})?")
+MAX_PATH: Final = 2048
+AS_SENT: Final = "poolwright.path"
+
+
+def fold(path: str) -> str:
+    """Return the path with single slashes and no slash at the end. Raises `InvalidRequestContent`."""
+    if len(path) > MAX_PATH or _UNUSABLE.search(path):
+        raise errors.InvalidRequestContent(
+            f"The request path is longer than {MAX_PATH} characters, has control characters, or is not UTF-8.",
+            remedy="correct the path",
+        )
+    return _SLASHES.sub("/", path).rstrip("/") or "/"
+
+
+def group_id(request: Request) -> GroupId:
+    segments = _segments(request)
+    return GroupId(segments[1].lower(), segments[3])
+
+
+def cluster_id(request: Request) -> ClusterId:
+    return ClusterId(group_id(request), _segments(request)[7])
+
+
+def node_pool_id(request: Request) -> NodePoolId:
+    return NodePoolId(cluster_id(request), _segments(request)[9])
+
+
+def machine_id(request: Request) -> MachineId:
+    return MachineId(node_pool_id(request), _segments(request)[11])
+
+
+def require_subscription_guid(text: str) -> str:
+    """Return the subscription ID in lower case. Raises `InvalidSubscriptionId`."""
+    if _GUID.fullmatch(text) is None:
+        raise errors.InvalidSubscriptionId(
+            f"The provided subscription identifier '{text}' is malformed or invalid.",
+            remedy="use the subscription `poolwright env` prints",
+        )
+    return text
+
+
+def api_version(request: Request) -> str:
+    """Return the api-version of the query. Any well-formed one is taken: three current clients send three."""
+    version = request.query_params.get("api-version")
+    if not version:
+        raise errors.MissingApiVersionParameter(
+            "The api-version query parameter (?api-version=) is required for all requests.",
+            remedy="add ?api-version=2026-06-01",
+        )
+    if _API_VERSION.fullmatch(version.lower()) is None:
+        raise errors.InvalidApiVersionParameter(
+            f"The api-version '{version}' is invalid. It has the form YYYY-MM-DD or YYYY-MM-DD-preview.",
+            remedy="send a well-formed api-version, for example 2026-06-01",
+        )
+    return version
+
+
+def base_url(request: Request, configured: str | None, fallback: str) -> str:
+    """Return the address the client used, which links in replies must repeat; a configured one wins."""
+    if configured is not None:
+        return configured
+    host = request.headers.get("host", "").lower()
+    return f"https://{host}" if _HOST.fullmatch(host) else fallback
+
+
+def _segments(request: Request) -> list[str]:
+    path: str = request.scope[AS_SENT]
+    return path.strip("/").split("/")

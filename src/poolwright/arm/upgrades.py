@@ -1,0 +1,91 @@
+"""Kubernetes versions and upgrades as AKS shows them.
+
+Source of the shapes: `az aks get-versions` and `get-upgrades` (docs/compatibility.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from poolwright.catalog.kubernetes_versions import KubernetesVersions
+from poolwright.domain.cluster import Cluster
+from poolwright.domain.kubernetes_version import KubernetesRelease, KubernetesVersion
+from poolwright.domain.node_pool import NodePool
+
+
+def kubernetes_versions(kubernetes: KubernetesVersions) -> bytes:
+    """Return the body of ListKubernetesVersions: releases, support plans, and where each patch can go."""
+    values: list[dict[str, Any]] = []
+    for offered in kubernetes.releases:
+        value: dict[str, Any] = {
+            "version": str(offered.release),
+            "capabilities": {"supportPlan": list(offered.support_plans)},
+            "patchVersions": {
+                str(patch): {"upgrades": [str(target) for target in upgrades_of(patch, kubernetes)]}
+                for patch in offered.patches
+            },
+        }
+        if offered.is_preview:
+            value["isPreview"] = True
+        if offered.release == kubernetes.default:
+            value["isDefault"] = True
+        values.append(value)
+    return orjson.dumps({"values": values})
+
+
+def cluster_upgrade_profile(cluster: Cluster, pools: Sequence[NodePool], kubernetes: KubernetesVersions) -> bytes:
+    """Return the body of ManagedClusters_GetUpgradeProfile."""
+    control_plane = KubernetesVersion.parse(cluster.version)
+    return orjson.dumps(
+        {
+            "id": f"{cluster.id}/upgradeprofiles/default",
+            "name": "default",
+            "type": "Microsoft.ContainerService/managedClusters/upgradeprofiles",
+            "properties": {
+                "controlPlaneProfile": {
+                    "kubernetesVersion": cluster.version,
+                    "osType": "Linux",
+                    "upgrades": _upgrades(upgrades_of(control_plane, kubernetes), kubernetes),
+                },
+                "agentPoolProfiles": [
+                    {
+                        "name": pool.id.pool,
+                        "kubernetesVersion": pool.version,
+                        "osType": pool.os_type.value,
+                        "upgrades": _upgrades(
+                            [
+                                target
+                                for target in upgrades_of(KubernetesVersion.parse(pool.version), kubernetes)
+                                if target <= control_plane
+                            ],
+                            kubernetes,
+                        ),
+                    }
+                    for pool in pools
+                ],
+            },
+        }
+    )
+
+
+def upgrades_of(version: KubernetesVersion, kubernetes: KubernetesVersions) -> list[KubernetesVersion]:
+    """Return the later patches of the same release and the patches of the next one, oldest first."""
+    following = KubernetesRelease(version.release.major, version.release.minor + 1)
+    targets = []
+    for release in (version.release, following):
+        offered = kubernetes.offered(release)
+        if offered is not None:
+            targets += [patch for patch in offered.patches if patch > version]
+    return targets
+
+
+def _upgrades(targets: Sequence[KubernetesVersion], kubernetes: KubernetesVersions) -> list[dict[str, Any]]:
+    shown = []
+    for target in targets:
+        offered = kubernetes.offered(target.release)
+        is_preview = offered is not None and offered.is_preview
+        shown.append({"kubernetesVersion": str(target), **({"isPreview": True} if is_preview else {})})
+    return shown

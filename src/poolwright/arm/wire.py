@@ -1,0 +1,645 @@
+"""JSON as Azure clients write and read it, and nothing else knows its names.
+
+Decoding is strict about what AKS defines and keeps everything else: unknown properties come back as
+they were sent. `""`, null and missing mean the default. Secrets are dropped on the way in.
+
+Invariant: what `encode_*` returns has no secret, and no null outside the `poolwright` block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Annotated, Any, Final, Literal, TypeVar, get_args
+
+import orjson
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from poolwright import errors
+from poolwright.domain.cluster import Cluster, ClusterRequest, ResourceGroup
+from poolwright.domain.generation import Generation
+from poolwright.domain.machine import Machine
+from poolwright.domain.node_pool import NodePool, NodePoolRequest, ScaleProfile
+from poolwright.domain.node_pool_kind import Mode, PoolType, PowerState, Priority
+from poolwright.domain.operation import Operation
+from poolwright.domain.os_sku import OsSku, OsType
+from poolwright.domain.profile import Profile
+from poolwright.domain.resource_id import CLUSTER_TYPE, MACHINE_TYPE, NODE_POOL_TYPE
+from poolwright.domain.wish import ABSENT, Absent
+
+MAX_DEPTH: Final = 64
+
+Json = dict[str, Any]
+E = TypeVar("E", bound=Enum)
+
+_SECRETS: Final = frozenset({"adminpassword", "secret", "clientsecret", "serverappsecret", "password"})
+_READ_ONLY_POOL: Final = (
+    "eTag",
+    "provisioningState",
+    "currentOrchestratorVersion",
+    "nodeImageVersion",
+    "status",
+    "poolwright",
+    "virtualMachineNodesStatus",
+    "name",
+)
+_READ_ONLY_CLUSTER: Final = (
+    "provisioningState",
+    "powerState",
+    "currentKubernetesVersion",
+    "fqdn",
+    "azurePortalFQDN",
+    "privateFQDN",
+    "maxAgentPools",
+    "resourceUID",
+    "agentPoolProfiles",
+    "status",
+)
+
+
+def _blank_is_none(value: object) -> object:
+    return None if value == "" else value
+
+
+def _spelled(*choices: str) -> BeforeValidator:
+    """Azure compares enum values without case; the answer has Azure's own spelling."""
+    known = {choice.lower(): choice for choice in choices}
+
+    def spell(value: object) -> object:
+        if value == "":
+            return None
+        return known.get(value.lower(), value) if isinstance(value, str) else value
+
+    return BeforeValidator(spell)
+
+
+Text = Annotated[str | None, BeforeValidator(_blank_is_none)]
+_OsTypes = Literal["Linux", "Windows"]
+_Modes = Literal["System", "User", "Gateway"]
+_PoolTypes = Literal["VirtualMachineScaleSets", "AvailabilitySet", "VirtualMachines"]
+_Priorities = Literal["Regular", "Spot"]
+_Powers = Literal["Running", "Stopped"]
+_DiskTypes = Literal["Managed", "Ephemeral"]
+_KubeletDiskTypes = Literal["OS", "Temporary"]
+_Evictions = Literal["Delete", "Deallocate"]
+_Undrainable = Literal["Schedule", "Cordon"]
+_Runtimes = Literal["OCIContainer", "WasmWasi", "KataVmIsolation", "KataMshvVmIsolation"]
+_GpuDrivers = Literal["Install", "None"]
+_SshAccess = Literal["LocalUser", "Disabled", "EntraId"]
+_Generations = Literal["V1", "V2"]
+
+
+class _Sent(BaseModel):
+    """Strict about types, open for unknown properties."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+
+class _Power(_Sent):
+    code: Annotated[_Powers | None, _spelled(*get_args(_Powers))] = None
+
+
+class _Security(_Sent):
+    enableVTPM: bool | None = None
+    enableSecureBoot: bool | None = None
+    sshAccess: Annotated[_SshAccess | None, _spelled(*get_args(_SshAccess))] = None
+
+
+class _Gpu(_Sent):
+    driver: Annotated[_GpuDrivers | None, _spelled(*get_args(_GpuDrivers))] = None
+
+
+class _UpgradeSettings(_Sent):
+    maxSurge: Text = None
+    maxUnavailable: Text = None
+    drainTimeoutInMinutes: Annotated[int, Field(ge=1, le=1440)] | None = None
+    nodeSoakDurationInMinutes: Annotated[int, Field(ge=0, le=30)] | None = None
+    undrainableNodeBehavior: Annotated[_Undrainable | None, _spelled(*get_args(_Undrainable))] = None
+
+
+class _ManualScale(_Sent):
+    size: Annotated[str, Field(min_length=1)]
+    count: Annotated[int, Field(ge=0, le=1000)]
+
+
+class _Scale(_Sent):
+    manual: Annotated[list[_ManualScale], Field(max_length=5)] | None = None
+
+
+class _VirtualMachines(_Sent):
+    scale: _Scale | None = None
+
+
+class _PoolProperties(_Sent):
+    """The properties of a node pool that have a type in AKS's own definition (api-version 2025-10-01 and later)."""
+
+    vmSize: Text = None
+    osType: Annotated[_OsTypes | None, _spelled(*get_args(_OsTypes))] = None
+    osSKU: Text = None
+    count: int | None = None
+    orchestratorVersion: Text = None
+    mode: Annotated[_Modes | None, _spelled(*get_args(_Modes))] = None
+    type: Annotated[_PoolTypes | None, _spelled(*get_args(_PoolTypes))] = None
+    scaleSetPriority: Annotated[_Priorities | None, _spelled(*get_args(_Priorities))] = None
+    scaleSetEvictionPolicy: Annotated[_Evictions | None, _spelled(*get_args(_Evictions))] = None
+    scaleDownMode: Annotated[_Evictions | None, _spelled(*get_args(_Evictions))] = None
+    spotMaxPrice: float | int | None = None
+    powerState: _Power | None = None
+    enableFIPS: bool | None = None
+    securityProfile: _Security | None = None
+    workloadRuntime: Annotated[_Runtimes | None, _spelled(*get_args(_Runtimes))] = None
+    gpuProfile: _Gpu | None = None
+    gpuInstanceProfile: Text = None
+    enableAutoScaling: bool | None = None
+    minCount: int | None = None
+    maxCount: int | None = None
+    osDiskType: Annotated[_DiskTypes | None, _spelled(*get_args(_DiskTypes))] = None
+    osDiskSizeGB: int | None = None
+    kubeletDiskType: Annotated[_KubeletDiskTypes | None, _spelled(*get_args(_KubeletDiskTypes))] = None
+    maxPods: int | None = None
+    availabilityZones: list[str] | None = None
+    vnetSubnetID: Text = None
+    podSubnetID: Text = None
+    nodePublicIPPrefixID: Text = None
+    proximityPlacementGroupID: Text = None
+    hostGroupID: Text = None
+    capacityReservationGroupID: Text = None
+    messageOfTheDay: Text = None
+    enableNodePublicIP: bool | None = None
+    enableEncryptionAtHost: bool | None = None
+    enableUltraSSD: bool | None = None
+    nodeLabels: dict[str, str] | None = None
+    nodeTaints: list[str] | None = None
+    tags: dict[str, str] | None = None
+    upgradeSettings: _UpgradeSettings | None = None
+    virtualMachinesProfile: _VirtualMachines | None = None
+    kubeletConfig: Json | None = None
+    linuxOSConfig: Json | None = None
+    creationData: Json | None = None
+    networkProfile: Json | None = None
+    windowsProfile: Json | None = None
+    gatewayProfile: Json | None = None
+    localDNSProfile: Json | None = None
+    nodeImageVersion: Text = None
+
+
+class _NetworkProfile(_Sent):
+    networkPlugin: Text = None
+
+
+class _WindowsProfile(_Sent):
+    adminUsername: Text = None
+
+
+class _ClusterProperties(_Sent):
+    kubernetesVersion: Text = None
+    dnsPrefix: Text = None
+    nodeResourceGroup: Text = None
+    enableRBAC: bool | None = None
+    disableLocalAccounts: bool | None = None
+    networkProfile: _NetworkProfile | None = None
+    windowsProfile: _WindowsProfile | None = None
+    agentPoolProfiles: list[Json] | None = None
+    addonProfiles: Json | None = None
+
+
+class _ClusterBody(_Sent):
+    location: Text = None
+    tags: dict[str, str] | None = None
+    properties: _ClusterProperties | None = None
+    sku: Json | None = None
+    identity: Json | None = None
+
+
+class _GroupBody(_Sent):
+    location: str
+    tags: dict[str, str] | None = None
+
+
+def parse_body(raw: bytes) -> Json:
+    """Return the JSON object of a request body. Raises `InvalidRequestContent`."""
+    try:
+        body = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise errors.InvalidRequestContent(
+            f"The request content was invalid and could not be deserialized: '{error}'.",
+            remedy="send a JSON object in UTF-8",
+        ) from error
+    if not isinstance(body, dict):
+        raise errors.InvalidRequestContent(
+            "The request content was invalid and could not be deserialized: 'a JSON object is expected'.",
+            remedy="send a JSON object",
+        )
+    if _depth_exceeds(body, MAX_DEPTH):
+        raise errors.InvalidRequestContent(
+            f"The request content is nested deeper than {MAX_DEPTH} levels.", remedy="send a flatter body"
+        )
+    return body
+
+
+def decode_group(body: Json) -> tuple[str, Json]:
+    """Return location and kept content of a resource group's PUT."""
+    model = _checked(_GroupBody, body, "")
+    kept = _without(body, ("id", "name", "type", "properties", "location"))
+    return model.location, _clean(kept)
+
+
+def decode_node_pool(body: Json, profile: Profile) -> NodePoolRequest:
+    """Return the request of a node pool's PUT. Raises `InvalidRequest` naming every wrong value."""
+    properties = body.get("properties")
+    if properties is None:
+        properties = {}
+    if not isinstance(properties, dict):
+        raise _wrong([("properties", "an object is expected")])
+    return _pool_request(properties, "properties", profile)
+
+
+def decode_cluster(body: Json, profile: Profile) -> tuple[ClusterRequest, list[tuple[str, NodePoolRequest]]]:
+    """Return the cluster's request and its named node pools. Raises `InvalidRequest` naming every wrong value."""
+    model = _checked(_ClusterBody, body, "")
+    properties = model.properties or _ClusterProperties()
+    network = properties.networkProfile
+    windows = properties.windowsProfile
+    pools = []
+    for index, raw in enumerate(properties.agentPoolProfiles or []):
+        name = raw.get("name")
+        if not isinstance(name, str):
+            raise _wrong([(f"agentPoolProfiles[{index}].name", "a string is expected")])
+        pools.append((name, _pool_request(raw, f"agentPoolProfiles[{index}]", profile)))
+    sent = _clean(_without(body, ("id", "name", "type", "eTag", "systemData", "location")))
+    sent["properties"] = _without(sent.get("properties", {}), _READ_ONLY_CLUSTER)
+    request = ClusterRequest(
+        location=model.location,
+        wanted_version=properties.kubernetesVersion,
+        network_plugin=network.networkPlugin.lower() if network and network.networkPlugin else None,
+        has_windows_profile=bool(windows and windows.adminUsername),
+        sent=sent,
+    )
+    return request, pools
+
+
+def encode_group(group: ResourceGroup) -> bytes:
+    """Return a resource group as ARM shows it."""
+    return orjson.dumps(
+        {
+            "id": str(group.id),
+            "name": group.id.group,
+            "type": "Microsoft.Resources/resourceGroups",
+            "location": group.location,
+            **group.sent,
+            "properties": {"provisioningState": group.state.value},
+        }
+    )
+
+
+def encode_node_pool(pool: NodePool) -> bytes:
+    """Return a node pool as AKS shows it."""
+    return orjson.dumps(
+        {"id": str(pool.id), "name": pool.id.pool, "type": NODE_POOL_TYPE, "properties": pool_properties(pool)}
+    )
+
+
+def pool_properties(pool: NodePool) -> Json:
+    """Return the properties of a node pool: what was sent, overlaid with what the service decided."""
+    shown: Json = {
+        "enableAutoScaling": pool.autoscaling,
+        "enableEncryptionAtHost": False,
+        "enableNodePublicIP": False,
+        "enableUltraSSD": False,
+        "kubeletDiskType": "OS",
+        "scaleDownMode": "Delete",
+        **pool.sent,
+        "count": pool.count,
+        "vmSize": pool.vm_size,
+        "osDiskSizeGB": pool.os_disk_size_gb,
+        "osDiskType": pool.os_disk_type,
+        "maxPods": pool.max_pods,
+        "type": pool.pool_type.value,
+        "mode": pool.mode.value,
+        "orchestratorVersion": pool.wanted_version,
+        "currentOrchestratorVersion": pool.version,
+        "nodeImageVersion": pool.node_image,
+        "osType": pool.os_type.value,
+        "osSKU": pool.os_sku.value,
+        "enableFIPS": pool.fips,
+        "workloadRuntime": pool.workload_runtime,
+        "scaleSetPriority": pool.priority.value,
+        "securityProfile": {
+            "sshAccess": "LocalUser",
+            **pool.sent.get("securityProfile", {}),
+            "enableVTPM": pool.vtpm,
+            "enableSecureBoot": pool.secure_boot,
+        },
+        "upgradeSettings": {"maxSurge": "10%", "maxUnavailable": "0", **pool.sent.get("upgradeSettings", {})},
+        "powerState": {"code": pool.power.value},
+        "provisioningState": pool.state.value,
+        "eTag": pool.etag,
+        "poolwright": _pool_block(pool),
+    }
+    if pool.zones:
+        shown["availabilityZones"] = list(pool.zones)
+    if pool.subnet is not None:
+        shown["vnetSubnetID"] = pool.subnet
+    if pool.pool_type is PoolType.VIRTUAL_MACHINES:
+        del shown["vmSize"]
+        manual = [{"size": profile.size, "count": profile.count} for profile in pool.scale]
+        shown["virtualMachinesProfile"] = {"scale": {"manual": manual}}
+    if pool.error is not None:
+        shown["status"] = {"provisioningError": {"code": pool.error.code, "message": pool.error.message}}
+    if pool.profile is Profile.DOCUMENTED:
+        shown.pop("vmGeneration", None)
+        if pool.wish is not None:
+            shown["vmGeneration"] = pool.wish.generation.value
+    return shown
+
+
+def encode_cluster(cluster: Cluster, pools: Sequence[NodePool], tenant_id: str) -> bytes:
+    """Return a cluster with its node pools as AKS shows it."""
+    sent = dict(cluster.sent)
+    properties = dict(sent.pop("properties", {}))
+    name, group = cluster.id.cluster, cluster.id.group_id.group
+    prefix = properties.get("dnsPrefix") or f"{name}-{group}"[:54].strip("-_.").lower()
+    network = {
+        "networkPlugin": "azure",
+        "loadBalancerSku": "standard",
+        "outboundType": "loadBalancer",
+        **properties.get("networkProfile", {}),
+    }
+    shown: Json = {
+        "enableRBAC": True,
+        "disableLocalAccounts": False,
+        "supportPlan": "KubernetesOfficial",
+        "nodeResourceGroup": f"MC_{group}_{name}_{cluster.location}",
+        **properties,
+        "dnsPrefix": prefix,
+        "fqdn": f"{prefix}.{cluster.location}.poolwright.invalid",
+        "networkProfile": network,
+        "kubernetesVersion": cluster.wanted_version,
+        "currentKubernetesVersion": cluster.version,
+        "provisioningState": cluster.state.value,
+        "powerState": {"code": "Running"},
+        "maxAgentPools": 100,
+        "agentPoolProfiles": [{"name": pool.id.pool, **pool_properties(pool)} for pool in pools],
+    }
+    if cluster.has_windows_profile:
+        shown["windowsProfile"] = {"adminUsername": "azureuser", **properties.get("windowsProfile", {})}
+    identity = dict(sent.pop("identity", {}))
+    if str(identity.get("type", "")).lower().startswith("systemassigned"):
+        identity |= {"principalId": cluster.principal_id, "tenantId": tenant_id}
+    document: Json = {
+        "id": str(cluster.id),
+        "name": name,
+        "type": CLUSTER_TYPE,
+        "location": cluster.location,
+        "sku": {"name": "Base", "tier": "Free"},
+        **sent,
+        "eTag": cluster.etag,
+        "properties": shown,
+    }
+    if identity:
+        document["identity"] = identity
+    return orjson.dumps(document)
+
+
+def encode_machine(machine: Machine, pool: NodePool) -> bytes:
+    """Return a machine as AKS shows it, with what its firmware showed."""
+    facts = machine.facts
+    block = _decision_block(pool) | {
+        "resolvedGeneration": machine.spec.generation.value,
+        "observedGeneration": facts.observed.value if facts and facts.observed else None,
+        "observedBy": facts.observed_by.value if facts and facts.observed_by else None,
+        "firmware": facts.observed.firmware.value if facts and facts.observed else None,
+        "secureBoot": facts.secure_boot if facts else None,
+        "vtpm": facts.vtpm if facts else None,
+        "partitionTable": facts.partition_table if facts else None,
+        "lastSeen": timestamp(facts.last_seen) if facts and facts.last_seen is not None else None,
+        "cause": facts.cause if facts else None,
+    }
+    document: Json = {
+        "id": str(machine.id),
+        "name": machine.id.machine,
+        "type": MACHINE_TYPE,
+        "properties": {"network": {"ipAddresses": []}, "resourceId": str(machine.id), "poolwright": block},
+    }
+    if machine.spec.zone is not None:
+        document["zones"] = [machine.spec.zone]
+    return orjson.dumps(document)
+
+
+def encode_operation(operation: Operation) -> bytes:
+    """Return an operation's status as ARM shows it."""
+    document: Json = {
+        "id": f"/subscriptions/{operation.subscription}/providers/Microsoft.ContainerService/locations/"
+        f"{operation.location}/operations/{operation.id}",
+        "name": operation.id,
+        "status": operation.status.value,
+        "startTime": timestamp(operation.started),
+        "percentComplete": operation.percent,
+        "resourceId": operation.resource_id,
+        "properties": {
+            "poolwright": {
+                "step": operation.step,
+                "wave": operation.wave,
+                "waves": operation.waves,
+                "generations": dict(operation.generations),
+            }
+        },
+    }
+    if operation.ended is not None:
+        document["endTime"] = timestamp(operation.ended)
+    if operation.error is not None:
+        document["error"] = {"code": operation.error.code, "message": operation.error.message}
+        if operation.error.target is not None:
+            document["error"]["target"] = operation.error.target
+    return orjson.dumps(document)
+
+
+class WireRenderer:
+    """The `Renderer` the operations store documents with."""
+
+    def node_pool(self, pool: NodePool) -> bytes:
+        return encode_node_pool(pool)
+
+    def machine(self, machine: Machine, pool: NodePool) -> bytes:
+        return encode_machine(machine, pool)
+
+    def operation(self, operation: Operation) -> bytes:
+        return encode_operation(operation)
+
+    def resource_group(self, group: ResourceGroup) -> bytes:
+        return encode_group(group)
+
+
+def timestamp(seconds: float) -> str:
+    """Return UNIX seconds as ARM writes times."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def image_block(definition: str) -> Json:
+    """Return the `image` part of a poolwright block: what was chosen, and what was really booted (nothing yet)."""
+    return {"definition": definition, "booted": None, "standIn": False}
+
+
+def _pool_block(pool: NodePool) -> Json:
+    observed = {"V1": 0, "V2": 0, "unknown": 0} | dict(pool.observed)
+    return _decision_block(pool) | {
+        "observedGenerations": observed,
+        "observedBy": pool.observed_by.value if pool.observed_by else None,
+    }
+
+
+def _decision_block(pool: NodePool) -> Json:
+    return {
+        "profile": pool.profile.value,
+        "engine": pool.engine,
+        "requestedGeneration": pool.wish.generation.value if pool.wish else None,
+        "requestedBy": pool.wish.source.value if pool.wish else None,
+        "resolvedGeneration": pool.generation.value,
+        "rule": {"id": pool.rule.id, "text": pool.rule.text, "source": pool.rule.source},
+        "image": image_block(pool.image_definition),
+        "warnings": [{"code": warning.code, "message": warning.message} for warning in pool.warnings],
+    }
+
+
+def _pool_request(properties: Json, path: str, profile: Profile) -> NodePoolRequest:
+    model = _checked(_PoolProperties, properties, path)
+    security = model.securityProfile or _Security()
+    scale = model.virtualMachinesProfile.scale if model.virtualMachinesProfile else None
+    return NodePoolRequest(
+        sent=_kept_pool(properties, model),
+        vm_generation=_vm_generation(properties, path, profile),
+        vm_size=model.vmSize,
+        os_type=_member(OsType, model.osType),
+        os_sku=_os_sku(model.osSKU, path),
+        count=model.count,
+        kubernetes_version=model.orchestratorVersion,
+        mode=_member(Mode, model.mode),
+        pool_type=_member(PoolType, model.type),
+        priority=_member(Priority, model.scaleSetPriority),
+        power=_member(PowerState, model.powerState.code) if model.powerState else None,
+        fips=model.enableFIPS,
+        vtpm=security.enableVTPM,
+        secure_boot=security.enableSecureBoot,
+        workload_runtime=model.workloadRuntime,
+        gpu_driver=model.gpuProfile.driver if model.gpuProfile else None,
+        autoscaling=model.enableAutoScaling,
+        min_count=model.minCount,
+        max_count=model.maxCount,
+        os_disk_type=model.osDiskType,
+        os_disk_size_gb=model.osDiskSizeGB,
+        max_pods=model.maxPods,
+        zones=tuple(model.availabilityZones) if model.availabilityZones else None,
+        subnet=model.vnetSubnetID,
+        node_image=model.nodeImageVersion,
+        manual_scale=tuple(ScaleProfile(part.size, part.count) for part in scale.manual or ()) if scale else None,
+    )
+
+
+def _kept_pool(properties: Json, model: _PoolProperties) -> Json:
+    """What was sent, with enums in Azure's spelling; blanks of known properties mean the default and are left out."""
+    spelled = model.model_dump(include=set(_PoolProperties.model_fields), exclude_unset=True)
+    kept = _clean(_without(properties | spelled, _READ_ONLY_POOL))
+    return {name: value for name, value in kept.items() if value != "" or name not in _PoolProperties.model_fields}
+
+
+def _vm_generation(properties: Json, path: str, profile: Profile) -> Generation | Absent | None:
+    if profile is Profile.AZURE_2026 or "vmGeneration" not in properties:
+        return ABSENT
+    value = properties["vmGeneration"]
+    if value is None or value == "":
+        return None
+    try:
+        return Generation.parse(value)
+    except (ValueError, AttributeError):
+        raise errors.InvalidParameter(
+            f"The value of parameter {path}.vmGeneration is invalid: {_shown(value)}. It is V1 or V2.",
+            target=f"{path}.vmGeneration",
+            remedy="send V1 or V2, or leave vmGeneration out",
+        ) from None
+
+
+def _os_sku(text: str | None, path: str) -> OsSku | None:
+    if text is None:
+        return None
+    try:
+        return OsSku.parse(text)
+    except ValueError:
+        known = ", ".join(sku.value for sku in OsSku)
+        raise errors.InvalidOSSKU(
+            f"The OS SKU {_shown(text)} is unknown. Valid OS SKUs are: {known}.",
+            target=f"{path}.osSKU",
+            remedy=f"choose one of: {known}",
+        ) from None
+
+
+def _member(kind: type[E], value: str | None) -> E | None:
+    return kind(value) if value is not None else None
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def _checked(model: type[M], body: Json, path: str) -> M:
+    try:
+        return model.model_validate(body)
+    except ValidationError as error:
+        problems = []
+        for problem in error.errors(include_url=False, include_context=False):
+            place = path
+            for part in problem["loc"]:
+                if isinstance(part, int):
+                    place += f"[{part}]"
+                elif not _is_union_tag(part):
+                    place += f".{part}" if place else part
+            problems.append((place, f"{problem['msg']}, got {_shown(problem['input'])}"))
+        raise _wrong(problems) from error
+
+
+def _is_union_tag(part: str) -> bool:
+    """Pydantic puts the branch of a union, such as `list[str]` or `literal['a','b']`, into the location."""
+    return part in ("float", "int") or "[" in part
+
+
+def _wrong(problems: Sequence[tuple[str, str]]) -> errors.InvalidParameter:
+    made = [
+        errors.InvalidParameter(
+            f"The value of parameter {place} is invalid: {what}.", target=place, remedy="correct the value"
+        )
+        for place, what in dict(problems).items()
+    ]
+    made[0].details = tuple(made[1:])
+    return made[0]
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _without(properties: Mapping[str, Any], names: Sequence[str]) -> Json:
+    unwanted = {name.lower() for name in names}
+    return {name: value for name, value in properties.items() if name.lower() not in unwanted}
+
+
+def _clean(value: Any) -> Any:
+    """The value without nulls and secrets, at every depth."""
+    if isinstance(value, dict):
+        return {name: _clean(part) for name, part in value.items() if part is not None and name.lower() not in _SECRETS}
+    if isinstance(value, list):
+        return [_clean(part) for part in value if part is not None]
+    return value
+
+
+def _depth_exceeds(value: object, limit: int) -> bool:
+    layer: list[object] = [value]
+    for _ in range(limit):
+        layer = [
+            part
+            for item in layer
+            if isinstance(item, (dict, list))
+            for part in (item.values() if isinstance(item, dict) else item)
+        ]
+        if not layer:
+            return False
+    return True

@@ -1,0 +1,486 @@
+"""The verbs of the product, independent of HTTP.
+
+Each changing verb runs in one write transaction: it looks at what is stored, calls the pure functions
+of `domain/`, stores resource and operation, and enlists the operation. Nothing is stored when it raises.
+
+Invariant: an operation that is accepted is stored with its resource and its workflow in one commit.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Final
+
+from sqlalchemy.engine import Connection
+
+from poolwright import errors
+from poolwright.catalog.catalog import Catalog, normalized_location
+from poolwright.domain.cluster import Cluster, ClusterRequest, ProvisioningState, ResourceGroup
+from poolwright.domain.kubernetes_version import KubernetesVersion
+from poolwright.domain.node_pool import NodePool, NodePoolRequest, Surroundings, settle, unsupported_version
+from poolwright.domain.node_pool_kind import Mode
+from poolwright.domain.operation import Operation, OperationKind
+from poolwright.domain.profile import Profile
+from poolwright.domain.resource_id import ClusterId, GroupId, NodePoolId
+from poolwright.operations.durable import DurableOperations
+from poolwright.operations.plans import Renderer
+from poolwright.store import statements
+
+# https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules
+_GROUP_NAME: Final = re.compile(r"[-\w.()]{0,89}[-\w()]")
+_CLUSTER_NAME: Final = re.compile(r"[a-zA-Z0-9]([-_a-zA-Z0-9]{0,61}[a-zA-Z0-9])?")
+MAX_POOLS: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Preconditions:
+    """If-Match and If-None-Match of a request, without quotes; None when absent."""
+
+    if_match: str | None = None
+    if_none_match: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a verb needs to know of the call besides its arguments."""
+
+    api_version: str
+    correlation_id: str
+    preconditions: Preconditions = Preconditions()
+    header: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What a changing verb leads to: the operation, None when there is nothing to do, and whether it creates."""
+
+    operation: Operation | None
+    created: bool = False
+
+
+class ControlPlane:
+    """All changes to resource groups, clusters and node pools.
+
+    Every method takes the connection of the transaction it runs in. A returned operation is to be begun
+    (`DurableOperations.begin`) after the commit.
+    """
+
+    def __init__(
+        self,
+        *,
+        catalog: Catalog,
+        operations: DurableOperations,
+        render: Renderer,
+        profile: Profile,
+        engine_name: str,
+        now: Callable[[], float],
+        new_id: Callable[[], str],
+    ) -> None:
+        self.catalog = catalog
+        self._operations = operations
+        self._render = render
+        self._profile = profile
+        self._engine_name = engine_name
+        self._now = now
+        self._new_id = new_id
+
+    def put_resource_group(
+        self, connection: Connection, group_id: GroupId, location: str, sent: dict[str, object]
+    ) -> tuple[ResourceGroup, bool]:
+        """Store a resource group; returns it and whether it is new."""
+        _require_name(_GROUP_NAME, group_id.group, "resource group", 90)
+        place = self._require_location(location, "location")
+        old = statements.group(connection, group_id.key)
+        if old is not None:
+            if old.location != place:
+                raise errors.InvalidResourceLocation(
+                    f"Invalid resource group location '{location}'. The Resource group already exists in location "
+                    f"'{old.location}'.",
+                    target="location",
+                    remedy="choose another name, or delete the resource group first",
+                )
+            if old.operation_id is not None:
+                raise self._in_progress(connection, old.operation_id, f"resource group {old.id.group}")
+            group = replace(old, sent=sent)
+        else:
+            group = ResourceGroup(id=group_id, location=place, sent=sent)
+        statements.put_group(connection, group, self._render.resource_group(group))
+        return group, old is None
+
+    def delete_resource_group(self, connection: Connection, group_id: GroupId, call: Call) -> Accepted:
+        """Accept the deletion of a resource group with everything in it."""
+        group = _require_group(connection, group_id)
+        if group.operation_id is not None:
+            raise self._in_progress(connection, group.operation_id, f"resource group {group.id.group}")
+        pool_keys: list[str] = []
+        for cluster in statements.clusters_of_group(connection, group.id):
+            pool_keys += self._require_idle_cluster(connection, cluster)
+        operation = self._operation(
+            OperationKind.DELETE_RESOURCE_GROUP, group.id, group.location, str(group.id), group.id.key, pool_keys, call
+        )
+        deleting = replace(group, state=ProvisioningState.DELETING, operation_id=operation.id)
+        statements.put_group(connection, deleting, self._render.resource_group(deleting))
+        return self._accept(connection, operation)
+
+    def put_cluster(
+        self,
+        connection: Connection,
+        cluster_id: ClusterId,
+        request: ClusterRequest,
+        pools: Sequence[tuple[str, NodePoolRequest]],
+        call: Call,
+    ) -> Accepted:
+        """Accept the creation or change of a cluster with the node pools its body names; others stay as they are."""
+        group = _require_group(connection, cluster_id.group_id)
+        if group.state is ProvisioningState.DELETING:
+            raise self._in_progress(connection, group.operation_id or "", f"resource group {group.id.group}")
+        _require_name(_CLUSTER_NAME, cluster_id.cluster, "managed cluster", 63)
+        old = statements.cluster(connection, cluster_id.key)
+        _require_preconditions(call.preconditions, old.etag if old else None)
+        if old is not None:
+            self._require_idle_cluster(connection, old)
+        cluster = self._settled_cluster(connection, group, cluster_id, request, old)
+        changed: list[NodePool] = []
+        existing = {pool.id.key: pool for pool in statements.node_pools_of_cluster(connection, cluster_id.key)}
+        for index, (name, pool_request) in enumerate(pools):
+            pool_id = NodePoolId(cluster.id, name)
+            if any(pool.id.key == pool_id.key for pool in changed):
+                raise errors.InvalidParameter(
+                    f"The node pool name '{name}' stands twice in agentPoolProfiles.",
+                    target=f"agentPoolProfiles[{index}].name",
+                    remedy="name each node pool once",
+                )
+            old_pool = existing.get(pool_id.key)
+            changed.append(
+                settle(
+                    pool_id,
+                    pool_request,
+                    old_pool,
+                    self._surroundings(cluster, call, f"agentPoolProfiles[{index}]"),
+                    header=call.header,
+                    etag=self._new_id(),
+                )
+            )
+        after = existing | {pool.id.key: pool for pool in changed}
+        if not any(pool.mode is Mode.SYSTEM for pool in after.values()):
+            raise errors.InvalidParameter(
+                f"Managed cluster '{cluster_id.cluster}' needs at least one node pool of mode System.",
+                target="agentPoolProfiles",
+                remedy="add a Linux node pool with mode System",
+            )
+        _require_pool_room(len(after))
+        kind = OperationKind.UPDATE_CLUSTER if old else OperationKind.CREATE_CLUSTER
+        pool_keys = [pool.id.key for pool in changed]
+        operation = self._operation(
+            kind, cluster.id.group_id, cluster.location, str(cluster.id), cluster.id.key, pool_keys, call
+        )
+        statements.put_cluster(connection, replace(cluster, operation_id=operation.id))
+        for pool in changed:
+            self._store_pool(connection, replace(pool, operation_id=operation.id))
+        return self._accept(connection, operation, created=old is None)
+
+    def delete_cluster(self, connection: Connection, cluster_id: ClusterId, call: Call) -> Accepted:
+        """Accept the deletion of a cluster; nothing happens for one that does not exist."""
+        _require_group(connection, cluster_id.group_id)
+        cluster = statements.cluster(connection, cluster_id.key)
+        _require_preconditions(call.preconditions, cluster.etag if cluster else None)
+        if cluster is None:
+            return Accepted(None)
+        pool_keys = self._require_idle_cluster(connection, cluster)
+        operation = self._operation(
+            OperationKind.DELETE_CLUSTER,
+            cluster.id.group_id,
+            cluster.location,
+            str(cluster.id),
+            cluster.id.key,
+            pool_keys,
+            call,
+        )
+        statements.put_cluster(
+            connection,
+            replace(cluster, state=ProvisioningState.DELETING, operation_id=operation.id, etag=self._new_id()),
+        )
+        return self._accept(connection, operation)
+
+    def put_node_pool(
+        self, connection: Connection, pool_id: NodePoolId, request: NodePoolRequest, call: Call
+    ) -> Accepted:
+        """Accept the creation or change of a node pool."""
+        cluster, old = self._pool_and_cluster(connection, pool_id)
+        _require_preconditions(call.preconditions, old.etag if old else None)
+        self._require_cluster_free(connection, cluster)
+        if old is not None and old.operation_id is not None:
+            raise self._in_progress(connection, old.operation_id, f"agent pool {old.id.pool}")
+        pool = self._settled_pool(connection, pool_id, request, old, cluster, call)
+        kind = OperationKind.UPDATE_NODE_POOL if old else OperationKind.CREATE_NODE_POOL
+        operation = self._pool_operation(kind, cluster, pool, call)
+        self._store_pool(connection, replace(pool, operation_id=operation.id))
+        return self._accept(connection, operation, created=old is None)
+
+    def what_if_node_pool(
+        self, connection: Connection, pool_id: NodePoolId, request: NodePoolRequest, call: Call
+    ) -> tuple[NodePool, NodePool | None]:
+        """Return the node pool that the same PUT would lead to, and the one there is. Changes nothing."""
+        cluster, old = self._pool_and_cluster(connection, pool_id)
+        return self._settled_pool(connection, pool_id, request, old, cluster, call), old
+
+    def delete_node_pool(self, connection: Connection, pool_id: NodePoolId, call: Call) -> Accepted:
+        """Accept the deletion of a node pool; nothing happens for one that does not exist."""
+        cluster, pool = self._pool_and_cluster(connection, pool_id)
+        _require_preconditions(call.preconditions, pool.etag if pool else None)
+        if pool is None:
+            return Accepted(None)
+        self._require_cluster_free(connection, cluster)
+        if pool.operation_id is not None:
+            raise self._in_progress(connection, pool.operation_id, f"agent pool {pool.id.pool}")
+        self._require_other_system_pool(connection, cluster, pool)
+        operation = self._pool_operation(OperationKind.DELETE_NODE_POOL, cluster, pool, call)
+        self._store_pool(
+            connection,
+            replace(pool, state=ProvisioningState.DELETING, operation_id=operation.id, etag=self._new_id()),
+        )
+        return self._accept(connection, operation)
+
+    def _settled_pool(
+        self,
+        connection: Connection,
+        pool_id: NodePoolId,
+        request: NodePoolRequest,
+        old: NodePool | None,
+        cluster: Cluster,
+        call: Call,
+    ) -> NodePool:
+        pool = settle(
+            NodePoolId(cluster.id, pool_id.pool),
+            request,
+            old,
+            self._surroundings(cluster, call, "properties"),
+            header=call.header,
+            etag=self._new_id(),
+        )
+        if old is None:
+            _require_pool_room(1 + len(statements.node_pools_of_cluster(connection, cluster.id.key)))
+        elif old.mode is Mode.SYSTEM and pool.mode is not Mode.SYSTEM:
+            self._require_other_system_pool(connection, cluster, old)
+        return pool
+
+    def _settled_cluster(
+        self,
+        connection: Connection,
+        group: ResourceGroup,
+        cluster_id: ClusterId,
+        request: ClusterRequest,
+        old: Cluster | None,
+    ) -> Cluster:
+        location = self._require_location(request.location or (old.location if old else group.location), "location")
+        if old is not None and old.location != location:
+            raise errors.InvalidResourceLocation(
+                f"The resource '{old.id.cluster}' already exists in location '{old.location}' in resource group "
+                f"'{old.id.group_id.group}'. A resource with the same name cannot be created in location "
+                f"'{location}'. Please select a new resource name.",
+                target="location",
+                remedy="choose another name, or delete the cluster first",
+            )
+        wanted, version = self._cluster_version(request, old)
+        return Cluster(
+            id=old.id if old else ClusterId(group.id, cluster_id.cluster),
+            location=location,
+            sent=request.sent,
+            wanted_version=wanted,
+            version=version,
+            principal_id=old.principal_id if old else self._new_id(),
+            has_windows_profile=(old.has_windows_profile if old else False)
+            or request.has_windows_profile
+            or request.network_plugin in (None, "azure"),
+            etag=self._new_id(),
+            state=ProvisioningState.UPDATING if old else ProvisioningState.CREATING,
+        )
+
+    def _cluster_version(self, request: ClusterRequest, old: Cluster | None) -> tuple[str, str]:
+        """The version as written and in full. Clusters move forward, one minor version at a time."""
+        wanted = request.wanted_version
+        if not wanted or (old is not None and wanted in (old.wanted_version, old.version)):
+            if old is not None:
+                return old.wanted_version, old.version
+            release = self.catalog.kubernetes.default
+            return str(release), str(self.catalog.kubernetes.newest_patch(release))
+        target = "properties.kubernetesVersion"
+        version = self.catalog.kubernetes.find(wanted)
+        if version is None:
+            raise unsupported_version(wanted, target)
+        if old is not None:
+            running = KubernetesVersion.parse(old.version)
+            if version < running or version.release.minor - running.release.minor > 1:
+                raise errors.AgentPoolUpgradeVersionNotAllowed(
+                    f"Managed cluster '{old.id.cluster}' runs Kubernetes {running} and cannot move to {version}: "
+                    "upgrades go forward, one minor version at a time.",
+                    target=target,
+                    remedy=f"choose a later patch of {running.release}, or the next minor version",
+                )
+        return wanted, str(version)
+
+    def _surroundings(self, cluster: Cluster, call: Call, target: str) -> Surroundings:
+        return Surroundings(
+            profile=self._profile,
+            engine=self._engine_name,
+            catalog=self.catalog,
+            cluster=cluster,
+            subscription=cluster.id.group_id.subscription,
+            api_version=call.api_version,
+            target=target,
+        )
+
+    def _require_location(self, location: str, target: str) -> str:
+        """The location in ARM's short spelling (`East US` is `eastus`), if the service offers it."""
+        place = normalized_location(location)
+        if place not in self.catalog.locations:
+            offered = ",".join(self.catalog.locations)
+            raise errors.LocationNotAvailableForResourceType(
+                f"The provided location '{location}' is not available for resource type "
+                f"'Microsoft.ContainerService/managedClusters'. List of available regions for the resource type is "
+                f"'{offered}'.",
+                target=target,
+                remedy=f"choose one of {offered}, or start the service with --locations",
+            )
+        return place
+
+    def _pool_and_cluster(self, connection: Connection, pool_id: NodePoolId) -> tuple[Cluster, NodePool | None]:
+        _require_group(connection, pool_id.cluster_id.group_id)
+        cluster = statements.cluster(connection, pool_id.cluster_id.key)
+        if cluster is None:
+            raise errors.ParentResourceNotFound(
+                "Failed to perform 'write' on resource(s) of type 'managedClusters/agentPools', because the parent "
+                f"resource '{pool_id.cluster_id}' could not be found.",
+                remedy="create the cluster first",
+            )
+        return cluster, statements.node_pool(connection, pool_id.key)
+
+    def _require_cluster_free(self, connection: Connection, cluster: Cluster) -> None:
+        if cluster.operation_id is not None:
+            raise self._in_progress(connection, cluster.operation_id, f"managed cluster {cluster.id.cluster}")
+        group = statements.group(connection, cluster.id.group_id.key)
+        if group is not None and group.operation_id is not None:
+            raise self._in_progress(connection, group.operation_id, f"resource group {group.id.group}")
+
+    def _require_idle_cluster(self, connection: Connection, cluster: Cluster) -> list[str]:
+        """The keys of the cluster's node pools, when neither it nor any of them is in an operation."""
+        self._require_cluster_free(connection, cluster)
+        pools = statements.node_pools_of_cluster(connection, cluster.id.key)
+        for pool in pools:
+            if pool.operation_id is not None:
+                raise self._in_progress(connection, pool.operation_id, f"agent pool {pool.id.pool}")
+        return [pool.id.key for pool in pools]
+
+    def _require_other_system_pool(self, connection: Connection, cluster: Cluster, pool: NodePool) -> None:
+        others = (
+            other
+            for other in statements.node_pools_of_cluster(connection, cluster.id.key)
+            if other.id.key != pool.id.key
+            and other.mode is Mode.SYSTEM
+            and other.state is not ProvisioningState.DELETING
+        )
+        if pool.mode is Mode.SYSTEM and next(others, None) is None:
+            raise errors.OperationNotAllowed(
+                f"Node pool '{pool.id.pool}' is the only System node pool of managed cluster '{cluster.id.cluster}'; "
+                "a cluster keeps at least one.",
+                target="properties.mode",
+                remedy="add another node pool with mode System first",
+            )
+
+    def _in_progress(self, connection: Connection, operation_id: str, on: str) -> errors.OperationNotAllowed:
+        operation = statements.operation(connection, operation_id)
+        words = operation.kind.words if operation else "unknown"
+        started = _utc(operation.started) if operation else "?"
+        return errors.OperationNotAllowed(
+            f"Operation is not allowed because there's an in-progress {words} operation (operation ID: {operation_id}) "
+            f"on {on} started on UTC {started}. Please wait for it to finish before starting a new operation.",
+            remedy="wait for the operation to finish",
+        )
+
+    def _pool_operation(self, kind: OperationKind, cluster: Cluster, pool: NodePool, call: Call) -> Operation:
+        return self._operation(
+            kind, cluster.id.group_id, cluster.location, str(pool.id), pool.id.key, [pool.id.key], call
+        )
+
+    def _operation(
+        self,
+        kind: OperationKind,
+        group_id: GroupId,
+        location: str,
+        resource_id: str,
+        resource_key: str,
+        pool_keys: Sequence[str],
+        call: Call,
+    ) -> Operation:
+        return Operation(
+            id=str(uuid.UUID(self._new_id())),
+            kind=kind,
+            subscription=group_id.subscription.lower(),
+            location=location,
+            resource_id=resource_id,
+            resource_key=resource_key,
+            pool_keys=tuple(pool_keys),
+            started=self._now(),
+            correlation_id=call.correlation_id,
+        )
+
+    def _accept(self, connection: Connection, operation: Operation, *, created: bool = False) -> Accepted:
+        statements.put_operation(connection, operation, self._render.operation(operation))
+        self._operations.enlist(connection, operation.id)
+        return Accepted(operation, created)
+
+    def _store_pool(self, connection: Connection, pool: NodePool) -> None:
+        statements.put_node_pool(connection, pool, self._render.node_pool(pool))
+
+
+def _require_group(connection: Connection, group_id: GroupId) -> ResourceGroup:
+    group = statements.group(connection, group_id.key)
+    if group is None:
+        raise errors.ResourceGroupNotFound(
+            f"Resource group '{group_id.group}' could not be found.",
+            remedy=f"create it: az group create --name {group_id.group} --location <location>",
+        )
+    return group
+
+
+def _require_name(pattern: re.Pattern[str], name: str, what: str, longest: int) -> None:
+    if pattern.fullmatch(name) is None:
+        raise errors.InvalidParameter(
+            f"The {what} name '{name}' is invalid: it has 1 to {longest} letters, digits, hyphens and underscores. "
+            "See https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules",
+            target="name",
+            remedy="choose another name",
+        )
+
+
+def _require_pool_room(count: int) -> None:
+    if count > MAX_POOLS:
+        raise errors.InvalidParameter(
+            f"A managed cluster has at most {MAX_POOLS} node pools; this would be {count}.",
+            target="agentPoolProfiles",
+            remedy="delete a node pool, or use another cluster",
+        )
+
+
+def _require_preconditions(preconditions: Preconditions, etag: str | None) -> None:
+    """Raise `PreconditionFailed` unless If-Match and If-None-Match hold for the ETag there is (None: no resource)."""
+    wanted, unwanted = preconditions.if_match, preconditions.if_none_match
+    if wanted is not None and (etag is None or (wanted not in ("*", etag))):
+        raise errors.PreconditionFailed(
+            f"The ETag in If-Match is '{wanted}', and the resource "
+            + (f"has '{etag}'." if etag is not None else "does not exist."),
+            remedy="read the resource again and repeat the change with its ETag",
+        )
+    if unwanted is not None and etag is not None and unwanted in ("*", etag):
+        raise errors.PreconditionFailed(
+            f"If-None-Match is '{unwanted}', and the resource exists with ETag '{etag}'.",
+            remedy="leave If-None-Match out to change an existing resource",
+        )
+
+
+def _utc(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")

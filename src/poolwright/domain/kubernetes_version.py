@@ -1,0 +1,58 @@
+"""Kubernetes versions: the minor release rules go by, and the patch version clients write.
+
+Invariant: a `KubernetesRelease` orders numerically (1.9 < 1.30).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import total_ordering
+
+_RELEASE = re.compile(r"^(\d{1,2})\.(\d{1,3})(?:\.(\d{1,4}))?$")
+
+
+@total_ordering
+@dataclass(frozen=True, slots=True)
+class KubernetesRelease:
+    """A minor release such as 1.33."""
+
+    major: int
+    minor: int
+
+    @classmethod
+    def parse(cls, text: str) -> KubernetesRelease:
+        """Return the minor release of `1.33` or `1.33.2`. Raises `ValueError` for anything else."""
+        match = _RELEASE.match(text)
+        if match is None:
+            raise ValueError(f"not a Kubernetes version: {text!r}")
+        return cls(int(match[1]), int(match[2]))
+
+    def __lt__(self, other: KubernetesRelease) -> bool:
+        return (self.major, self.minor) < (other.major, other.minor)
+
+    def __str__(self) -> str:
+        return f"{self.major}.{self.minor}"
+
+
+@total_ordering
+@dataclass(frozen=True, slots=True)
+class KubernetesVersion:
+    """A full version such as 1.33.2."""
+
+    release: KubernetesRelease
+    patch: int
+
+    @classmethod
+    def parse(cls, text: str) -> KubernetesVersion:
+        """Return the version written as `1.33.2`. Raises `ValueError` for anything else, also `1.33`."""
+        match = _RELEASE.match(text)
+        if match is None or match[3] is None:
+            raise ValueError(f"not a full Kubernetes version: {text!r}")
+        return cls(KubernetesRelease(int(match[1]), int(match[2])), int(match[3]))
+
+    def __lt__(self, other: KubernetesVersion) -> bool:
+        return (self.release, self.patch) < (other.release, other.patch)
+
+    def __str__(self) -> str:
+        return f"{self.release}.{self.patch}"

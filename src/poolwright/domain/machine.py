@@ -1,0 +1,121 @@
+"""Machines: what one should be, and what one was seen to be.
+
+Invariant: a `MachineSpec` is finished. Its firmware follows from the resolved generation; a machine
+engine chooses nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from poolwright.domain.generation import Firmware, Generation
+from poolwright.domain.os_sku import OsType
+from poolwright.domain.resource_id import MachineId, NodePoolId
+
+
+class Witness(Enum):
+    """Who observed the generation of a machine; `simulated` means that no firmware was asked."""
+
+    SIMULATED = "simulated"
+    GUEST_AGENT = "guest-agent"
+    FIRMWARE_LOG = "firmware-log"
+    GUEST_TOOLS = "guest-tools"
+
+
+@dataclass(frozen=True, slots=True)
+class MachineSpec:
+    """One machine as it should be. `key` is unique in the service; memory is in GB."""
+
+    key: str
+    generation: Generation
+    node_image: str
+    size: str
+    vcpus: int
+    memory_gb: float
+    secure_boot: bool
+    vtpm: bool
+    running: bool
+    zone: str | None = None
+
+    @property
+    def firmware(self) -> Firmware:
+        return self.generation.firmware
+
+
+@dataclass(frozen=True, slots=True)
+class MachineFacts:
+    """One machine as its engine sees it.
+
+    `observed` is None until the machine has shown its generation. `cause` says in words why a machine
+    will never be ready. `last_seen` is in UNIX seconds.
+    """
+
+    key: str
+    ready: bool
+    running: bool
+    observed: Generation | None
+    observed_by: Witness | None
+    secure_boot: bool | None
+    vtpm: bool | None
+    partition_table: str | None
+    last_seen: float | None
+    cause: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """A machine of a node pool as the service keeps it: its specification and the last facts."""
+
+    id: MachineId
+    ordinal: int
+    spec: MachineSpec
+    facts: MachineFacts | None = None
+
+
+def scale_set_name(pool_id: NodePoolId, os_type: OsType) -> str:
+    """Return the name AKS gives the scale set behind a node pool: `aks-np1-12345678-vmss` or `akswin`."""
+    if os_type is OsType.WINDOWS:
+        return f"aks{pool_id.pool.lower()}"
+    digest = hashlib.sha256(pool_id.cluster_id.key.encode()).digest()
+    return f"aks-{pool_id.pool.lower()}-{int.from_bytes(digest[:8], 'big') % 10**8:08d}-vmss"
+
+
+def machine_name(pool_id: NodePoolId, os_type: OsType, ordinal: int) -> str:
+    """Return the stable name of the machine with that ordinal: six base-36 digits after the scale set's name."""
+    return f"{scale_set_name(pool_id, os_type)}{_base36(ordinal):0>6}"
+
+
+def assign_sizes(present: Mapping[int, str], wanted: Iterable[tuple[str, int]]) -> dict[int, str]:
+    """Return ordinal -> size for the machines a pool keeps or takes.
+
+    `present` are the machines there are, `wanted` sizes with counts. Machines of a wanted size are kept,
+    lowest ordinals first; missing ones take the lowest free ordinals. Calling it again with the result
+    among `present` gives the same result.
+    """
+    left = Counter[str]()
+    for size, count in wanted:
+        left[size] += count
+    assigned = {}
+    for ordinal, size in sorted(present.items()):
+        if left[size] > 0:
+            assigned[ordinal] = size
+            left[size] -= 1
+    free = (ordinal for ordinal in itertools.count() if ordinal not in present)
+    for size in left.elements():
+        assigned[next(free)] = size
+    return dict(sorted(assigned.items()))
+
+
+def _base36(number: int) -> str:
+    digits = "0123456789abcdefghijklmnopqrstuvwxyz"
+    text = ""
+    while True:
+        number, rest = divmod(number, 36)
+        text = digits[rest] + text
+        if number == 0:
+            return text

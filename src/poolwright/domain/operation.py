@@ -1,0 +1,104 @@
+"""Operations: one long-running change each, durable and polled by the client.
+
+    InProgress --> Succeeded
+        |--------> Failed
+        '--------> Canceled
+
+Invariant: a terminal operation never changes again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+
+
+class OperationStatus(Enum):
+    """ARM's operation states."""
+
+    IN_PROGRESS = "InProgress"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    CANCELED = "Canceled"
+
+    @property
+    def is_terminal(self) -> bool:
+        return self is not OperationStatus.IN_PROGRESS
+
+
+class OperationKind(Enum):
+    """What an operation does; the value is the name of its plan."""
+
+    CREATE_NODE_POOL = "create_node_pool"
+    UPDATE_NODE_POOL = "update_node_pool"
+    DELETE_NODE_POOL = "delete_node_pool"
+    CREATE_CLUSTER = "create_cluster"
+    UPDATE_CLUSTER = "update_cluster"
+    DELETE_CLUSTER = "delete_cluster"
+    DELETE_RESOURCE_GROUP = "delete_resource_group"
+
+    @property
+    def words(self) -> str:
+        """The kind as AKS's messages say it: `create node pool`."""
+        return self.value.replace("_", " ").replace("cluster", "managed cluster")
+
+
+class IllegalTransition(ValueError):
+    """A terminal operation was asked to change."""
+
+
+@dataclass(frozen=True, slots=True)
+class OperationError:
+    """Why an operation failed: ARM code, message and target."""
+
+    code: str
+    message: str
+    target: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One operation. Times are UNIX seconds; `pool_keys` are the node pools it changes.
+
+    `generations` counts the machines by observed generation (`V1`, `V2`, `unknown`).
+    """
+
+    id: str
+    kind: OperationKind
+    subscription: str
+    location: str
+    resource_id: str
+    resource_key: str
+    pool_keys: tuple[str, ...]
+    started: float
+    correlation_id: str
+    status: OperationStatus = OperationStatus.IN_PROGRESS
+    ended: float | None = None
+    error: OperationError | None = None
+    percent: int = 0
+    step: str | None = None
+    wave: int = 1
+    waves: int = 1
+    generations: Mapping[str, int] = field(default_factory=dict)
+
+    def advanced(self, *, step: str, percent: int, generations: Mapping[str, int]) -> Operation:
+        """Return the operation at that step. Raises `IllegalTransition` when it is terminal."""
+        self._require_running()
+        return replace(self, step=step, percent=max(self.percent, min(percent, 99)), generations=generations)
+
+    def succeeded(self, now: float, generations: Mapping[str, int]) -> Operation:
+        """Return the operation ended well. Raises `IllegalTransition` when it is terminal."""
+        self._require_running()
+        return replace(
+            self, status=OperationStatus.SUCCEEDED, ended=now, percent=100, step=None, generations=generations
+        )
+
+    def failed(self, now: float, error: OperationError) -> Operation:
+        """Return the operation ended badly. Raises `IllegalTransition` when it is terminal."""
+        self._require_running()
+        return replace(self, status=OperationStatus.FAILED, ended=now, error=error)
+
+    def _require_running(self) -> None:
+        if self.status.is_terminal:
+            raise IllegalTransition(f"operation {self.id} is {self.status.value}")

@@ -1,0 +1,344 @@
+"""Every error a client can get, one ARM code per leaf.
+
+    PoolwrightError
+    ├── InvalidRequest                  the request itself is wrong
+    ├── Unauthenticated                 no usable token
+    ├── NotFound                        what was named does not exist
+    ├── MethodNotOffered                the path exists, the method does not
+    ├── Conflict                        it exists in a state that forbids the request
+    ├── FailedPrecondition              If-Match / If-None-Match did not hold
+    ├── TooLarge                        the body is larger than ARM takes
+    ├── OperationFailure                accepted, then the operation failed
+    ├── Unavailable                     something outside is needed and not there
+    └── Internal                        a bug of ours
+
+Invariant: a leaf has one `code`; the families imply the HTTP status (`arm/errors.py` says which).
+`wording` tells whose words the message is in: `azure` (published by Microsoft or seen from the
+service; sources in the domain notes of docs/compatibility.md) or `ours`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+
+class PoolwrightError(Exception):
+    """Base of all errors that reach a client.
+
+    `target` is the path of the offending property; `remedy` the next move, in words; `details` further
+    errors found in the same request; `information` machine-readable facts (rule, alternatives).
+    """
+
+    code: ClassVar[str]
+    wording: ClassVar[str] = "ours"
+    cause: ClassVar[str]
+    advice: ClassVar[str]
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        target: str | None = None,
+        remedy: str | None = None,
+        details: Sequence[PoolwrightError] = (),
+        information: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.target = target
+        self.remedy = remedy
+        self.details = tuple(details)
+        self.information = dict(information or {})
+
+
+class InvalidRequest(PoolwrightError):
+    """The request itself is wrong."""
+
+
+class Unauthenticated(PoolwrightError):
+    """No usable token came with the request."""
+
+
+class NotFound(PoolwrightError):
+    """What the request names does not exist."""
+
+
+class MethodNotOffered(PoolwrightError):
+    """The path exists, but not with that method."""
+
+
+class Conflict(PoolwrightError):
+    """The resource is in a state that forbids the request."""
+
+
+class FailedPrecondition(PoolwrightError):
+    """If-Match or If-None-Match did not hold."""
+
+
+class TooLarge(PoolwrightError):
+    """The body is larger than Azure Resource Manager takes."""
+
+
+class OperationFailure(PoolwrightError):
+    """The request was accepted and the operation failed."""
+
+
+class Unavailable(PoolwrightError):
+    """Something outside the service is needed and not there."""
+
+
+class Internal(PoolwrightError):
+    """A bug of ours."""
+
+
+class MissingApiVersionParameter(InvalidRequest):
+    code = "MissingApiVersionParameter"
+    wording = "azure"
+    cause = "the query has no api-version"
+    advice = "add ?api-version=YYYY-MM-DD"
+
+
+class InvalidApiVersionParameter(InvalidRequest):
+    code = "InvalidApiVersionParameter"
+    wording = "azure"
+    cause = "the api-version is not of the form YYYY-MM-DD or YYYY-MM-DD-preview"
+    advice = "send any well-formed api-version"
+
+
+class InvalidSubscriptionId(InvalidRequest):
+    code = "InvalidSubscriptionId"
+    wording = "azure"
+    cause = "the subscription in the path is not a GUID"
+    advice = "use the subscription `poolwright env` prints"
+
+
+class InvalidRequestContent(InvalidRequest):
+    code = "InvalidRequestContent"
+    cause = "the body is not a JSON object of the expected shape"
+    advice = "the message names the place; correct it and send the request again"
+
+
+class InvalidParameter(InvalidRequest):
+    code = "InvalidParameter"
+    cause = "a value is outside what AKS takes, or two values exclude each other"
+    advice = "the message names the value, what is possible and the next move"
+
+
+class InvalidOSSKU(InvalidRequest):
+    code = "InvalidOSSKU"
+    cause = "the OS SKU is unknown, belongs to the other OS type or can no longer be created"
+    advice = "choose one of the OS SKUs in the message"
+
+
+class InvalidImageRef(InvalidRequest):
+    code = "InvalidImageRef"
+    cause = "no node image exists for this OS SKU, Kubernetes version, generation, architecture and features"
+    advice = "the message lists the Kubernetes versions the OS SKU has images for"
+
+
+class UnsupportedGen2VMSize(InvalidRequest):
+    code = "UnsupportedGen2VMSize"
+    cause = "Generation 2 is needed or was asked for, and the size boots only Generation 1"
+    advice = "choose one of the alternatives, or do not ask for Generation 2"
+
+
+class CannotBootGeneration(InvalidRequest):
+    code = "BadRequest"
+    wording = "azure"
+    cause = "the size cannot boot the generation the pool would get"
+    advice = "send UseWindowsGen2VM: true or properties.vmGeneration V2, or choose a size that offers the generation"
+
+
+class PropertyChangeNotAllowed(InvalidRequest):
+    code = "PropertyChangeNotAllowed"
+    wording = "azure"
+    cause = "the property of an existing node pool cannot be changed"
+    advice = "add a new pool with the wanted value, move the workload, delete the old pool"
+
+
+class VMSizeNotSupported(InvalidRequest):
+    code = "VMSizeNotSupported"
+    wording = "azure"
+    cause = "the size is unknown or not offered in the location"
+    advice = "`az vm list-skus --location L --size S` lists what is offered"
+
+
+class VMSizeRestrictedByAKS(InvalidRequest):
+    code = "VMSizeRestrictedByAKS"
+    cause = "the size has fewer than 2 vCPUs or less than 2 GB of memory"
+    advice = "choose a size with at least 2 vCPUs and 2 GB"
+
+
+class SystemPoolSkuTooLow(InvalidRequest):
+    code = "SystemPoolSkuTooLow"
+    wording = "azure"
+    cause = "a system node pool needs a size with at least 2 vCPUs and 4 GB"
+    advice = "choose a larger size, or make the pool a User pool"
+
+
+class SystemPoolMustBeLinux(InvalidRequest):
+    code = "SystemPoolMustBeLinux"
+    cause = "a Windows node pool was asked for in mode System"
+    advice = "use mode User for Windows node pools"
+
+
+class SystemPoolMustBeRegular(InvalidRequest):
+    code = "SystemPoolMustBeRegular"
+    cause = "a Spot node pool was asked for in mode System"
+    advice = "use mode User for Spot node pools"
+
+
+class AvailabilityZoneNotSupported(InvalidRequest):
+    code = "AvailabilityZoneNotSupported"
+    cause = "a zone is not offered for the size in the location"
+    advice = "choose from the zones in the message, or leave availabilityZones out"
+
+
+class AgentPoolK8sVersionNotSupported(InvalidRequest):
+    code = "AgentPoolK8sVersionNotSupported"
+    wording = "azure"
+    cause = "the Kubernetes version is not offered in the location"
+    advice = "`az aks get-versions --location L` lists what is offered"
+
+
+class InvalidAgentPoolOrchestratorVersion(InvalidRequest):
+    code = "InvalidAgentPoolOrchestratorVersion"
+    cause = "the node pool would be newer than the control plane, or more than three minor versions older"
+    advice = "upgrade the control plane first, or choose a version within the skew"
+
+
+class AgentPoolUpgradeVersionNotAllowed(InvalidRequest):
+    code = "AgentPoolUpgradeVersionNotAllowed"
+    cause = "the request would move a cluster or node pool to an older Kubernetes version, or skip a minor version"
+    advice = "choose a version from `az aks get-upgrades`"
+
+
+class LocationNotAvailableForResourceType(InvalidRequest):
+    code = "LocationNotAvailableForResourceType"
+    wording = "azure"
+    cause = "the location is not one the service offers"
+    advice = "use an offered location, or start the service with --locations"
+
+
+class AuthenticationFailed(Unauthenticated):
+    code = "AuthenticationFailed"
+    wording = "azure"
+    cause = "no Authorization header with a bearer token"
+    advice = "log in: `poolwright az login` or `eval $(poolwright env)`"
+
+
+class InvalidAuthenticationToken(Unauthenticated):
+    code = "InvalidAuthenticationToken"
+    cause = "the token is malformed, expired, foreign, or for another audience"
+    advice = "get a new token; az and the SDKs do so by themselves on the challenge"
+
+
+class SubscriptionNotFound(NotFound):
+    code = "SubscriptionNotFound"
+    wording = "azure"
+    cause = "the subscription is not one of this service, or not one the caller may see"
+    advice = "use the subscription `poolwright env` prints"
+
+
+class ResourceGroupNotFound(NotFound):
+    code = "ResourceGroupNotFound"
+    wording = "azure"
+    cause = "the resource group does not exist"
+    advice = "create it: az group create --name G --location L"
+
+
+class ResourceNotFound(NotFound):
+    code = "ResourceNotFound"
+    wording = "azure"
+    cause = "the resource does not exist"
+    advice = "check the name; `az aks list` shows what exists"
+
+
+class ParentResourceNotFound(NotFound):
+    code = "ParentResourceNotFound"
+    wording = "azure"
+    cause = "the cluster of the node pool does not exist"
+    advice = "create the cluster first"
+
+
+class AgentPoolNotFound(NotFound):
+    code = "AgentPoolNotFound"
+    cause = "the node pool does not exist in the cluster"
+    advice = "`az aks nodepool list` shows what exists"
+
+
+class MachineNotFound(NotFound):
+    code = "MachineNotFound"
+    cause = "the machine does not exist in the node pool"
+    advice = "`az aks machine list` shows what exists"
+
+
+class OperationNotFound(NotFound):
+    code = "OperationNotFound"
+    cause = "no operation has that ID"
+    advice = "use the URL of the Azure-AsyncOperation header"
+
+
+class InvalidResourceType(NotFound):
+    code = "InvalidResourceType"
+    cause = "the path is not one this service offers"
+    advice = "docs/compatibility.md lists what is offered"
+
+
+class HttpMethodNotAllowed(MethodNotOffered):
+    code = "HttpMethodNotAllowed"
+    cause = "the path does not take that method"
+    advice = "docs/compatibility.md lists what is offered"
+
+
+class OperationNotAllowed(Conflict):
+    code = "OperationNotAllowed"
+    wording = "azure"
+    cause = "another operation runs on the node pool or its cluster, or the change would leave no system node pool"
+    advice = "wait for the running operation, whose ID the message names; keep one system node pool"
+
+
+class InvalidResourceLocation(Conflict):
+    code = "InvalidResourceLocation"
+    wording = "azure"
+    cause = "the resource exists in another location"
+    advice = "choose another name, or delete the resource first"
+
+
+class PreconditionFailed(FailedPrecondition):
+    code = "PreconditionFailed"
+    cause = "the ETag given does not match, or the resource exists although If-None-Match: * was sent"
+    advice = "read the resource again and repeat the change with its ETag"
+
+
+class RequestEntityTooLarge(TooLarge):
+    code = "RequestEntityTooLarge"
+    cause = "the body is larger than 4 MB"
+    advice = "send a smaller body"
+
+
+class ReconcileVMSSAgentPoolFailed(OperationFailure):
+    code = "ReconcileVMSSAgentPoolFailed"
+    cause = "machines of the node pool could not be created, did not become ready, or vanished"
+    advice = "the message names the machines and the cause; send the PUT again to repair the pool"
+
+
+class NoClusterAttached(Unavailable):
+    code = "NoClusterAttached"
+    cause = "kubectl was used, and no Kubernetes cluster stands behind the node pools"
+    advice = "Poolwright manages machines, not a Kubernetes API server; nothing is pretended"
+
+
+class InternalServerError(Internal):
+    code = "InternalServerError"
+    cause = "a bug in Poolwright"
+    advice = "report it with the correlation ID; the log has the details"
+
+
+def leaves(root: type[PoolwrightError] = PoolwrightError) -> Iterator[type[PoolwrightError]]:
+    """Yield every error class that has a code of its own, in the order they are written here."""
+    for child in root.__subclasses__():
+        if "code" in child.__dict__:
+            yield child
+        yield from leaves(child)

@@ -1,0 +1,54 @@
+"""The port to whatever runs machines.
+
+An engine receives finished specifications and chooses nothing. Its methods say what is true
+afterwards; each may be called again with the same arguments, also after a kill in the middle.
+
+Only the operation runner retries: an engine raises `TemporaryError` when trying again may help and
+`PermanentError` when it will not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from poolwright.domain.machine import MachineFacts, MachineSpec
+
+
+class TemporaryError(Exception):
+    """Trying again after `retry_after_seconds` may help."""
+
+    def __init__(self, message: str, *, retry_after_seconds: float) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class PermanentError(Exception):
+    """Trying again will not help; the message is the cause in words."""
+
+
+class MachineEngine(Protocol):
+    """Runs machines. Keys are `MachineSpec.key`."""
+
+    @property
+    def name(self) -> str:
+        """The engine's name, as `--engine` takes it."""
+
+    def ensure(self, specs: Sequence[MachineSpec]) -> None:
+        """Afterwards a machine exists for every specification, as specified, running or stopped.
+
+        A machine that already matches is left alone; one that differs in anything but its power state
+        is made again. Raises `TemporaryError` or `PermanentError`; what was made by then stays.
+        """
+
+    def observe(self, keys: Sequence[str]) -> Mapping[str, MachineFacts]:
+        """Return what is known now of those machines; a key without a machine is missing from the result."""
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Afterwards none of those machines exists. A key without a machine is fine."""
+
+    def keys(self) -> set[str]:
+        """Return the key of every machine that exists."""
+
+    def close(self) -> None:
+        """Let go of files and connections; machines keep running."""

@@ -1,0 +1,191 @@
+"""The simulated machine engine: machines that are rows, with nothing booted.
+
+It is the default, the example to copy, and the double in tests: it can be slow, refuse to begin,
+fail half way, and lose a machine. What it says it observed is what was specified, and says so:
+`observedBy` is `simulated`.
+
+Its machines live in a database of their own, as a hypervisor's would, so a killed service finds
+them again. Invariant: this engine never looks at the service's database.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from poolwright.domain.generation import Firmware, Generation
+from poolwright.domain.machine import MachineFacts, MachineSpec, Witness
+from poolwright.machines.engine import PermanentError
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS machines (
+    key TEXT PRIMARY KEY,
+    specification TEXT NOT NULL,
+    generation TEXT NOT NULL,
+    secure_boot INTEGER NOT NULL,
+    vtpm INTEGER NOT NULL,
+    running INTEGER NOT NULL,
+    started REAL NOT NULL,
+    boots INTEGER NOT NULL
+)
+"""
+
+
+@dataclass(slots=True)
+class Behaviour:
+    """How the engine behaves, for tests. Changing it takes effect at the next call.
+
+    `boot_seconds` is the time from start to Ready. `refuse` refuses every `ensure` with that cause.
+    `fail_after` makes that many machines of an `ensure` and then fails. `lose` names machines (by the
+    end of their key) that vanish; `never_ready` ones that stay unready with a cause.
+    """
+
+    boot_seconds: float = 0.0
+    refuse: str | None = None
+    fail_after: int | None = None
+    lose: tuple[str, ...] = ()
+    never_ready: tuple[str, ...] = ()
+
+
+class SimulatedEngine:
+    """Implements `MachineEngine` over one SQLite file."""
+
+    name = "simulated"
+
+    def __init__(self, path: Path, clock: Callable[[], float], behaviour: Behaviour | None = None) -> None:
+        path.touch(mode=0o600)
+        self.behaviour = behaviour or Behaviour()
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30)
+        self._connection.execute("PRAGMA journal_mode=WAL")
+        self._connection.execute("PRAGMA synchronous=NORMAL")
+        self._connection.execute(_SCHEMA)
+
+    def ensure(self, specs: Sequence[MachineSpec]) -> None:
+        if self.behaviour.refuse is not None:
+            raise PermanentError(self.behaviour.refuse)
+        limit = self.behaviour.fail_after
+        now = self._clock()
+        with self._transaction() as connection:
+            present = {
+                key: (specification, bool(running))
+                for key, specification, running in connection.execute(
+                    "SELECT key, specification, running FROM machines"
+                )
+            }
+            changed = [spec for spec in specs if present.get(spec.key) != (_specification(spec), spec.running)]
+            connection.executemany(
+                "INSERT INTO machines VALUES (?, ?, ?, ?, ?, ?, ?, 1) ON CONFLICT (key) DO UPDATE SET "
+                "boots = boots + (excluded.specification <> specification OR (excluded.running AND NOT running)), "
+                "specification = excluded.specification, generation = excluded.generation, "
+                "secure_boot = excluded.secure_boot, vtpm = excluded.vtpm, "
+                "started = excluded.started, running = excluded.running",
+                [
+                    (
+                        spec.key,
+                        _specification(spec),
+                        spec.generation.value,
+                        spec.secure_boot,
+                        spec.vtpm,
+                        spec.running,
+                        now,
+                    )
+                    for spec in changed[:limit]
+                ],
+            )
+        if limit is not None and limit < len(changed):
+            raise PermanentError(f"the simulated engine failed after {limit} of {len(changed)} machines")
+
+    def observe(self, keys: Sequence[str]) -> Mapping[str, MachineFacts]:
+        wanted = set(keys)
+        now = self._clock()
+        with self._lock:
+            rows = self._connection.execute(
+                "SELECT key, generation, secure_boot, vtpm, running, started FROM machines"
+            ).fetchall()
+        return {
+            row[0]: self._facts(row, now)
+            for row in rows
+            if row[0] in wanted and not row[0].endswith(self.behaviour.lose or ("\0",))
+        }
+
+    def delete(self, keys: Sequence[str]) -> None:
+        with self._transaction() as connection:
+            connection.executemany("DELETE FROM machines WHERE key = ?", [(key,) for key in keys])
+
+    def keys(self) -> set[str]:
+        with self._lock:
+            return {key for (key,) in self._connection.execute("SELECT key FROM machines")}
+
+    def boots(self) -> dict[str, int]:
+        """Return how often each machine was made or started: shows whether an effect happened twice."""
+        with self._lock:
+            return dict(self._connection.execute("SELECT key, boots FROM machines").fetchall())
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _facts(self, row: tuple[str, str, int, int, int, float], now: float) -> MachineFacts:
+        key, generation_text, secure_boot, vtpm, running, started = row
+        generation = Generation(generation_text)
+        stuck = key.endswith(self.behaviour.never_ready or ("\0",))
+        booted = bool(running) and not stuck and now - started >= self.behaviour.boot_seconds
+        return MachineFacts(
+            key=key,
+            ready=booted,
+            running=bool(running),
+            observed=generation if booted or not running else None,
+            observed_by=Witness.SIMULATED,
+            secure_boot=bool(secure_boot),
+            vtpm=bool(vtpm),
+            partition_table="gpt" if generation.firmware is Firmware.UEFI else "mbr",
+            last_seen=now if booted else None,
+            cause="the simulated engine was told never to make it ready" if stuck else None,
+        )
+
+    def _transaction(self) -> _Transaction:
+        return _Transaction(self._connection, self._lock)
+
+
+class _Transaction:
+    """BEGIN IMMEDIATE to COMMIT under the engine's lock; a failure rolls back."""
+
+    def __init__(self, connection: sqlite3.Connection, lock: threading.Lock) -> None:
+        self._connection = connection
+        self._lock = lock
+
+    def __enter__(self) -> sqlite3.Connection:
+        self._lock.acquire()
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+        except BaseException:
+            self._lock.release()
+            raise
+        return self._connection
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        try:
+            self._connection.execute("COMMIT" if kind is None else "ROLLBACK")
+        finally:
+            self._lock.release()
+
+
+def _specification(spec: MachineSpec) -> str:
+    """Everything that makes a machine another machine when it changes; the power state does not."""
+    return "|".join(
+        str(part)
+        for part in (
+            spec.generation.value,
+            spec.node_image,
+            spec.size,
+            spec.vcpus,
+            spec.memory_gb,
+            spec.secure_boot,
+            spec.vtpm,
+            spec.zone,
+        )
+    )

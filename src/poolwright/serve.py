@@ -1,0 +1,232 @@
+"""The composition root: settings, clock, store, machine engine and application become a running service.
+
+Invariant: clock, IDs and randomness are made here and handed down.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import re
+import signal
+import socket
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import structlog
+import uvicorn
+import uvloop
+from starlette.requests import Request
+
+from poolwright import installation
+from poolwright.arm import paths
+from poolwright.arm.app import ArmApp, Service
+from poolwright.arm.login import Login
+from poolwright.arm.metrics import Metrics
+from poolwright.arm.skus import SkuPages
+from poolwright.arm.wire import WireRenderer
+from poolwright.catalog.catalog import Catalog
+from poolwright.control_plane import ControlPlane
+from poolwright.identity.tls import TlsFiles, ensure_certificates
+from poolwright.identity.tokens import SigningKey, TokenVerifier
+from poolwright.installation import DataDirectory
+from poolwright.kubernetes.endpoint import NoCluster
+from poolwright.machines.simulated import Behaviour, SimulatedEngine
+from poolwright.operations.crash_hook import crash_hook
+from poolwright.operations.on_dbos import DbosOperations
+from poolwright.operations.plans import Context
+from poolwright.settings import Settings
+from poolwright.store.database import Database
+from poolwright.store.statements import SUBSCRIPTIONS, Subscription
+
+log = structlog.get_logger(__name__)
+
+EXECUTOR_ID = "poolwright"
+_GRACE_SECONDS = 2
+
+
+def up(settings: Settings) -> int:
+    """Run the service until SIGTERM or Ctrl-C; prints `ready URL` on stdout. Returns the exit code.
+
+    Raises `AlreadyRunning` when the data directory is taken, `OSError` when the port is.
+    """
+    configure_logging(settings)
+    directory = DataDirectory(settings.directory)
+    directory.create()
+    held = installation.lock(directory)
+    listener = _listen(settings)
+    port = listener.getsockname()[1]
+    url = settings.public_url or f"https://{settings.host}:{port}"
+    tls = ensure_certificates(directory.tls, (settings.host, *settings.names), datetime.now(UTC))
+    database = installation.open_database(directory)
+    installation.ensure_identity(database, directory, local=settings.local_credentials)
+    engine = SimulatedEngine(
+        directory.machines / "simulated.sqlite", time.time, Behaviour(boot_seconds=settings.simulated_boot_seconds)
+    )
+    catalog = Catalog.built_in(settings.locations)
+    operations = DbosOperations(
+        database.engine,
+        Context(
+            database=database,
+            engine=engine,
+            render=WireRenderer(),
+            size_of=catalog.size,
+            now=time.time,
+            new_id=_new_id,
+            wait=time.sleep,
+            crash=crash_hook(settings.test_crash),
+        ),
+        EXECUTOR_ID,
+    )
+    skus = SkuPages(catalog)
+    app = _application(settings, database, catalog, operations, skus, directory, tls, url)
+    operations.start()
+    threading.Thread(target=skus.warm, daemon=True).start()
+    code = _run(app, listener, tls, lambda: _ready(directory, url, tls))
+    operations.stop()
+    engine.close()
+    os.close(held)
+    # Steps still running in other threads go on at the next start; waiting for them would hold the signal up.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def configure_logging(settings: Settings) -> None:
+    """Log to stderr, as JSON lines or for people; libraries log warnings."""
+    final: structlog.types.Processor = (
+        structlog.processors.JSONRenderer()
+        if settings.log_format == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            final,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
+
+
+def _application(
+    settings: Settings,
+    database: Database,
+    catalog: Catalog,
+    operations: DbosOperations,
+    skus: SkuPages,
+    directory: DataDirectory,
+    tls: TlsFiles,
+    url: str,
+) -> ArmApp:
+    key = SigningKey.load_or_create(directory.signing_key)
+    subscriptions = {row[0]: Subscription(*row) for row in database.reader.rows(SUBSCRIPTIONS)}
+    tenants = {subscription.tenant_id for subscription in subscriptions.values()}
+
+    def base_of(request: Request) -> str:
+        return paths.base_url(request, settings.public_url, url)
+
+    return ArmApp(
+        Service(
+            database=database,
+            control_plane=ControlPlane(
+                catalog=catalog,
+                operations=operations,
+                render=WireRenderer(),
+                profile=settings.profile,
+                engine_name=settings.engine,
+                now=time.time,
+                new_id=_new_id,
+            ),
+            operations=operations,
+            verifier=TokenVerifier(key, tenants, _issuers(tenants)),
+            login=Login(key=key, reader=database.reader, now=time.time, base_of=base_of),
+            skus=skus,
+            cluster_endpoint=NoCluster(),
+            metrics=Metrics(),
+            profile=settings.profile,
+            subscriptions=subscriptions,
+            ca_pem=tls.ca.read_bytes(),
+            now=time.time,
+            base_of=base_of,
+        )
+    )
+
+
+def _issuers(tenants: set[str]) -> Callable[[str], bool]:
+    """An issuer is `BASE/adfs` or `BASE/{tenant}/v2.0`, whatever name and port the client used; the key is ours."""
+    paths_known = "|".join(["adfs", *(f"{re.escape(tenant)}/v2.0" for tenant in sorted(tenants))])
+    pattern = re.compile(rf"https://[^/]+/({paths_known})")
+    return lambda issuer: pattern.fullmatch(issuer) is not None
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        raise OSError(
+            error.errno, f"cannot listen on {settings.host}:{settings.port}: {error.strerror}; choose another --port"
+        ) from error
+    listener.listen(2048)
+    return listener
+
+
+def _ready(directory: DataDirectory, url: str, tls: TlsFiles) -> None:
+    directory.write_endpoint(url, tls.ca)
+    print(f"ready {url}", flush=True)
+
+
+def _run(app: ArmApp, listener: socket.socket, tls: TlsFiles, ready: Callable[[], None]) -> int:
+    """Serve until a signal comes; returns 0 after SIGTERM and 130 after Ctrl-C."""
+    received: list[int] = []
+
+    def remember(number: int, _frame: object) -> None:
+        received.append(number)
+
+    # uvicorn raises the signals it caught again when it has finished; these take them.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, remember)
+    config = uvicorn.Config(
+        app,
+        ssl_certfile=str(tls.certificate),
+        ssl_keyfile=str(tls.key),
+        http="httptools",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
+    server = uvicorn.Server(config)
+
+    async def serve() -> None:
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        while not server.started and not serving.done():
+            await asyncio.sleep(0.005)
+        if server.started:
+            ready()
+        await serving
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve())
+    return 130 if signal.SIGINT in received else 0
+
+
+def _new_id() -> str:
+    return str(uuid.uuid4())

@@ -1,0 +1,132 @@
+"""The database: one engine, one kept connection for reads, one thread for the API's writes.
+
+SQLite runs with WAL and synchronous=FULL: what was answered survives a kill and a power cut.
+Transactions start as BEGIN IMMEDIATE, so that a writer waits for its turn instead of failing late.
+
+Invariant: every change happens inside `Database.transaction`; reads never wait for writes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from sqlalchemy.engine import Connection, Engine
+
+T = TypeVar("T")
+
+BUSY_TIMEOUT_MILLISECONDS = 30_000
+
+
+def create_engine(path: Path) -> Engine:
+    """Return the engine of the SQLite database at that path; the file is made, readable by its owner alone."""
+    path.touch(mode=0o600)
+    engine = sa.create_engine(f"sqlite:///{path}", connect_args={"check_same_thread": False}, pool_size=8)
+
+    @sa.event.listens_for(engine, "connect")
+    def configure(connection: sqlite3.Connection, _record: object) -> None:
+        connection.isolation_level = "IMMEDIATE"
+        connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MILLISECONDS}")
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
+
+    return engine
+
+
+def migrate(engine: Engine) -> None:
+    """Bring the schema to the newest revision; nothing happens when it is there already."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    with engine.connect() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+        connection.commit()
+
+
+class Reader:
+    """Reads on one kept connection. The statements are Core's, compiled once."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._dialect = engine.dialect
+        self._connection = engine.raw_connection()
+        self._lock = threading.Lock()
+        self._compiled: dict[int, tuple[sa.Select[Any], str, tuple[str, ...]]] = {}
+
+    def rows(self, statement: sa.Select[Any], **parameters: object) -> list[Any]:
+        """Return the rows of a select with named bind parameters, as plain tuples."""
+        text, names = self._text(statement)
+        with self._lock:
+            cursor = self._connection.cursor()
+            try:
+                cursor.execute(text, [parameters[name] for name in names])
+                return list(cursor.fetchall())
+            finally:
+                cursor.close()
+
+    def row(self, statement: sa.Select[Any], **parameters: object) -> Any | None:
+        """Return the first row, or None."""
+        rows = self.rows(statement, **parameters)
+        return rows[0] if rows else None
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _text(self, statement: sa.Select[Any]) -> tuple[str, tuple[str, ...]]:
+        known = self._compiled.get(id(statement))
+        if known is None:
+            compiled = statement.compile(dialect=self._dialect)
+            known = (statement, str(compiled), tuple(getattr(compiled, "positiontup", None) or ()))
+            self._compiled[id(statement)] = known
+        return known[1], known[2]
+
+
+class Database:
+    """The engine with its reader and its single writer thread."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.reader = Reader(engine)
+        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="writer")
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """Yield a connection inside a write transaction; commit at the end, roll back on an exception."""
+        with self.engine.connect() as connection:
+            if connection.dialect.name == "sqlite":
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            try:
+                yield connection
+            except BaseException:
+                connection.rollback()
+                raise
+            connection.commit()
+
+    async def write(self, change: Callable[[Connection], T]) -> T:
+        """Run the change in a transaction on the writer thread and return its result."""
+
+        def run() -> T:
+            with self.transaction() as connection:
+                return change(connection)
+
+        return await asyncio.get_running_loop().run_in_executor(self._writer, run)
+
+    def close(self) -> None:
+        self._writer.shutdown()
+        self.reader.close()
+        self.engine.dispose()
+
+
+def insert_many(connection: Connection, table: sa.Table, rows: Sequence[dict[str, object]]) -> None:
+    """Insert the rows with one executemany; nothing happens for no rows."""
+    if rows:
+        connection.execute(sa.insert(table), rows)

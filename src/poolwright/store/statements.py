@@ -1,0 +1,318 @@
+"""Every statement the product runs, as functions over a connection.
+
+Selects that serve requests are module constants with bind parameters, for `Reader`.
+Invariant: SQL is only here and in the migrations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from poolwright.domain.cluster import Cluster, ResourceGroup
+from poolwright.domain.machine import Machine
+from poolwright.domain.node_pool import NodePool
+from poolwright.domain.operation import Operation
+from poolwright.domain.resource_id import GroupId
+from poolwright.store import tables
+from poolwright.store.database import insert_many
+from poolwright.store.records import dump, load
+
+_KEY: sa.BindParameter[str] = sa.bindparam("key")
+
+GROUP_WIRE: Final = sa.select(tables.resource_groups.c.wire).where(tables.resource_groups.c.key == _KEY)
+GROUP_WIRES: Final = (
+    sa.select(tables.resource_groups.c.wire)
+    .where(tables.resource_groups.c.subscription_id == _KEY)
+    .order_by(tables.resource_groups.c.key)
+)
+CLUSTER_RECORD: Final = sa.select(tables.clusters.c.record).where(tables.clusters.c.key == _KEY)
+CLUSTER_EXISTS: Final = sa.select(tables.clusters.c.key).where(tables.clusters.c.key == _KEY)
+CLUSTERS_OF_SUBSCRIPTION: Final = (
+    sa.select(tables.clusters.c.key, tables.clusters.c.record)
+    .where(tables.clusters.c.subscription_id == _KEY)
+    .order_by(tables.clusters.c.key)
+)
+CLUSTERS_OF_GROUP: Final = (
+    sa.select(tables.clusters.c.key, tables.clusters.c.record)
+    .where(tables.clusters.c.group_key == _KEY)
+    .order_by(tables.clusters.c.key)
+)
+POOL_WIRE: Final = sa.select(tables.node_pools.c.wire, tables.node_pools.c.etag).where(tables.node_pools.c.key == _KEY)
+POOL_WIRES: Final = (
+    sa.select(tables.node_pools.c.wire).where(tables.node_pools.c.cluster_key == _KEY).order_by(tables.node_pools.c.key)
+)
+POOL_RECORDS: Final = (
+    sa.select(tables.node_pools.c.record)
+    .where(tables.node_pools.c.cluster_key == _KEY)
+    .order_by(tables.node_pools.c.key)
+)
+POOL_EXISTS: Final = sa.select(tables.node_pools.c.key).where(tables.node_pools.c.key == _KEY)
+MACHINE_WIRE: Final = sa.select(tables.machines.c.wire).where(tables.machines.c.key == _KEY)
+MACHINE_WIRES: Final = (
+    sa.select(tables.machines.c.wire).where(tables.machines.c.pool_key == _KEY).order_by(tables.machines.c.ordinal)
+)
+OPERATION_WIRE: Final = sa.select(
+    tables.operations.c.wire,
+    tables.operations.c.status,
+    tables.operations.c.subscription_id,
+    tables.operations.c.record,
+).where(tables.operations.c.id == _KEY)
+SUBSCRIPTIONS: Final = sa.select(
+    tables.subscriptions.c.subscription_id, tables.subscriptions.c.tenant_id, tables.subscriptions.c.display_name
+).order_by(tables.subscriptions.c.subscription_id)
+SERVICE_PRINCIPAL: Final = sa.select(
+    tables.service_principals.c.app_id,
+    tables.service_principals.c.object_id,
+    tables.service_principals.c.tenant_id,
+    tables.service_principals.c.secret_hash,
+).where(tables.service_principals.c.app_id == _KEY)
+OPERATIONS_BY_STATUS: Final = sa.select(tables.operations.c.status, sa.func.count()).group_by(
+    tables.operations.c.status
+)
+RESOURCE_COUNTS: Final = sa.select(
+    sa.select(sa.func.count()).select_from(tables.clusters).scalar_subquery(),
+    sa.select(sa.func.count()).select_from(tables.node_pools).scalar_subquery(),
+    sa.select(sa.func.count()).select_from(tables.machines).scalar_subquery(),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """A subscription of the service."""
+
+    subscription_id: str
+    tenant_id: str
+    display_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServicePrincipal:
+    """A service principal; `secret_hash` is never shown."""
+
+    app_id: str
+    object_id: str
+    tenant_id: str
+    secret_hash: str
+
+
+def setting(connection: Connection, name: str) -> str | None:
+    """Return a stored setting, or None."""
+    return connection.execute(
+        sa.select(tables.settings.c.value).where(tables.settings.c.name == name)
+    ).scalar_one_or_none()
+
+
+def put_setting(connection: Connection, name: str, value: str) -> None:
+    """Store a setting, replacing what was there."""
+    connection.execute(sa.delete(tables.settings).where(tables.settings.c.name == name))
+    connection.execute(sa.insert(tables.settings).values(name=name, value=value))
+
+
+def add_subscription(connection: Connection, subscription: Subscription) -> None:
+    connection.execute(
+        sa.insert(tables.subscriptions).values(
+            subscription_id=subscription.subscription_id,
+            tenant_id=subscription.tenant_id,
+            display_name=subscription.display_name,
+        )
+    )
+
+
+def put_service_principal(connection: Connection, principal: ServicePrincipal, display_name: str) -> None:
+    """Store a service principal, replacing the one with its app ID."""
+    connection.execute(
+        sa.delete(tables.service_principals).where(tables.service_principals.c.app_id == principal.app_id)
+    )
+    connection.execute(
+        sa.insert(tables.service_principals).values(
+            app_id=principal.app_id,
+            object_id=principal.object_id,
+            tenant_id=principal.tenant_id,
+            display_name=display_name,
+            secret_hash=principal.secret_hash,
+        )
+    )
+
+
+def service_principal(connection: Connection, app_id: str) -> ServicePrincipal | None:
+    row = connection.execute(SERVICE_PRINCIPAL, {"key": app_id}).one_or_none()
+    return ServicePrincipal(*row) if row is not None else None
+
+
+def group(connection: Connection, key: str) -> ResourceGroup | None:
+    record = _record(connection, tables.resource_groups, key)
+    return load(ResourceGroup, record) if record is not None else None
+
+
+def put_group(connection: Connection, value: ResourceGroup, wire: bytes) -> None:
+    _put(
+        connection,
+        tables.resource_groups,
+        key=value.id.key,
+        subscription_id=value.id.subscription,
+        record=dump(value),
+        wire=wire,
+    )
+
+
+def delete_group(connection: Connection, key: str) -> None:
+    """Delete a resource group that has no clusters any more."""
+    connection.execute(sa.delete(tables.resource_groups).where(tables.resource_groups.c.key == key))
+
+
+def cluster(connection: Connection, key: str) -> Cluster | None:
+    record = _record(connection, tables.clusters, key)
+    return load(Cluster, record) if record is not None else None
+
+
+def clusters_of_group(connection: Connection, group_id: GroupId) -> list[Cluster]:
+    rows = connection.execute(
+        sa.select(tables.clusters.c.record)
+        .where(tables.clusters.c.group_key == group_id.key)
+        .order_by(tables.clusters.c.key)
+    )
+    return [load(Cluster, record) for (record,) in rows]
+
+
+def put_cluster(connection: Connection, value: Cluster) -> None:
+    _put(
+        connection,
+        tables.clusters,
+        key=value.id.key,
+        group_key=value.id.group_id.key,
+        subscription_id=value.id.group_id.subscription,
+        etag=value.etag,
+        record=dump(value),
+    )
+
+
+def delete_cluster(connection: Connection, key: str) -> None:
+    """Delete a cluster with the node pools and machines it still has."""
+    for pool in node_pools_of_cluster(connection, key):
+        delete_node_pool(connection, pool.id.key)
+    connection.execute(sa.delete(tables.clusters).where(tables.clusters.c.key == key))
+
+
+def node_pool(connection: Connection, key: str) -> NodePool | None:
+    record = _record(connection, tables.node_pools, key)
+    return load(NodePool, record) if record is not None else None
+
+
+def node_pools_of_cluster(connection: Connection, cluster_key: str) -> list[NodePool]:
+    rows = connection.execute(
+        sa.select(tables.node_pools.c.record)
+        .where(tables.node_pools.c.cluster_key == cluster_key)
+        .order_by(tables.node_pools.c.key)
+    )
+    return [load(NodePool, record) for (record,) in rows]
+
+
+def put_node_pool(connection: Connection, value: NodePool, wire: bytes) -> None:
+    _put(
+        connection,
+        tables.node_pools,
+        key=value.id.key,
+        cluster_key=value.id.cluster_id.key,
+        etag=value.etag,
+        record=dump(value),
+        wire=wire,
+    )
+
+
+def delete_node_pool(connection: Connection, key: str) -> None:
+    """Delete a node pool with its machine rows."""
+    connection.execute(sa.delete(tables.machines).where(tables.machines.c.pool_key == key))
+    connection.execute(sa.delete(tables.node_pools).where(tables.node_pools.c.key == key))
+
+
+def machines_of_pool(connection: Connection, pool_key: str) -> list[Machine]:
+    """Return the machines of a node pool, by ordinal."""
+    rows = connection.execute(
+        sa.select(tables.machines.c.record)
+        .where(tables.machines.c.pool_key == pool_key)
+        .order_by(tables.machines.c.ordinal)
+    )
+    return [load(Machine, record) for (record,) in rows]
+
+
+def machine_keys(connection: Connection) -> set[str]:
+    """Return the key of every machine the service keeps."""
+    return set(connection.execute(sa.select(tables.machines.c.key)).scalars())
+
+
+def put_machines(connection: Connection, values: Sequence[tuple[Machine, bytes]]) -> None:
+    """Store machines with their wire form, replacing those with the same key. Two statements, however many."""
+    delete_machines(connection, [machine.id.key for machine, _ in values])
+    insert_many(
+        connection,
+        tables.machines,
+        [
+            {
+                "key": machine.id.key,
+                "pool_key": machine.id.pool_id.key,
+                "ordinal": machine.ordinal,
+                "record": dump(machine),
+                "wire": wire,
+            }
+            for machine, wire in values
+        ],
+    )
+
+
+def delete_machines(connection: Connection, keys: Iterable[str]) -> None:
+    """Delete machine rows by key."""
+    rows = [{"gone": key} for key in keys]
+    if rows:
+        connection.execute(sa.delete(tables.machines).where(tables.machines.c.key == sa.bindparam("gone")), rows)
+
+
+def operation(connection: Connection, operation_id: str) -> Operation | None:
+    record = connection.execute(
+        sa.select(tables.operations.c.record).where(tables.operations.c.id == operation_id)
+    ).scalar_one_or_none()
+    return load(Operation, record) if record is not None else None
+
+
+def put_operation(connection: Connection, value: Operation, wire: bytes) -> None:
+    """Store an operation, keeping which runner claimed it."""
+    values = {
+        "subscription_id": value.subscription,
+        "resource_key": value.resource_key,
+        "status": value.status.value,
+        "record": dump(value),
+        "wire": wire,
+    }
+    changed = connection.execute(
+        sa.update(tables.operations).where(tables.operations.c.id == value.id).values(**values)
+    )
+    if changed.rowcount == 0:
+        connection.execute(sa.insert(tables.operations).values(id=value.id, **values))
+
+
+def claim_operation(connection: Connection, operation_id: str, runner: str) -> bool:
+    """Make the runner the one that carries out the operation; False when another has it."""
+    connection.execute(
+        sa.update(tables.operations)
+        .where(tables.operations.c.id == operation_id, tables.operations.c.runner.is_(None))
+        .values(runner=runner)
+    )
+    holder = connection.execute(
+        sa.select(tables.operations.c.runner).where(tables.operations.c.id == operation_id)
+    ).scalar_one_or_none()
+    return holder == runner
+
+
+def _record(connection: Connection, table: sa.Table, key: str) -> bytes | None:
+    record: bytes | None = connection.execute(sa.select(table.c.record).where(table.c.key == key)).scalar_one_or_none()
+    return record
+
+
+def _put(connection: Connection, table: sa.Table, *, key: str, **values: object) -> None:
+    changed = connection.execute(sa.update(table).where(table.c.key == key).values(**values))
+    if changed.rowcount == 0:
+        connection.execute(sa.insert(table).values(key=key, **values))

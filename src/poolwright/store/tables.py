@@ -1,0 +1,90 @@
+"""The tables of the service, as SQLAlchemy Core knows them.
+
+`record` columns hold domain values (store/records.py), `wire` columns the JSON clients get, rendered
+when the row is written so that a read is one look-up. Keys are lower-case resource IDs.
+
+Invariant: a schema change comes with a migration; tests compare the two.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData()
+
+settings = sa.Table(
+    "pw_settings",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+)
+
+subscriptions = sa.Table(
+    "pw_subscriptions",
+    metadata,
+    sa.Column("subscription_id", sa.Text, primary_key=True),
+    sa.Column("tenant_id", sa.Text, nullable=False),
+    sa.Column("display_name", sa.Text, nullable=False),
+)
+
+service_principals = sa.Table(
+    "pw_service_principals",
+    metadata,
+    sa.Column("app_id", sa.Text, primary_key=True),
+    sa.Column("object_id", sa.Text, nullable=False),
+    sa.Column("tenant_id", sa.Text, nullable=False),
+    sa.Column("display_name", sa.Text, nullable=False),
+    sa.Column("secret_hash", sa.Text, nullable=False),
+)
+
+resource_groups = sa.Table(
+    "pw_resource_groups",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("subscription_id", sa.Text, nullable=False, index=True),
+    sa.Column("record", sa.LargeBinary, nullable=False),
+    sa.Column("wire", sa.LargeBinary, nullable=False),
+)
+
+clusters = sa.Table(
+    "pw_clusters",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("group_key", sa.Text, sa.ForeignKey("pw_resource_groups.key"), nullable=False, index=True),
+    sa.Column("subscription_id", sa.Text, nullable=False, index=True),
+    sa.Column("etag", sa.Text, nullable=False),
+    sa.Column("record", sa.LargeBinary, nullable=False),
+)
+
+node_pools = sa.Table(
+    "pw_node_pools",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("cluster_key", sa.Text, sa.ForeignKey("pw_clusters.key"), nullable=False, index=True),
+    sa.Column("etag", sa.Text, nullable=False),
+    sa.Column("record", sa.LargeBinary, nullable=False),
+    sa.Column("wire", sa.LargeBinary, nullable=False),
+)
+
+machines = sa.Table(
+    "pw_machines",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("pool_key", sa.Text, sa.ForeignKey("pw_node_pools.key"), nullable=False),
+    sa.Column("ordinal", sa.Integer, nullable=False),
+    sa.Column("record", sa.LargeBinary, nullable=False),
+    sa.Column("wire", sa.LargeBinary, nullable=False),
+    sa.UniqueConstraint("pool_key", "ordinal"),
+)
+
+operations = sa.Table(
+    "pw_operations",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("subscription_id", sa.Text, nullable=False, index=True),
+    sa.Column("resource_key", sa.Text, nullable=False, index=True),
+    sa.Column("status", sa.Text, nullable=False, index=True),
+    sa.Column("runner", sa.Text),
+    sa.Column("record", sa.LargeBinary, nullable=False),
+    sa.Column("wire", sa.LargeBinary, nullable=False),
+)
