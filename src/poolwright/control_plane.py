@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
@@ -32,7 +32,9 @@ from poolwright.store import statements
 
 # https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules
 _GROUP_NAME: Final = re.compile(r"[-\w.()]{0,89}[-\w()]")
+_GROUP_NAME_FORM: Final = "1 to 90 letters, digits, underscores, hyphens, parentheses and periods, no period at the end"
 _CLUSTER_NAME: Final = re.compile(r"[a-zA-Z0-9]([-_a-zA-Z0-9]{0,61}[a-zA-Z0-9])?")
+_CLUSTER_NAME_FORM: Final = "1 to 63 letters, digits, underscores and hyphens, a letter or digit at both ends"
 MAX_POOLS: Final = 100
 
 
@@ -92,7 +94,7 @@ class ControlPlane:
         self, connection: Connection, group_id: GroupId, location: str, sent: dict[str, object]
     ) -> tuple[ResourceGroup, bool]:
         """Store a resource group; returns it and whether it is new."""
-        _require_name(_GROUP_NAME, group_id.group, "resource group", 90)
+        _require_name(_GROUP_NAME, group_id.group, "resource group", _GROUP_NAME_FORM)
         place = self._require_location(location, "location")
         old = statements.group(connection, group_id.key)
         if old is not None:
@@ -138,33 +140,14 @@ class ControlPlane:
         group = _require_group(connection, cluster_id.group_id)
         if group.state is ProvisioningState.DELETING:
             raise self._in_progress(connection, group.operation_id or "", f"resource group {group.id.group}")
-        _require_name(_CLUSTER_NAME, cluster_id.cluster, "managed cluster", 63)
+        _require_name(_CLUSTER_NAME, cluster_id.cluster, "managed cluster", _CLUSTER_NAME_FORM)
         old = statements.cluster(connection, cluster_id.key)
         _require_preconditions(call.preconditions, old.etag if old else None)
         if old is not None:
             self._require_idle_cluster(connection, old)
         cluster = self._settled_cluster(connection, group, cluster_id, request, old)
-        changed: list[NodePool] = []
         existing = {pool.id.key: pool for pool in statements.node_pools_of_cluster(connection, cluster_id.key)}
-        for index, (name, pool_request) in enumerate(pools):
-            pool_id = NodePoolId(cluster.id, name)
-            if any(pool.id.key == pool_id.key for pool in changed):
-                raise errors.InvalidParameter(
-                    f"The node pool name '{name}' stands twice in agentPoolProfiles.",
-                    target=f"agentPoolProfiles[{index}].name",
-                    remedy="name each node pool once",
-                )
-            old_pool = existing.get(pool_id.key)
-            changed.append(
-                settle(
-                    pool_id,
-                    pool_request,
-                    old_pool,
-                    self._surroundings(cluster, call, f"agentPoolProfiles[{index}]"),
-                    header=call.header,
-                    etag=self._new_id(),
-                )
-            )
+        changed = self._settled_pools(cluster, pools, existing, call)
         after = existing | {pool.id.key: pool for pool in changed}
         if not any(pool.mode is Mode.SYSTEM for pool in after.values()):
             raise errors.InvalidParameter(
@@ -210,12 +193,7 @@ class ControlPlane:
         self, connection: Connection, pool_id: NodePoolId, request: NodePoolRequest, call: Call
     ) -> Accepted:
         """Accept the creation or change of a node pool."""
-        cluster, old = self._pool_and_cluster(connection, pool_id)
-        _require_preconditions(call.preconditions, old.etag if old else None)
-        self._require_cluster_free(connection, cluster)
-        if old is not None and old.operation_id is not None:
-            raise self._in_progress(connection, old.operation_id, f"agent pool {old.id.pool}")
-        pool = self._settled_pool(connection, pool_id, request, old, cluster, call)
+        cluster, old, pool = self._admitted_pool(connection, pool_id, request, call)
         kind = OperationKind.UPDATE_NODE_POOL if old else OperationKind.CREATE_NODE_POOL
         operation = self._pool_operation(kind, cluster, pool, call)
         self._store_pool(connection, replace(pool, operation_id=operation.id))
@@ -224,13 +202,16 @@ class ControlPlane:
     def what_if_node_pool(
         self, connection: Connection, pool_id: NodePoolId, request: NodePoolRequest, call: Call
     ) -> tuple[NodePool, NodePool | None]:
-        """Return the node pool that the same PUT would lead to, and the one there is. Changes nothing."""
-        cluster, old = self._pool_and_cluster(connection, pool_id)
-        return self._settled_pool(connection, pool_id, request, old, cluster, call), old
+        """Return the node pool that the same PUT would lead to, and the one there is. Changes nothing.
+
+        Whatever refuses the PUT refuses this too, in the same words.
+        """
+        _, old, pool = self._admitted_pool(connection, pool_id, request, call)
+        return pool, old
 
     def delete_node_pool(self, connection: Connection, pool_id: NodePoolId, call: Call) -> Accepted:
         """Accept the deletion of a node pool; nothing happens for one that does not exist."""
-        cluster, pool = self._pool_and_cluster(connection, pool_id)
+        cluster, pool = self._pool_and_cluster(connection, pool_id, "delete")
         _require_preconditions(call.preconditions, pool.etag if pool else None)
         if pool is None:
             return Accepted(None)
@@ -245,15 +226,15 @@ class ControlPlane:
         )
         return self._accept(connection, operation)
 
-    def _settled_pool(
-        self,
-        connection: Connection,
-        pool_id: NodePoolId,
-        request: NodePoolRequest,
-        old: NodePool | None,
-        cluster: Cluster,
-        call: Call,
-    ) -> NodePool:
+    def _admitted_pool(
+        self, connection: Connection, pool_id: NodePoolId, request: NodePoolRequest, call: Call
+    ) -> tuple[Cluster, NodePool | None, NodePool]:
+        """The cluster, the node pool there is, and the one the PUT leads to; raises when the PUT is refused."""
+        cluster, old = self._pool_and_cluster(connection, pool_id, "write")
+        _require_preconditions(call.preconditions, old.etag if old else None)
+        self._require_cluster_free(connection, cluster)
+        if old is not None and old.operation_id is not None:
+            raise self._in_progress(connection, old.operation_id, f"agent pool {old.id.pool}")
         pool = settle(
             NodePoolId(cluster.id, pool_id.pool),
             request,
@@ -266,7 +247,48 @@ class ControlPlane:
             _require_pool_room(1 + len(statements.node_pools_of_cluster(connection, cluster.id.key)))
         elif old.mode is Mode.SYSTEM and pool.mode is not Mode.SYSTEM:
             self._require_other_system_pool(connection, cluster, old)
-        return pool
+        return cluster, old, pool
+
+    def _settled_pools(
+        self,
+        cluster: Cluster,
+        requests: Sequence[tuple[str, NodePoolRequest]],
+        existing: Mapping[str, NodePool],
+        call: Call,
+    ) -> list[NodePool]:
+        """The node pools that a cluster's body names. Raises one error with the problems of all of them."""
+        settled: list[NodePool] = []
+        problems: list[errors.PoolwrightError] = []
+        named: set[str] = set()
+        for index, (name, request) in enumerate(requests):
+            pool_id = NodePoolId(cluster.id, name)
+            target = f"agentPoolProfiles[{index}]"
+            if pool_id.key in named:
+                problems.append(
+                    errors.InvalidParameter(
+                        f"The node pool name '{name}' stands twice in agentPoolProfiles.",
+                        target=f"{target}.name",
+                        remedy="name each node pool once",
+                    )
+                )
+                continue
+            named.add(pool_id.key)
+            try:
+                settled.append(
+                    settle(
+                        pool_id,
+                        request,
+                        existing.get(pool_id.key),
+                        self._surroundings(cluster, call, target),
+                        header=call.header,
+                        etag=self._new_id(),
+                    )
+                )
+            except errors.InvalidRequest as error:
+                problems.append(error)
+        if problems:
+            raise errors.joined(problems)
+        return settled
 
     def _settled_cluster(
         self,
@@ -348,12 +370,14 @@ class ControlPlane:
             )
         return place
 
-    def _pool_and_cluster(self, connection: Connection, pool_id: NodePoolId) -> tuple[Cluster, NodePool | None]:
+    def _pool_and_cluster(
+        self, connection: Connection, pool_id: NodePoolId, action: str
+    ) -> tuple[Cluster, NodePool | None]:
         _require_group(connection, pool_id.cluster_id.group_id)
         cluster = statements.cluster(connection, pool_id.cluster_id.key)
         if cluster is None:
             raise errors.ParentResourceNotFound(
-                "Failed to perform 'write' on resource(s) of type 'managedClusters/agentPools', because the parent "
+                f"Failed to perform '{action}' on resource(s) of type 'managedClusters/agentPools', because the parent "
                 f"resource '{pool_id.cluster_id}' could not be found.",
                 remedy="create the cluster first",
             )
@@ -447,10 +471,10 @@ def _require_group(connection: Connection, group_id: GroupId) -> ResourceGroup:
     return group
 
 
-def _require_name(pattern: re.Pattern[str], name: str, what: str, longest: int) -> None:
+def _require_name(pattern: re.Pattern[str], name: str, what: str, form: str) -> None:
     if pattern.fullmatch(name) is None:
         raise errors.InvalidParameter(
-            f"The {what} name '{name}' is invalid: it has 1 to {longest} letters, digits, hyphens and underscores. "
+            f"The {what} name '{name}' is invalid: it has {form}. "
             "See https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules",
             target="name",
             remedy="choose another name",

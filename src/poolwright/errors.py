@@ -336,6 +336,15 @@ class InternalServerError(Internal):
     advice = "report it with the correlation ID; the log has the details"
 
 
+def joined(problems: Sequence[PoolwrightError]) -> PoolwrightError:
+    """Return one error for several: the first one, with all others and their details as its details."""
+    first, *others = [part for problem in problems for part in (problem, *problem.details)]
+    for other in others:
+        other.details = ()
+    first.details = tuple(others)
+    return first
+
+
 def leaves(root: type[PoolwrightError] = PoolwrightError) -> Iterator[type[PoolwrightError]]:
     """Yield every error class that has a code of its own, in the order they are written here."""
     for child in root.__subclasses__():

@@ -50,10 +50,11 @@ EXECUTOR_ID = "poolwright"
 _GRACE_SECONDS = 2
 
 
-def up(settings: Settings) -> int:
+def up(settings: Settings, *, announce: Callable[[], None] = lambda: None) -> int:
     """Run the service until SIGTERM or Ctrl-C; prints `ready URL` on stdout. Returns the exit code.
 
-    Raises `AlreadyRunning` when the data directory is taken, `OSError` when the port is.
+    `announce` is called once, after that line. Raises `AlreadyRunning` when the data directory is taken,
+    `OSError` when the port is.
     """
     configure_logging(settings)
     directory = DataDirectory(settings.directory)
@@ -87,7 +88,7 @@ def up(settings: Settings) -> int:
     app = _application(settings, database, catalog, operations, skus, directory, tls, url)
     operations.start()
     threading.Thread(target=skus.warm, daemon=True).start()
-    code = _run(app, listener, tls, lambda: _ready(directory, url, tls))
+    code = _run(app, listener, tls, lambda: _ready(directory, url, tls, announce))
     operations.stop()
     engine.close()
     os.close(held)
@@ -186,9 +187,10 @@ def _listen(settings: Settings) -> socket.socket:
     return listener
 
 
-def _ready(directory: DataDirectory, url: str, tls: TlsFiles) -> None:
+def _ready(directory: DataDirectory, url: str, tls: TlsFiles, announce: Callable[[], None]) -> None:
     directory.write_endpoint(url, tls.ca)
     print(f"ready {url}", flush=True)
+    announce()
 
 
 def _run(app: ArmApp, listener: socket.socket, tls: TlsFiles, ready: Callable[[], None]) -> int:
@@ -209,6 +211,7 @@ def _run(app: ArmApp, listener: socket.socket, tls: TlsFiles, ready: Callable[[]
         lifespan="off",
         log_config=None,
         access_log=False,
+        proxy_headers=False,
         server_header=False,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=_GRACE_SECONDS,

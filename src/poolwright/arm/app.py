@@ -8,16 +8,17 @@ Invariant: every reply carries the correlation ID; every non-terminal reply carr
 
 from __future__ import annotations
 
+import asyncio
+import random
 import time
-import uuid
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import quote
 
 import orjson
 import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
@@ -104,21 +105,22 @@ class ArmApp:
         handlers = Handlers(service)
         self._open: ASGIApp = Router(
             [
-                Route("/healthz", self._health),
-                Route("/metrics", self._metrics),
+                _route("/healthz", {"GET": self._health, "HEAD": self._health}),
+                _route("/metrics", {"GET": self._metrics, "HEAD": self._metrics}),
                 Route("/kube/{cluster}", handlers.kubernetes, methods=_ANY_METHOD),
                 Route("/kube/{cluster}/{rest:path}", handlers.kubernetes, methods=_ANY_METHOD),
-                *service.login.routes(),
+                *(_route(path, {method: handler}) for path, method, handler in service.login.routes()),
             ],
             default=_not_offered,
+            redirect_slashes=False,
         )
-        self._resources: ASGIApp = Router(_routes(offered(handlers)), default=_not_offered)
+        self._resources: ASGIApp = Router(_routes(offered(handlers)), default=_not_offered, redirect_slashes=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
         started = time.perf_counter()
-        headers = scope["headers"]
+        headers = dict(scope["headers"])
         correlation_id = _correlation_id(headers)
         status = 500
 
@@ -126,15 +128,18 @@ class ArmApp:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                reply = MutableHeaders(raw=message["headers"])
-                reply["x-ms-request-id"] = reply["x-ms-correlation-request-id"] = correlation_id
+                identity = correlation_id.encode("ascii")
+                message["headers"] += [
+                    (b"x-ms-request-id", identity),
+                    (b"x-ms-correlation-request-id", identity),
+                ]
             await send(message)
 
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(correlation_id=correlation_id)
         scope["poolwright.correlation_id"] = correlation_id
         try:
-            await self._answer(scope, receive, send_with_ids)
+            await self._answer(scope, headers, receive, send_with_ids)
         except errors.PoolwrightError as error:
             await error_response(error)(scope, receive, send_with_ids)
         except ClientDisconnect:
@@ -154,49 +159,51 @@ class ArmApp:
                     "request", method=scope["method"], path=scope["path"], status=status, seconds=round(seconds, 4)
                 )
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _answer(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, send: Send) -> None:
         path = paths.fold(scope["path"])
         scope[paths.AS_SENT] = path
         scope["path"] = path.lower()
         scope["root_path"] = ""
-        if not scope["path"].startswith("/subscriptions"):
+        if scope["method"] not in _ANY_METHOD:
+            raise _method_not_allowed(scope["method"], _ANY_METHOD)
+        if not f"{scope['path']}/".startswith("/subscriptions/"):
             await self._open(scope, receive, send)
             return
-        request = Request(scope, receive)
-        caller = self._caller(request)
+        caller = self._caller(scope, headers)
         if isinstance(caller, Response):
             await caller(scope, receive, send)
             return
-        scope["poolwright.api_version"] = paths.api_version(request)
+        scope["poolwright.api_version"] = paths.api_version(scope["query_string"])
         scope["poolwright.caller"] = caller
         self._require_subscription(scope["path"], caller)
         await self._resources(scope, receive, send)
 
-    def _caller(self, request: Request) -> Caller | Response:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    def _caller(self, scope: Scope, headers: dict[bytes, bytes]) -> Caller | Response:
+        scheme, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
         if scheme.lower() != "bearer" or not token:
             return self._challenge(
-                request,
+                scope,
                 errors.AuthenticationFailed("Authentication failed. The 'Authorization' header is missing."),
             )
         try:
             return self._service.verifier.verify(token.strip(), self._service.now())
         except InvalidToken as error:
             return self._challenge(
-                request, errors.InvalidAuthenticationToken(f"The access token is invalid: {error.reason}.")
+                scope, errors.InvalidAuthenticationToken(f"The access token is invalid: {error.reason}.")
             )
 
-    def _challenge(self, request: Request, error: errors.Unauthenticated) -> Response:
-        challenge = claims_challenge(self._service.base_of(request), self._service.now())
+    def _challenge(self, scope: Scope, error: errors.Unauthenticated) -> Response:
+        challenge = claims_challenge(self._service.base_of(Request(scope)), self._service.now())
         return error_response(error, {"WWW-Authenticate": challenge})
 
     def _require_subscription(self, path: str, caller: Caller) -> None:
         segments = path.split("/")
         if len(segments) < 3:
             return
-        wanted = paths.require_subscription_guid(segments[2])
+        wanted = segments[2]
         known = self._service.subscriptions.get(wanted)
         if known is None or known.tenant_id != caller.tenant_id:
+            paths.require_subscription_guid(wanted)
             raise errors.SubscriptionNotFound(
                 f"The subscription '{wanted}' could not be found.",
                 remedy="use the subscription `poolwright env` prints",
@@ -219,9 +226,10 @@ class Handlers:
         self._reader = service.database.reader
 
     async def get_node_pool(self, request: Request) -> Response:
-        pool_id = paths.node_pool_id(request)
-        row = self._reader.row(statements.POOL_WIRE, key=pool_id.key)
+        # The folded, lower-case path of a node pool is its key.
+        row = self._reader.row(statements.POOL_WIRE, key=request.scope["path"])
         if row is None:
+            pool_id = paths.node_pool_id(request)
             self._require_cluster(pool_id.cluster_id.key, request)
             raise errors.AgentPoolNotFound(
                 f"The agent pool '{pool_id.pool}' was not found in managed cluster '{pool_id.cluster_id.cluster}'.",
@@ -253,9 +261,12 @@ class Handlers:
         pool_id, call = paths.node_pool_id(request), _call(request)
         wanted = decode_node_pool(await _body(request), self._service.profile)
         plane = self._service.control_plane
-        with self._service.database.engine.connect() as connection:
-            pool, old = plane.what_if_node_pool(connection, pool_id, wanted, call)
-        return _json(_what_if(pool, old))
+
+        def settle() -> tuple[NodePool, NodePool | None]:
+            with self._service.database.engine.connect() as connection:
+                return plane.what_if_node_pool(connection, pool_id, wanted, call)
+
+        return _json(_what_if(*await asyncio.to_thread(settle)))
 
     async def delete_node_pool(self, request: Request) -> Response:
         pool_id, call = paths.node_pool_id(request), _call(request)
@@ -633,7 +644,11 @@ def _routes(table: Iterable[OfferedRoute]) -> list[Route]:
     by_path: dict[str, dict[str, Callable[[Request], Awaitable[Response]]]] = {}
     for row in table:
         by_path.setdefault(row.path, {})[row.method] = row.handler
-    return [Route(path, _by_method(handlers), methods=_ANY_METHOD) for path, handlers in by_path.items()]
+    return [_route(path, handlers) for path, handlers in by_path.items()]
+
+
+def _route(path: str, handlers: dict[str, Callable[[Request], Awaitable[Response]]]) -> Route:
+    return Route(path, _by_method(handlers), methods=_ANY_METHOD)
 
 
 def _by_method(
@@ -642,14 +657,17 @@ def _by_method(
     async def dispatch(request: Request) -> Response:
         handler = handlers.get(request.method)
         if handler is None:
-            allowed = ", ".join(sorted(handlers))
-            raise errors.HttpMethodNotAllowed(
-                f"The method {request.method} is not offered for this path. Offered: {allowed}.",
-                remedy=f"use {allowed}",
-            )
+            raise _method_not_allowed(request.method, handlers)
         return await handler(request)
 
     return dispatch
+
+
+def _method_not_allowed(method: str, offered_methods: Iterable[str]) -> errors.HttpMethodNotAllowed:
+    allowed = ", ".join(sorted(offered_methods))
+    return errors.HttpMethodNotAllowed(
+        f"The method {method} is not offered for this path. Offered: {allowed}.", remedy=f"use {allowed}"
+    )
 
 
 async def _not_offered(scope: Scope, receive: Receive, send: Send) -> None:
@@ -666,7 +684,7 @@ def _call(request: Request) -> Call:
         preconditions=Preconditions(
             _unquoted(request.headers.get("if-match")), _unquoted(request.headers.get("if-none-match"))
         ),
-        header=_generation_header(request.headers.get("usewindowsgen2vm")),
+        header=_generation_header(request.headers.getlist("usewindowsgen2vm")),
     )
 
 
@@ -674,16 +692,15 @@ def _unquoted(etag: str | None) -> str | None:
     return etag.strip().removeprefix("W/").strip('"') if etag is not None else None
 
 
-def _generation_header(value: str | None) -> bool | None:
-    if value is None:
+def _generation_header(values: list[str]) -> bool | None:
+    """The wish of UseWindowsGen2VM; sent more than once, it must say the same."""
+    wishes = {value.strip().lower() for value in values}
+    if not wishes:
         return None
-    match value.strip().lower():
-        case "true":
-            return True
-        case "false":
-            return False
+    if wishes in ({"true"}, {"false"}):
+        return wishes == {"true"}
     raise errors.InvalidParameter(
-        f"The value of the header UseWindowsGen2VM is invalid: '{value[:60]}'. It is true or false.",
+        f"The value of the header UseWindowsGen2VM is invalid: '{', '.join(values)[:60]}'. It is true or false.",
         target="UseWindowsGen2VM",
         remedy="send true or false (az: --aks-custom-headers UseWindowsGen2VM=true)",
     )
@@ -692,7 +709,7 @@ def _generation_header(value: str | None) -> bool | None:
 async def _body(request: Request) -> dict[str, Any]:
     declared = request.headers.get("content-length", "0")
     body = bytearray()
-    if declared.isdigit() and int(declared) <= MAX_BODY_BYTES:
+    if declared.isdecimal() and int(declared) <= MAX_BODY_BYTES:
         async for chunk in request.stream():
             body += chunk
             if len(body) > MAX_BODY_BYTES:
@@ -707,22 +724,23 @@ def _too_large() -> errors.RequestEntityTooLarge:
     )
 
 
-def _correlation_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
+def _correlation_id(headers: Mapping[bytes, bytes]) -> str:
     """The client's own ID, so that its logs and ours meet; else a new one."""
-    found = {name: value for name, value in headers if name in _CORRELATION_HEADERS}
     for name in _CORRELATION_HEADERS:
-        value = found.get(name, b"")
+        value = headers.get(name, b"")
         if 0 < len(value) <= 64 and value.replace(b"-", b"").isalnum():
             return value.decode("ascii")
-    return str(uuid.uuid4())
+    digits = f"{random.getrandbits(128):032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 _CORRELATION_HEADERS: Final = (b"x-ms-correlation-request-id", b"x-ms-client-request-id")
 
 
 def _target(request: Request) -> str:
-    query = request.url.query
-    path: str = request.scope[paths.AS_SENT]
+    """The request's path and query as a header may carry them."""
+    path = quote(request.scope[paths.AS_SENT], safe="/")
+    query = request.scope["query_string"].decode("latin-1")
     return f"{path}?{query}" if query else path
 
 

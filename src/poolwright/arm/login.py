@@ -9,14 +9,13 @@ Invariant: a secret is compared and forgotten; it is in no log and no reply.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 from urllib.parse import parse_qs
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from poolwright.identity.service_principal import GuessLimiter, hash_secret, secret_matches
 from poolwright.identity.tokens import SigningKey, TokenIssuer, audience_of_scope
@@ -25,6 +24,7 @@ from poolwright.store.statements import SERVICE_PRINCIPAL, ServicePrincipal
 
 TOKEN_LIFETIME_SECONDS: Final = 86_399
 _MAX_FORM_BYTES: Final = 64 * 1024
+_MAX_FORM_FIELDS: Final = 50
 _DEFAULT_SCOPE: Final = "https://management.core.windows.net//.default"
 
 
@@ -45,17 +45,18 @@ class Login:
         # Compared when the client ID is unknown, so that the time taken does not tell.
         self._nobody = hash_secret("nobody has this secret")
 
-    def routes(self) -> list[Route]:
-        return [
-            Route("/metadata/endpoints", self.metadata),
-            Route("/adfs/.well-known/openid-configuration", self.openid_configuration),
-            Route("/{tenant}/v2.0/.well-known/openid-configuration", self.openid_configuration),
-            Route("/{tenant}/.well-known/openid-configuration", self.openid_configuration),
-            Route("/adfs/oauth2/token", self.token, methods=["POST"]),
-            Route("/{tenant}/oauth2/v2.0/token", self.token, methods=["POST"]),
-            Route("/{tenant}/oauth2/token", self.token, methods=["POST"]),
-            Route("/keys", self.keys),
-        ]
+    def routes(self) -> tuple[tuple[str, str, Callable[[Request], Awaitable[Response]]], ...]:
+        """Return path, method and handler of each endpoint."""
+        return (
+            ("/metadata/endpoints", "GET", self.metadata),
+            ("/adfs/.well-known/openid-configuration", "GET", self.openid_configuration),
+            ("/{tenant}/v2.0/.well-known/openid-configuration", "GET", self.openid_configuration),
+            ("/{tenant}/.well-known/openid-configuration", "GET", self.openid_configuration),
+            ("/adfs/oauth2/token", "POST", self.token),
+            ("/{tenant}/oauth2/v2.0/token", "POST", self.token),
+            ("/{tenant}/oauth2/token", "POST", self.token),
+            ("/keys", "GET", self.keys),
+        )
 
     async def metadata(self, request: Request) -> Response:
         base = self._base_of(request)
@@ -111,9 +112,10 @@ class Login:
             body += chunk
             if len(body) > _MAX_FORM_BYTES:
                 return _refused(413, "invalid_request", "The token request is too large.")
-        form = {
-            name: values[0] for name, values in parse_qs(body.decode("utf-8", "replace"), max_num_fields=50).items()
-        }
+        try:
+            form = _form(bytes(body))
+        except ValueError:
+            return _refused(400, "invalid_request", f"The token request has more than {_MAX_FORM_FIELDS} fields.")
         if form.get("grant_type") != "client_credentials":
             return _refused(
                 400,
@@ -175,6 +177,11 @@ class Login:
     def _is_tenant_of(request: Request, principal: ServicePrincipal) -> bool:
         tenant = request.path_params.get("tenant", "adfs").lower()
         return tenant in ("adfs", principal.tenant_id)
+
+
+def _form(body: bytes) -> dict[str, str]:
+    fields = parse_qs(body.decode("utf-8", "replace"), max_num_fields=_MAX_FORM_FIELDS)
+    return {name: values[0] for name, values in fields.items()}
 
 
 def _issuer(base: str, tenant: str) -> str:

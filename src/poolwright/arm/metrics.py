@@ -24,14 +24,19 @@ class Metrics:
         self._seconds = Histogram(
             "poolwright_request_seconds", "Time to answer a request", ["method"], registry=self.registry
         )
+        self._children: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
         self._operations = Gauge("poolwright_operations", "Operations by status", ["status"], registry=self.registry)
         self._resources = Gauge("poolwright_resources", "Resources stored", ["kind"], registry=self.registry)
 
     def observe(self, method: str, status: int, seconds: float) -> None:
         """Count one answered request."""
         known = method if method in _METHODS else "other"
-        self._requests.labels(known, str(status)).inc()
-        self._seconds.labels(known).observe(seconds)
+        children = self._children.get((known, status))
+        if children is None:
+            children = self._requests.labels(known, str(status)), self._seconds.labels(known)
+            self._children[known, status] = children
+        children[0].inc()
+        children[1].observe(seconds)
 
     def count_resources(self, reader: Reader) -> None:
         """Bring the gauges up to date with the store."""

@@ -6,7 +6,9 @@ Invariant: routing sees the folded, lower-case path; names for new resources com
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
+from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
@@ -16,8 +18,8 @@ from poolwright.domain.resource_id import ClusterId, GroupId, MachineId, NodePoo
 _SLASHES: Final = re.compile(r"/{2,}")
 _UNUSABLE: Final = re.compile("[\x00-\x1f\x7f\ufffd]")
 _GUID: Final = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
-_API_VERSION: Final = re.compile(r"\d{4}-\d{2}-\d{2}(-[a-z]+)?")
-_HOST: Final = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:\d{1,5})?|\[[0-9a-f:]+\](:\d{1,5})?")
+_API_VERSION: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(-[a-z]+)?")
+_HOST: Final = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?|\[[0-9a-f:]+\](:[0-9]{1,5})?")
 MAX_PATH: Final = 2048
 AS_SENT: Final = "poolwright.path"
 
@@ -59,9 +61,10 @@ def require_subscription_guid(text: str) -> str:
     return text
 
 
-def api_version(request: Request) -> str:
-    """Return the api-version of the query. Any well-formed one is taken: three current clients send three."""
-    version = request.query_params.get("api-version")
+@lru_cache(maxsize=256)
+def api_version(query_string: bytes) -> str:
+    """Return the api-version of a query. Any well-formed one is taken: three current clients send three."""
+    version = dict(parse_qsl(query_string.decode("latin-1"))).get("api-version")
     if not version:
         raise errors.MissingApiVersionParameter(
             "The api-version query parameter (?api-version=) is required for all requests.",

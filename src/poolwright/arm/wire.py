@@ -1,22 +1,27 @@
 """JSON as Azure clients write and read it, and nothing else knows its names.
 
 Decoding is strict about what AKS defines and keeps everything else: unknown properties come back as
-they were sent. `""`, null and missing mean the default. Secrets are dropped on the way in.
+they were sent. `""`, null and missing mean the default. Names of properties are compared without case,
+as Azure does. Secrets are dropped on the way in.
 
 Invariant: what `encode_*` returns has no secret, and no null outside the `poolwright` block.
 """
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import Enum
+from functools import cache
 from typing import Annotated, Any, Final, Literal, TypeVar, get_args
 
 import orjson
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from poolwright import errors
+from poolwright.control_plane import MAX_POOLS
 from poolwright.domain.cluster import Cluster, ClusterRequest, ResourceGroup
 from poolwright.domain.generation import Generation
 from poolwright.domain.machine import Machine
@@ -29,11 +34,14 @@ from poolwright.domain.resource_id import CLUSTER_TYPE, MACHINE_TYPE, NODE_POOL_
 from poolwright.domain.wish import ABSENT, Absent
 
 MAX_DEPTH: Final = 64
+MAX_PROBLEMS: Final = 100
 
 Json = dict[str, Any]
 E = TypeVar("E", bound=Enum)
 
 _SECRETS: Final = frozenset({"adminpassword", "secret", "clientsecret", "serverappsecret", "password"})
+# The names in these are the user's own, not Azure's.
+_USERS_NAMES: Final = frozenset({"tags", "nodelabels"})
 _READ_ONLY_POOL: Final = (
     "eTag",
     "provisioningState",
@@ -95,6 +103,21 @@ class _Sent(BaseModel):
 
     model_config = ConfigDict(extra="allow", strict=True)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _in_azure_spelling(cls, value: object) -> object:
+        """`osSku` means `osSKU`; where both are sent, the exact one counts."""
+        if not isinstance(value, dict):
+            return value
+        known = _names_without_case(cls)
+        spelled = {known.get(name.lower(), name): part for name, part in value.items()}
+        return spelled | {name: part for name, part in value.items() if name in cls.model_fields}
+
+
+@cache
+def _names_without_case(model: type[BaseModel]) -> dict[str, str]:
+    return {name.lower(): name for name in model.model_fields}
+
 
 class _Power(_Sent):
     code: Annotated[_Powers | None, _spelled(*get_args(_Powers))] = None
@@ -144,7 +167,7 @@ class _PoolProperties(_Sent):
     scaleSetPriority: Annotated[_Priorities | None, _spelled(*get_args(_Priorities))] = None
     scaleSetEvictionPolicy: Annotated[_Evictions | None, _spelled(*get_args(_Evictions))] = None
     scaleDownMode: Annotated[_Evictions | None, _spelled(*get_args(_Evictions))] = None
-    spotMaxPrice: float | int | None = None
+    spotMaxPrice: float | None = None
     powerState: _Power | None = None
     enableFIPS: bool | None = None
     securityProfile: _Security | None = None
@@ -169,9 +192,9 @@ class _PoolProperties(_Sent):
     enableNodePublicIP: bool | None = None
     enableEncryptionAtHost: bool | None = None
     enableUltraSSD: bool | None = None
-    nodeLabels: dict[str, str] | None = None
+    nodeLabels: dict[str, str | None] | None = None
     nodeTaints: list[str] | None = None
-    tags: dict[str, str] | None = None
+    tags: dict[str, str | None] | None = None
     upgradeSettings: _UpgradeSettings | None = None
     virtualMachinesProfile: _VirtualMachines | None = None
     kubeletConfig: Json | None = None
@@ -182,10 +205,25 @@ class _PoolProperties(_Sent):
     gatewayProfile: Json | None = None
     localDNSProfile: Json | None = None
     nodeImageVersion: Text = None
+    vmGeneration: Any = None
+
+
+_OUTBOUND_TYPES: Final = (
+    "loadBalancer",
+    "userDefinedRouting",
+    "managedNATGateway",
+    "userAssignedNATGateway",
+    "none",
+)
 
 
 class _NetworkProfile(_Sent):
-    networkPlugin: Text = None
+    networkPlugin: Annotated[str | None, _spelled("azure", "kubenet", "none")] = None
+    networkPluginMode: Annotated[str | None, _spelled("overlay")] = None
+    networkPolicy: Annotated[str | None, _spelled("none", "calico", "azure", "cilium")] = None
+    networkDataplane: Annotated[str | None, _spelled("azure", "cilium")] = None
+    loadBalancerSku: Annotated[str | None, _spelled("standard", "basic")] = None
+    outboundType: Annotated[str | None, _spelled(*_OUTBOUND_TYPES)] = None
 
 
 class _WindowsProfile(_Sent):
@@ -196,25 +234,39 @@ class _ClusterProperties(_Sent):
     kubernetesVersion: Text = None
     dnsPrefix: Text = None
     nodeResourceGroup: Text = None
+    supportPlan: Annotated[str | None, _spelled("KubernetesOfficial", "AKSLongTermSupport")] = None
     enableRBAC: bool | None = None
     disableLocalAccounts: bool | None = None
     networkProfile: _NetworkProfile | None = None
     windowsProfile: _WindowsProfile | None = None
-    agentPoolProfiles: list[Json] | None = None
+    agentPoolProfiles: Annotated[list[Json], Field(max_length=MAX_POOLS)] | None = None
     addonProfiles: Json | None = None
+
+
+class _Sku(_Sent):
+    name: Annotated[str | None, _spelled("Base", "Automatic")] = None
+    tier: Annotated[str | None, _spelled("Free", "Standard", "Premium")] = None
+
+
+class _Identity(_Sent):
+    type: Annotated[str | None, _spelled("SystemAssigned", "UserAssigned", "None")] = None
 
 
 class _ClusterBody(_Sent):
     location: Text = None
-    tags: dict[str, str] | None = None
+    tags: dict[str, str | None] | None = None
     properties: _ClusterProperties | None = None
-    sku: Json | None = None
-    identity: Json | None = None
+    sku: _Sku | None = None
+    identity: _Identity | None = None
 
 
 class _GroupBody(_Sent):
     location: str
-    tags: dict[str, str] | None = None
+    tags: dict[str, str | None] | None = None
+
+
+class _PoolBody(_Sent):
+    properties: _PoolProperties | None = None
 
 
 def parse_body(raw: bytes) -> Json:
@@ -241,42 +293,31 @@ def parse_body(raw: bytes) -> Json:
 def decode_group(body: Json) -> tuple[str, Json]:
     """Return location and kept content of a resource group's PUT."""
     model = _checked(_GroupBody, body, "")
-    kept = _without(body, ("id", "name", "type", "properties", "location"))
-    return model.location, _clean(kept)
+    return model.location, _clean(_without(_sent(model), ("id", "name", "type", "properties", "location")))
 
 
 def decode_node_pool(body: Json, profile: Profile) -> NodePoolRequest:
-    """Return the request of a node pool's PUT. Raises `InvalidRequest` naming every wrong value."""
-    properties = body.get("properties")
-    if properties is None:
-        properties = {}
-    if not isinstance(properties, dict):
-        raise _wrong([("properties", "an object is expected")])
-    return _pool_request(properties, "properties", profile)
+    """Return the request of a node pool's PUT. Raises `InvalidParameter` naming every wrong value."""
+    model = _checked(_PoolBody, body, "")
+    return _pool_request(model.properties or _PoolProperties(), "properties", profile)
 
 
 def decode_cluster(body: Json, profile: Profile) -> tuple[ClusterRequest, list[tuple[str, NodePoolRequest]]]:
-    """Return the cluster's request and its named node pools. Raises `InvalidRequest` naming every wrong value."""
+    """Return the cluster's request and its named node pools. Raises one error naming every wrong value."""
     model = _checked(_ClusterBody, body, "")
     properties = model.properties or _ClusterProperties()
     network = properties.networkProfile
     windows = properties.windowsProfile
-    pools = []
-    for index, raw in enumerate(properties.agentPoolProfiles or []):
-        name = raw.get("name")
-        if not isinstance(name, str):
-            raise _wrong([(f"agentPoolProfiles[{index}].name", "a string is expected")])
-        pools.append((name, _pool_request(raw, f"agentPoolProfiles[{index}]", profile)))
-    sent = _clean(_without(body, ("id", "name", "type", "eTag", "systemData", "location")))
+    sent = _clean(_without(_sent(model), ("id", "name", "type", "eTag", "systemData", "location")))
     sent["properties"] = _without(sent.get("properties", {}), _READ_ONLY_CLUSTER)
     request = ClusterRequest(
         location=model.location,
         wanted_version=properties.kubernetesVersion,
-        network_plugin=network.networkPlugin.lower() if network and network.networkPlugin else None,
+        network_plugin=network.networkPlugin if network else None,
         has_windows_profile=bool(windows and windows.adminUsername),
         sent=sent,
     )
-    return request, pools
+    return request, _pool_requests(properties.agentPoolProfiles or [], profile)
 
 
 def encode_group(group: ResourceGroup) -> bytes:
@@ -339,12 +380,18 @@ def pool_properties(pool: NodePool) -> Json:
     }
     if pool.zones:
         shown["availabilityZones"] = list(pool.zones)
-    if pool.subnet is not None:
-        shown["vnetSubnetID"] = pool.subnet
+    for name, value in (
+        ("vnetSubnetID", pool.subnet),
+        ("hostGroupID", pool.host_group),
+        ("gpuInstanceProfile", pool.gpu_instance_profile),
+    ):
+        if value is not None:
+            shown[name] = value
     if pool.pool_type is PoolType.VIRTUAL_MACHINES:
         del shown["vmSize"]
         manual = [{"size": profile.size, "count": profile.count} for profile in pool.scale]
-        shown["virtualMachinesProfile"] = {"scale": {"manual": manual}}
+        sent = pool.sent.get("virtualMachinesProfile", {})
+        shown["virtualMachinesProfile"] = {**sent, "scale": {**sent.get("scale", {}), "manual": manual}}
     if pool.error is not None:
         shown["status"] = {"provisioningError": {"code": pool.error.code, "message": pool.error.message}}
     if pool.profile is Profile.DOCUMENTED:
@@ -399,7 +446,21 @@ def encode_cluster(cluster: Cluster, pools: Sequence[NodePool], tenant_id: str) 
     }
     if identity:
         document["identity"] = identity
+        shown.setdefault("identityProfile", {"kubeletidentity": _kubelet_identity(cluster, shown["nodeResourceGroup"])})
     return orjson.dumps(document)
+
+
+def _kubelet_identity(cluster: Cluster, node_group: str) -> Json:
+    """The identity AKS makes for the nodes; without it, `az aks update` refuses before it sends anything."""
+    client_id, object_id = (
+        str(uuid.uuid5(uuid.NAMESPACE_OID, f"{cluster.principal_id}/{what}")) for what in ("client", "object")
+    )
+    return {
+        "resourceId": f"/subscriptions/{cluster.id.group_id.subscription}/resourceGroups/{node_group}/providers/"
+        f"Microsoft.ManagedIdentity/userAssignedIdentities/{cluster.id.cluster}-agentpool",
+        "clientId": client_id,
+        "objectId": object_id,
+    }
 
 
 def encode_machine(machine: Machine, pool: NodePool) -> bytes:
@@ -442,7 +503,7 @@ def encode_operation(operation: Operation) -> bytes:
                 "step": operation.step,
                 "wave": operation.wave,
                 "waves": operation.waves,
-                "generations": dict(operation.generations),
+                "generations": _counted(operation.generations),
             }
         },
     }
@@ -482,11 +543,14 @@ def image_block(definition: str) -> Json:
 
 
 def _pool_block(pool: NodePool) -> Json:
-    observed = {"V1": 0, "V2": 0, "unknown": 0} | dict(pool.observed)
     return _decision_block(pool) | {
-        "observedGenerations": observed,
+        "observedGenerations": _counted(pool.observed),
         "observedBy": pool.observed_by.value if pool.observed_by else None,
     }
+
+
+def _counted(generations: Mapping[str, int]) -> dict[str, int]:
+    return {"V1": 0, "V2": 0, "unknown": 0} | dict(generations)
 
 
 def _decision_block(pool: NodePool) -> Json:
@@ -502,13 +566,30 @@ def _decision_block(pool: NodePool) -> Json:
     }
 
 
-def _pool_request(properties: Json, path: str, profile: Profile) -> NodePoolRequest:
-    model = _checked(_PoolProperties, properties, path)
+def _pool_requests(profiles: Sequence[Json], profile: Profile) -> list[tuple[str, NodePoolRequest]]:
+    """The named node pools of a cluster's body."""
+    pools: list[tuple[str, NodePoolRequest]] = []
+    problems: list[errors.PoolwrightError] = []
+    for index, raw in enumerate(profiles):
+        place = f"agentPoolProfiles[{index}]"
+        name = next((value for key, value in raw.items() if key.lower() == "name"), None)
+        try:
+            if not isinstance(name, str):
+                raise _wrong([(f"{place}.name", f"a string is expected, got {_shown(name)}")])
+            pools.append((name, _pool_request(_checked(_PoolProperties, raw, place), place, profile)))
+        except errors.InvalidRequest as error:
+            problems.append(error)
+    if problems:
+        raise errors.joined(problems)
+    return pools
+
+
+def _pool_request(model: _PoolProperties, path: str, profile: Profile) -> NodePoolRequest:
     security = model.securityProfile or _Security()
     scale = model.virtualMachinesProfile.scale if model.virtualMachinesProfile else None
     return NodePoolRequest(
-        sent=_kept_pool(properties, model),
-        vm_generation=_vm_generation(properties, path, profile),
+        sent=_clean(_without(_sent(model), _READ_ONLY_POOL)),
+        vm_generation=_vm_generation(model, path, profile),
         vm_size=model.vmSize,
         os_type=_member(OsType, model.osType),
         os_sku=_os_sku(model.osSKU, path),
@@ -531,22 +612,22 @@ def _pool_request(properties: Json, path: str, profile: Profile) -> NodePoolRequ
         max_pods=model.maxPods,
         zones=tuple(model.availabilityZones) if model.availabilityZones else None,
         subnet=model.vnetSubnetID,
+        host_group=model.hostGroupID,
+        gpu_instance_profile=model.gpuInstanceProfile,
         node_image=model.nodeImageVersion,
         manual_scale=tuple(ScaleProfile(part.size, part.count) for part in scale.manual or ()) if scale else None,
     )
 
 
-def _kept_pool(properties: Json, model: _PoolProperties) -> Json:
-    """What was sent, with enums in Azure's spelling; blanks of known properties mean the default and are left out."""
-    spelled = model.model_dump(include=set(_PoolProperties.model_fields), exclude_unset=True)
-    kept = _clean(_without(properties | spelled, _READ_ONLY_POOL))
-    return {name: value for name, value in kept.items() if value != "" or name not in _PoolProperties.model_fields}
+def _sent(model: BaseModel) -> Json:
+    """What was sent, unknown properties too, with names and enums in Azure's spelling."""
+    return model.model_dump(exclude_unset=True)
 
 
-def _vm_generation(properties: Json, path: str, profile: Profile) -> Generation | Absent | None:
-    if profile is Profile.AZURE_2026 or "vmGeneration" not in properties:
+def _vm_generation(model: _PoolProperties, path: str, profile: Profile) -> Generation | Absent | None:
+    if profile is Profile.AZURE_2026 or "vmGeneration" not in model.model_fields_set:
         return ABSENT
-    value = properties["vmGeneration"]
+    value = model.vmGeneration
     if value is None or value == "":
         return None
     try:
@@ -584,35 +665,39 @@ def _checked(model: type[M], body: Json, path: str) -> M:
     try:
         return model.model_validate(body)
     except ValidationError as error:
-        problems = []
-        for problem in error.errors(include_url=False, include_context=False):
-            place = path
-            for part in problem["loc"]:
-                if isinstance(part, int):
-                    place += f"[{part}]"
-                elif not _is_union_tag(part):
-                    place += f".{part}" if place else part
-            problems.append((place, f"{problem['msg']}, got {_shown(problem['input'])}"))
-        raise _wrong(problems) from error
+        found = error.errors(include_url=False, include_context=False)[:MAX_PROBLEMS]
+        raise _wrong([(_place(path, problem), _what(problem)) for problem in found]) from error
 
 
-def _is_union_tag(part: str) -> bool:
-    """Pydantic puts the branch of a union, such as `list[str]` or `literal['a','b']`, into the location."""
-    return part in ("float", "int") or "[" in part
+def _place(path: str, problem: ErrorDetails) -> str:
+    for part in problem["loc"]:
+        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else part
+    return path
 
 
-def _wrong(problems: Sequence[tuple[str, str]]) -> errors.InvalidParameter:
+def _what(problem: ErrorDetails) -> str:
+    match problem["type"]:
+        case "missing":
+            return "it is required"
+        case "model_type" | "dict_type":
+            return f"an object is expected, got {_shown(problem['input'])}"
+    return f"{problem['msg']}, got {_shown(problem['input'])}"
+
+
+def _wrong(problems: Sequence[tuple[str, str]]) -> errors.PoolwrightError:
     made = [
         errors.InvalidParameter(
             f"The value of parameter {place} is invalid: {what}.", target=place, remedy="correct the value"
         )
         for place, what in dict(problems).items()
     ]
-    made[0].details = tuple(made[1:])
-    return made[0]
+    return errors.joined(made)
 
 
 def _shown(value: object) -> str:
+    """The value for a message; not what is inside an object or a list, which may be a secret."""
+    if isinstance(value, (dict, list)):
+        return "an object" if isinstance(value, dict) else "a list"
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
 
@@ -622,10 +707,14 @@ def _without(properties: Mapping[str, Any], names: Sequence[str]) -> Json:
     return {name: value for name, value in properties.items() if name.lower() not in unwanted}
 
 
-def _clean(value: Any) -> Any:
+def _clean(value: Any, *, is_named_by_user: bool = False) -> Any:
     """The value without nulls and secrets, at every depth."""
     if isinstance(value, dict):
-        return {name: _clean(part) for name, part in value.items() if part is not None and name.lower() not in _SECRETS}
+        return {
+            name: _clean(part, is_named_by_user=name.lower() in _USERS_NAMES)
+            for name, part in value.items()
+            if part is not None and (is_named_by_user or name.lower() not in _SECRETS)
+        }
     if isinstance(value, list):
         return [_clean(part) for part in value if part is not None]
     return value

@@ -1,11 +1,88 @@
+"""`poolwright`: the tree of commands, and how each run ends.
+
+Exit codes are in `failure`. Modules of libraries that are slow to import (httpx, pydantic, the service) are
+imported by the commands that use them, so that help and completion are quick.
+"""
+
+from __future__ import annotations
+
 import sys
+from collections.abc import Sequence
+from typing import Annotated
 
-from poolwright.serve import up
-from poolwright.settings import Settings
+import typer
+
+from poolwright.cli import clusters, credentials, groups, operations, sizes
+from poolwright.cli.az import PassThrough, az
+from poolwright.cli.explain import explain
+from poolwright.cli.failure import Failure
+from poolwright.cli.options import examples
+from poolwright.cli.output import note, print_json
+from poolwright.cli.up import up
 
 
-def main() -> None:
-    sys.exit(up(Settings()))
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        version()
+        raise typer.Exit
+
+
+def poolwright(
+    show_version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """An AKS node pool service that you run yourself.
+
+    Exit codes: 0 done, 1 refused or failed, 2 usage, 3 not found, 4 a gate found something, 130 Ctrl-C.
+    """
+
+
+def version() -> None:
+    """Print the version."""
+    from importlib.metadata import version as installed_version
+
+    print(f"poolwright {installed_version('poolwright')}")
+
+
+app = typer.Typer(
+    name="poolwright",
+    callback=poolwright,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    # Plain help: frames would cut long option names short at 80 columns.
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
+app.command(epilog=examples("poolwright up", "poolwright up --port 0 --data-dir ./lab --profile azure-2026"))(up)
+app.command(epilog=examples('eval "$(poolwright env)"', "poolwright env --json"))(credentials.env)
+app.command(cls=PassThrough, add_help_option=False)(az)
+app.command(
+    epilog=examples(
+        "poolwright explain --vm-size Standard_D2s_v5",
+        "poolwright explain --vm-size Standard_D4ads_v6 --os-type Windows --os-sku Windows2022 "
+        "--aks-custom-headers UseWindowsGen2VM=true",
+    )
+)(explain)
+app.add_typer(groups.app, name="group")
+app.add_typer(clusters.app, name="aks")
+app.add_typer(sizes.app, name="vm")
+app.add_typer(operations.app, name="operations")
+app.add_typer(credentials.app, name="sp")
+app.command(epilog=examples("poolwright version"))(version)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command; ends with SystemExit."""
+    try:
+        app(None if arguments is None else list(arguments), prog_name="poolwright")
+    except Failure as failure:
+        if failure.document is not None:
+            print_json(failure.document)
+        else:
+            note(failure.text)
+        sys.exit(failure.code)
 
 
 if __name__ == "__main__":

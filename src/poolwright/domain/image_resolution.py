@@ -13,7 +13,7 @@ issue, or as `Poolwright` where the rule is ours.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Final
 
@@ -25,6 +25,7 @@ from poolwright.domain.node_pool_kind import Mode, PoolType
 from poolwright.domain.os_sku import OsSku, OsType, names_of
 from poolwright.domain.profile import Profile
 from poolwright.domain.rules import Condition, Rule, first_match, when
+from poolwright.domain.size_name import SizeName
 from poolwright.domain.vm_size import Architecture, ConfidentialComputing, VmSize
 from poolwright.domain.wish import Wish, WishSource
 
@@ -115,6 +116,7 @@ class Facts:
     version: KubernetesVersion
     offered: frozenset[Generation]
     architecture: Architecture
+    cobalt: bool
     confidential: bool
     confidential_kind: ConfidentialComputing | None
     trusted_launch: bool
@@ -162,9 +164,12 @@ class RefusalRow:
 
 @dataclass(frozen=True, slots=True)
 class GenerationRow:
+    """`because` says why this node pool needs the generation; it is the rule's sentence where empty."""
+
     rule: Rule
     condition: Condition
     generation: Generation
+    because: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -636,10 +641,10 @@ REFUSAL_TABLE: Final = (
             "Trusted Launch needs a scale-set node pool.",
             f"{TRUSTED_LAUNCH_PAGE} (rule 24)",
         ),
-        when(trusted_launch=True, pool_type=PoolType.AVAILABILITY_SET),
+        when(trusted_launch=True, pool_type=(PoolType.AVAILABILITY_SET, PoolType.VIRTUAL_MACHINES)),
         errors.InvalidParameter,
         "properties.securityProfile",
-        "Trusted Launch is not supported on node pools of type AvailabilitySet.",
+        "Trusted Launch is not supported on node pools of type {pool_type}.",
         "use type VirtualMachineScaleSets",
     ),
     RefusalRow(
@@ -656,7 +661,19 @@ REFUSAL_TABLE: Final = (
         errors.InvalidParameter,
         "properties.vmSize",
         "Trusted Launch is not supported on the Arm64 VM size '{size}' with OS SKU '{os_sku}'.",
-        "choose an x64 size, or OS SKU AzureContainerLinux",
+        "choose an x64 size, or OS SKU AzureContainerLinux on a size of version 6",
+    ),
+    RefusalRow(
+        Rule(
+            "acl-arm64",
+            "AzureContainerLinux runs on Arm64 only with Cobalt sizes (version 6).",
+            f"{TRUSTED_LAUNCH_PAGE} (rule 37)",
+        ),
+        when(os_sku=OsSku.AZURE_CONTAINER_LINUX, architecture=Architecture.ARM64, cobalt=False),
+        errors.InvalidParameter,
+        "properties.vmSize",
+        "VM size '{size}' is Arm64 and not a Cobalt size (version 6), which OS SKU 'AzureContainerLinux' needs there.",
+        "choose a version 6 Arm64 size, or an x64 size",
     ),
     RefusalRow(
         Rule(
@@ -664,11 +681,7 @@ REFUSAL_TABLE: Final = (
             "A size with TrustedLaunchDisabled takes no vTPM or Secure Boot.",
             "trusted-launch.md of the Compute documentation (rule 29; that AKS refuses it up front is our reading)",
         ),
-        when(
-            trusted_launch=True,
-            trusted_launch_disabled=True,
-            os_sku=tuple(sku for sku in OsSku if sku is not OsSku.AZURE_CONTAINER_LINUX),
-        ),
+        when(trusted_launch=True, trusted_launch_disabled=True),
         errors.InvalidParameter,
         "properties.vmSize",
         "VM size '{size}' does not support Trusted Launch (TrustedLaunchDisabled).",
@@ -902,6 +915,7 @@ GENERATION_TABLE: Final = (
         ),
         when(os_type=OsType.WINDOWS, wish=V2, wish_by=WishSource.HEADER),
         V2,
+        because="the header UseWindowsGen2VM is true",
     ),
     GenerationRow(
         Rule(
@@ -920,6 +934,7 @@ GENERATION_TABLE: Final = (
         ),
         when(wish=V2, wish_by=WishSource.PROPERTY),
         V2,
+        because="properties.vmGeneration is V2",
     ),
     GenerationRow(
         Rule(
@@ -1046,16 +1061,23 @@ OFFER_TABLE: Final = (
 WARNING_TABLE: Final = (
     WarningRow(
         Rule("warn-gen1-forced", "The generation never falls silently.", "Poolwright"),
-        when(offered=_V1_ONLY),
+        when(offered=_V1_ONLY, wish=None),
         "GenerationForcedBySize",
         "VM size '{size}' supports only Generation 1, so the node pool uses the Generation 1 node image.",
     ),
     WarningRow(
         Rule("warn-windows-default", "The Windows default is easily missed.", f"{PAGE}, scenario 3"),
-        when(os_sku=OsSku.WINDOWS_2022, offered=_BOTH, wish=None),
+        when(profile=Profile.DOCUMENTED, os_sku=OsSku.WINDOWS_2022, offered=_BOTH, wish=None),
         "WindowsDefaultsToGeneration1",
         "VM size '{size}' supports both generations and Windows2022 uses Generation 1 by default; "
         "send the header UseWindowsGen2VM: true or properties.vmGeneration V2 for Generation 2.",
+    ),
+    WarningRow(
+        Rule("warn-windows-default-azure", "The Windows default is easily missed.", f"{PAGE}, scenario 3"),
+        when(profile=Profile.AZURE_2026, os_sku=OsSku.WINDOWS_2022, offered=_BOTH, wish=None),
+        "WindowsDefaultsToGeneration1",
+        "VM size '{size}' supports both generations and Windows2022 uses Generation 1 by default; "
+        "send the header UseWindowsGen2VM: true for Generation 2.",
     ),
     WarningRow(
         Rule(
@@ -1111,38 +1133,31 @@ _FIRST_CONTAINERD = KubernetesVersion.parse("1.24.0")
 _SPECIAL_DEFINITIONS = ("gpu", "minimal", "gb")
 
 
-def resolve(request: ImageRequest, images: Iterable[NodeImage], *, vmss: str = "") -> Resolution | Refusal:
+def resolve(
+    request: ImageRequest, images: Sequence[NodeImage], *, vmss: str = "", kept: Generation | None = None
+) -> Resolution | Refusal:
     """Return the generation and node image of a node pool, or why it is refused.
 
     `images` are the catalogue's, best first. `vmss` is the scale set's name, which Azure's late
-    failure message carries.
+    failure message carries. With `kept` the node pool keeps that generation and
+    only its image is chosen; the row returned is then not the one that decided.
     """
     facts = _facts(request)
     refused = first_match(REFUSAL_TABLE, facts)
     if refused is not None:
         return _refusal(refused, facts, request)
-    decided = first_match(GENERATION_TABLE, facts)
-    if decided is None:
-        raise AssertionError(f"no generation rule for {facts}")
-    late_failure = None
-    if not request.size.supports(decided.generation):
-        offer = next(row for row in OFFER_TABLE if row.wanted is decided.generation and row.condition.holds(facts))
-        words = _words(facts, request) | {
-            "number": str(decided.generation.number),
-            "reason": decided.rule.text.rstrip("."),
-            "vmss": vmss,
-        }
-        failure = Refusal(
-            offer.error_type, offer.message.format(**words), "properties.vmSize", offer.remedy, offer.rule
-        )
-        if not offer.late:
+    decided = _decided(facts)
+    generation, late_failure = kept or decided.generation, None
+    if kept is None and not request.size.supports(generation):
+        failure, is_late = _not_offered(decided, facts, request, vmss)
+        if not is_late:
             return failure
         late_failure = failure
-    image = select_image(images, facts, decided.generation)
+    image = select_image(images, facts, generation)
     if image is None:
-        return _no_image(images, facts, decided.generation)
+        return _no_image(images, facts, generation)
     assert facts.os_sku is not None
-    return Resolution(decided.generation, image, facts.os_sku, decided.rule, _warnings(facts, request), late_failure)
+    return Resolution(generation, image, facts.os_sku, decided.rule, _warnings(facts, request), late_failure)
 
 
 def admit(request: ImageRequest, *, name: str) -> tuple[Refusal, ...]:
@@ -1158,7 +1173,7 @@ def default_os_sku(os_type: OsType, version: KubernetesVersion, profile: Profile
     return row.os_sku
 
 
-def select_image(images: Iterable[NodeImage], facts: Facts, generation: Generation) -> NodeImage | None:
+def select_image(images: Sequence[NodeImage], facts: Facts, generation: Generation) -> NodeImage | None:
     """Return the first image that fits, or None.
 
     Windows definitions carry no `fips` (rule 39), so FIPS does not select among them. GPU, minimal and
@@ -1166,6 +1181,24 @@ def select_image(images: Iterable[NodeImage], facts: Facts, generation: Generati
     """
     release = facts.version.release
     return next((image for image in images if image.serves(release) and _fits(image, facts, generation)), None)
+
+
+def _decided(facts: Facts) -> GenerationRow:
+    row = first_match(GENERATION_TABLE, facts)
+    if row is None:
+        raise AssertionError(f"no generation rule for {facts}")
+    return row
+
+
+def _not_offered(decided: GenerationRow, facts: Facts, request: ImageRequest, vmss: str) -> tuple[Refusal, bool]:
+    """What becomes of a generation that the size does not offer, and whether only the operation fails."""
+    row = next(row for row in OFFER_TABLE if row.wanted is decided.generation and row.condition.holds(facts))
+    words = _words(facts, request) | {
+        "number": str(decided.generation.number),
+        "reason": decided.because or decided.rule.text.rstrip("."),
+        "vmss": vmss,
+    }
+    return Refusal(row.error_type, row.message.format(**words), "properties.vmSize", row.remedy, row.rule), row.late
 
 
 @dataclass(frozen=True, slots=True)
@@ -1187,6 +1220,7 @@ def _facts(request: ImageRequest) -> Facts:
         version=request.version,
         offered=size.generations,
         architecture=size.architecture,
+        cobalt=_is_cobalt(size),
         confidential=size.is_confidential,
         confidential_kind=size.confidential,
         trusted_launch=request.vtpm or request.secure_boot,
@@ -1210,6 +1244,14 @@ def _facts(request: ImageRequest) -> Facts:
     return Facts(**(values | {"release": release.release if release else None}))
 
 
+def _is_cobalt(size: VmSize) -> bool:
+    """Whether an Arm64 size is of version 6 or later; a name outside the grammar tells nothing and blocks nothing."""
+    try:
+        return size.is_arm64 and SizeName.parse(size.name).version >= 6
+    except ValueError:
+        return size.is_arm64
+
+
 def _fits(image: NodeImage, facts: Facts, generation: Generation) -> bool:
     assert facts.os_sku is not None
     return (
@@ -1229,7 +1271,7 @@ def _fits(image: NodeImage, facts: Facts, generation: Generation) -> bool:
     )
 
 
-def _no_image(images: Iterable[NodeImage], facts: Facts, generation: Generation) -> Refusal:
+def _no_image(images: Sequence[NodeImage], facts: Facts, generation: Generation) -> Refusal:
     served = sorted(
         {
             f"{image.first_kubernetes or 'any'} to {image.last_kubernetes or 'any'}"
@@ -1278,6 +1320,7 @@ def _words(facts: Facts, request: ImageRequest) -> dict[str, str]:
         "size": request.size.name,
         "os_sku": facts.os_sku.value,
         "os_type": facts.os_type.value,
+        "pool_type": facts.pool_type.value,
         "os_skus": ", ".join(names_of(facts.os_type)),
         "offered": generations_text(facts.offered),
         "version": str(facts.version),

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any, Final, Protocol
 
 from poolwright import errors
@@ -37,11 +38,13 @@ from poolwright.domain.resource_id import NodePoolId
 from poolwright.domain.rules import Rule
 from poolwright.domain.size_name import alternatives, nearest_names
 from poolwright.domain.vm_size import VmSize
-from poolwright.domain.wish import Absent, Wish, WishConflict, settle_wish
+from poolwright.domain.wish import Absent, SettledWish, Wish, WishConflict, settle_wish
 
 NAME: Final = re.compile(r"[a-z][a-z0-9]{0,11}")
 WINDOWS_NAME_LENGTH: Final = 6
 MAX_COUNT: Final = 1000
+MAX_SCALE_PROFILES: Final = 5
+MAX_ALTERNATIVES: Final = 5
 DEFAULT_OS_DISK_GB: Final = 128
 # With Azure CNI Overlay, what az creates today (https://learn.microsoft.com/azure/aks/quotas-skus-regions).
 DEFAULT_MAX_PODS: Final = 250
@@ -88,6 +91,8 @@ class NodePoolRequest:
     max_pods: int | None = None
     zones: tuple[str, ...] | None = None
     subnet: str | None = None
+    host_group: str | None = None
+    gpu_instance_profile: str | None = None
     node_image: str | None = None
     manual_scale: tuple[ScaleProfile, ...] | None = None
 
@@ -123,6 +128,8 @@ class NodePool:
     max_pods: int
     zones: tuple[str, ...]
     subnet: str | None
+    host_group: str | None
+    gpu_instance_profile: str | None
     wish: Wish | None
     generation: Generation
     image_definition: str
@@ -203,6 +210,9 @@ UNCHANGEABLE: Final = (
     ChangeRow("max_pods", "maxPods", "Azure/azure-rest-api-specs AgentPool.tsp"),
     ChangeRow("zones", "availabilityZones", "create-node-pools.md (conflict C1)"),
     ChangeRow("subnet", "vnetSubnetID", "Azure/azure-rest-api-specs AgentPool.tsp"),
+    ChangeRow("host_group", "hostGroupID", "Azure/azure-rest-api-specs AgentPool.tsp"),
+    ChangeRow("gpu_instance_profile", "gpuInstanceProfile", "Azure/azure-rest-api-specs AgentPool.tsp"),
+    ChangeRow("priority", "scaleSetPriority", "kubernetes-sigs/cluster-api-provider-azure#1925"),
     ChangeRow("fips", "enableFIPS", "enable-fips-nodes.md"),
     ChangeRow("vtpm", "securityProfile.enableVTPM", "use-trusted-launch.md (rule 27: follows with change in place)"),
     ChangeRow(
@@ -238,49 +248,27 @@ def settle(
     """
     problems: list[errors.PoolwrightError] = []
     os_type = request.os_type or (old.os_type if old else OsType.LINUX)
-    try:
-        settled = settle_wish(
-            old.wish if old else None,
-            header=header,
-            vm_generation=request.vm_generation,
-            os_type=os_type,
-            profile=surroundings.profile,
-        )
-    except WishConflict as conflict:
-        raise _retarget(
-            errors.InvalidParameter(
-                str(conflict),
-                target="properties.vmGeneration",
-                remedy="send only one of the two, or the same generation in both",
-            ),
-            surroundings,
-        ) from conflict
+    settled = _wish(request, old, os_type, surroundings, problems, header=header)
     version, wanted_version = _version(request, old, surroundings, problems)
     pool_type = request.pool_type or (old.pool_type if old else PoolType.SCALE_SETS)
     scale = _scale(request, old, pool_type, surroundings, problems)
+    # Without a wish, a version and sizes that make sense nothing can be resolved.
+    is_resolvable = not problems
     pool = _goal(pool_id, request, old, os_type, pool_type, scale, version, wanted_version, settled.wish, surroundings)
     pool = replace(pool, etag=etag)
     problems += _name_problems(pool)
     problems += _number_problems(pool, request, old)
+    problems += _scale_set_problems(pool, surroundings)
     problems += _image_problems(request, old)
-    if os_type is OsType.WINDOWS and not surroundings.cluster.has_windows_profile:
-        problems.append(
-            errors.InvalidParameter(
-                "Windows profile definition is missing for the cluster.",
-                target="properties.osType",
-                remedy="create the cluster with network plugin azure, or with windowsProfile.adminUsername",
-            )
-        )
-    if problems:
-        raise _joined(problems, surroundings)
-    if old is None or _resolved_anew(old, pool):
+    problems += _windows_profile_problems(pool, surroundings)
+    if is_resolvable and (old is None or _resolved_anew(old, pool)):
         pool = _resolved(pool, request, old, surroundings, problems, header_ignored=settled.header_ignored)
-    else:
-        pool = _kept(pool, old, surroundings, problems, header_ignored=settled.header_ignored)
+    elif is_resolvable and old is not None:
+        pool = _kept(pool, request, old, surroundings, problems, header_ignored=settled.header_ignored)
     if old is not None:
         problems += _changes(old, pool, surroundings)
     if problems:
-        raise _joined(problems, surroundings)
+        raise errors.joined([_retarget(problem, surroundings) for problem in problems])
     return pool
 
 
@@ -324,13 +312,42 @@ def error_of(refusal: Refusal, suggestions: Sequence[VmSize] = ()) -> errors.Poo
     )
 
 
+def _wish(
+    request: NodePoolRequest,
+    old: NodePool | None,
+    os_type: OsType,
+    surroundings: Surroundings,
+    problems: list[errors.PoolwrightError],
+    *,
+    header: bool | None,
+) -> SettledWish:
+    stored = old.wish if old else None
+    try:
+        return settle_wish(
+            stored,
+            header=header,
+            vm_generation=request.vm_generation,
+            os_type=os_type,
+            profile=surroundings.profile,
+        )
+    except WishConflict as conflict:
+        problems.append(
+            errors.InvalidParameter(
+                str(conflict),
+                target="properties.vmGeneration",
+                remedy="send only one of the two, or the same generation in both",
+            )
+        )
+        return SettledWish(stored)
+
+
 def _version(
     request: NodePoolRequest,
     old: NodePool | None,
     surroundings: Surroundings,
     problems: list[errors.PoolwrightError],
 ) -> tuple[KubernetesVersion, str]:
-    """The full version and the text shown for it. Not given: a new pool takes the cluster's, an old one keeps its own."""
+    """The full version and the text shown for it. Not given: a new pool takes the cluster's, an old one keeps its."""
     cluster = surroundings.cluster
     control_plane = KubernetesVersion.parse(cluster.version)
     wanted = request.kubernetes_version
@@ -401,29 +418,31 @@ def _scale(
     else:
         count = request.count if request.count is not None else (old.count if old else 1)
         wanted = (ScaleProfile(request.vm_size or (old.vm_size if old else DEFAULT_SIZE), count),)
-    present = {profile.size.lower() for profile in old.scale} if old else set()
+    # A size the pool has already stays usable when the catalogue no longer offers it.
+    spelled = {profile.size.lower(): profile.size for profile in old.scale} if old else {}
     settled = []
     for profile in wanted:
         size = surroundings.catalog.size(profile.size)
-        kept = profile.size.lower() in present
-        if size is None or not (kept or surroundings.catalog.offered_in(size, surroundings.cluster.location)):
+        name = spelled.get(profile.size.lower())
+        if name is None and size is not None and surroundings.catalog.offered_in(size, surroundings.cluster.location):
+            name = size.name
+        if name is None:
             problems.append(_size_not_supported(profile.size, surroundings))
-            settled.append(profile)
-        else:
-            settled.append(ScaleProfile(size.name, profile.count))
+        settled.append(ScaleProfile(name or profile.size, profile.count))
     return tuple(settled)
 
 
 def _size_not_supported(name: str, surroundings: Surroundings) -> errors.PoolwrightError:
     location = surroundings.cluster.location
-    near = nearest_names(name, surroundings.catalog.sizes_in(location))
-    listed = ",".join(size.name.lower() for size in near)
+    offered = surroundings.catalog.sizes_in(location)
+    near = nearest_names(name, offered)
+    listed = ",".join(size.name.lower() for size in near or offered[:5])
     return errors.VMSizeNotSupported(
         f"Virtual Machine size: '{name}' is not supported for subscription {surroundings.subscription} in location "
         f"'{location}'. The available VM sizes are '{listed},...'",
         target="properties.vmSize",
-        remedy=f"choose a size `az vm list-skus --location {location}` lists; nearest: "
-        + ", ".join(size.name for size in near),
+        remedy=f"choose a size `az vm list-skus --location {location}` lists"
+        + (f"; nearest: {', '.join(size.name for size in near)}" if near else ""),
         information={"alternatives": [size.name for size in near]},
     )
 
@@ -476,6 +495,8 @@ def _goal(
         max_pods=value("max_pods", None) or DEFAULT_MAX_PODS,
         zones=value("zones", ()),
         subnet=value("subnet", None),
+        host_group=value("host_group", None),
+        gpu_instance_profile=value("gpu_instance_profile", None),
         wish=wish,
         generation=old.generation if old else Generation.V1,
         image_definition=old.image_definition if old else "",
@@ -587,19 +608,58 @@ def _number_problems(pool: NodePool, request: NodePoolRequest, old: NodePool | N
             "maxPods",
             "choose a number from 10 to 250",
         )
-    if pool.pool_type is PoolType.VIRTUAL_MACHINES and pool.os_type is OsType.WINDOWS:
+    return problems
+
+
+def _scale_set_problems(pool: NodePool, surroundings: Surroundings) -> list[errors.PoolwrightError]:
+    """What a pool of type VirtualMachines cannot have that scale sets can, and its own limits (rule 53)."""
+    if pool.pool_type is not PoolType.VIRTUAL_MACHINES:
+        return []
+    problems: list[errors.PoolwrightError] = []
+
+    def refuse(message: str, target: str, remedy: str) -> None:
+        problems.append(errors.InvalidParameter(message, target=f"properties.{target}", remedy=remedy))
+
+    if pool.os_type is OsType.WINDOWS:
         refuse(
             "Node pools of type VirtualMachines do not support osType Windows.",
             "type",
             "use type VirtualMachineScaleSets",
         )
-    if len(pool.scale) > 5:
+    if pool.zones:
         refuse(
-            f"A VirtualMachines node pool has at most 5 scale profiles; got {len(pool.scale)}.",
+            "Node pools of type VirtualMachines do not support availabilityZones.",
+            "availabilityZones",
+            "leave availabilityZones out, or use type VirtualMachineScaleSets",
+        )
+    if len(pool.scale) > MAX_SCALE_PROFILES:
+        refuse(
+            f"A VirtualMachines node pool has at most {MAX_SCALE_PROFILES} scale profiles; got {len(pool.scale)}.",
             "virtualMachinesProfile.scale.manual",
             "use fewer profiles",
         )
+    sizes = [surroundings.catalog.size(profile.size) for profile in pool.scale]
+    families = sorted({size.family for size in sizes if size is not None and size.family})
+    if len(families) > 1:
+        refuse(
+            f"The sizes of a VirtualMachines node pool are of one family; these are of {', '.join(families)}.",
+            "virtualMachinesProfile.scale.manual",
+            "choose sizes of one family",
+        )
     return problems
+
+
+def _windows_profile_problems(pool: NodePool, surroundings: Surroundings) -> list[errors.PoolwrightError]:
+    """A Windows pool needs the cluster's Windows profile (rule 57)."""
+    if pool.os_type is not OsType.WINDOWS or surroundings.cluster.has_windows_profile:
+        return []
+    return [
+        errors.InvalidParameter(
+            "Windows profile definition is missing for the cluster.",
+            target="properties.osType",
+            remedy="create the cluster with network plugin azure, or with windowsProfile.adminUsername",
+        )
+    ]
 
 
 def _resolved_anew(old: NodePool, new: NodePool) -> bool:
@@ -607,7 +667,7 @@ def _resolved_anew(old: NodePool, new: NodePool) -> bool:
         {profile.size for profile in old.scale} != {profile.size for profile in new.scale}
         or old.os_sku is not new.os_sku
         or (old.vtpm, old.secure_boot, old.fips) != (new.vtpm, new.secure_boot, new.fips)
-        or (old.wish and old.wish.generation) != (new.wish and new.wish.generation)
+        or old.wish != new.wish
     )
 
 
@@ -622,24 +682,19 @@ def _resolved(
 ) -> NodePool:
     """The pool with generation, image, rule and warnings decided; problems are added to the list."""
     catalog, location = surroundings.catalog, surroundings.cluster.location
-    version = KubernetesVersion.parse(pool.version)
     resolutions: list[Resolution] = []
     warnings: list[ResolutionWarning] = []
-    for name in dict.fromkeys(profile.size for profile in pool.scale):
-        size = catalog.size(name)
-        assert size is not None
-        asked = image_request(pool, size, version, os_sku=request.os_sku or pool.os_sku, creating=old is None)
-        refusals = list(admit(asked, name=pool.id.pool))
+    found = _admission_problems(pool, request, old, surroundings)
+    for size, asked in _asked(pool, request, old, surroundings):
         outcome = resolve(asked, catalog.images, vmss=scale_set_name(pool.id, pool.os_type))
         if isinstance(outcome, Refusal):
-            refusals.append(outcome)
+            found.append(error_of(outcome, suggest(outcome, asked, catalog, location)))
         else:
             resolutions.append(outcome)
-        problems += [error_of(refusal, suggest(refusal, asked, catalog, location)) for refusal in refusals]
-        problems += _zone_problems(pool, size, surroundings)
+        found += _zone_problems(pool, size, surroundings)
         warnings += _assumptions(size, catalog, location)
     if len({resolution.image.version_string for resolution in resolutions}) > 1:
-        problems.append(
+        found.append(
             errors.InvalidParameter(
                 "The sizes of a VirtualMachines node pool must all use the same node image; these would use "
                 + ", ".join(sorted({resolution.image.version_string for resolution in resolutions}))
@@ -648,7 +703,10 @@ def _resolved(
                 remedy="choose sizes of one architecture that offer the same generation",
             )
         )
-    if problems:
+    if not resolutions and not found:
+        found.append(_size_not_supported(pool.vm_size, surroundings))
+    problems += found
+    if found:
         return pool
     resolution = resolutions[0]
     late = resolution.late_failure
@@ -663,8 +721,34 @@ def _resolved(
     )
 
 
+def _admission_problems(
+    pool: NodePool, request: NodePoolRequest, old: NodePool | None, surroundings: Surroundings
+) -> list[errors.PoolwrightError]:
+    """What AKS refuses for a pool of this mode and size, whatever its image."""
+    catalog, location = surroundings.catalog, surroundings.cluster.location
+    return [
+        error_of(refusal, suggest(refusal, asked, catalog, location))
+        for _, asked in _asked(pool, request, old, surroundings)
+        for refusal in admit(asked, name=pool.id.pool)
+    ]
+
+
+def _asked(
+    pool: NodePool, request: NodePoolRequest, old: NodePool | None, surroundings: Surroundings
+) -> list[tuple[VmSize, ImageRequest]]:
+    """What the resolution is asked for each size of the pool; a size that has left the catalogue asks nothing."""
+    version = KubernetesVersion.parse(pool.version)
+    sizes = (surroundings.catalog.size(name) for name in dict.fromkeys(profile.size for profile in pool.scale))
+    return [
+        (size, image_request(pool, size, version, os_sku=request.os_sku or pool.os_sku, creating=old is None))
+        for size in sizes
+        if size is not None
+    ]
+
+
 def _kept(
     pool: NodePool,
+    request: NodePoolRequest,
     old: NodePool,
     surroundings: Surroundings,
     problems: list[errors.PoolwrightError],
@@ -677,20 +761,23 @@ def _kept(
         warnings=(*(w for w in old.warnings if w.code != _HEADER_IGNORED), *_header_warning(header_ignored)),
         late_failure=old.late_failure,
     )
-    if pool.version == old.version:
+    if pool.mode is not old.mode:
+        problems += _admission_problems(pool, request, old, surroundings)
+    asked = _asked(pool, request, old, surroundings)
+    if pool.version == old.version or not asked:
         return kept
-    size = surroundings.catalog.size(pool.vm_size)
-    if size is None:
-        return kept
-    pinned = replace(
-        image_request(pool, size, KubernetesVersion.parse(pool.version), os_sku=pool.os_sku, creating=False),
-        size=replace(size, generations=frozenset({pool.generation})),
-    )
-    outcome = resolve(pinned, surroundings.catalog.images)
+    size, wanted = asked[0]
+    outcome = resolve(wanted, surroundings.catalog.images, kept=pool.generation)
     if isinstance(outcome, Refusal):
         problems.append(error_of(outcome))
         return kept
-    return replace(kept, image_definition=outcome.image.definition, node_image=outcome.image.version_string)
+    assumptions = _assumptions(size, surroundings.catalog, surroundings.cluster.location)
+    return replace(
+        kept,
+        image_definition=outcome.image.definition,
+        node_image=outcome.image.version_string,
+        warnings=(*outcome.warnings, *assumptions, *_header_warning(header_ignored)),
+    )
 
 
 _HEADER_IGNORED: Final = "HeaderIgnored"
@@ -748,20 +835,23 @@ def suggest(refusal: Refusal, asked: ImageRequest, catalog: CatalogView, locatio
     def accepted(size: VmSize) -> bool:
         changed = replace(asked, size=size)
         outcome = resolve(changed, catalog.images)
-        return isinstance(outcome, Resolution) and outcome.late_failure is None and not admit(changed, name="")
+        return (
+            isinstance(outcome, Resolution)
+            and outcome.late_failure is None
+            and all(broken.target != refusal.target for broken in admit(changed, name=""))
+        )
 
-    candidates = (size for size in catalog.sizes_in(location) if size.name != asked.size.name and accepted(size))
-    return alternatives(asked.size, candidates)
+    # Ranking is cheap and a resolution is not, so only the nearest sizes are tried.
+    offered = catalog.sizes_in(location)
+    nearest = alternatives(asked.size, offered, limit=len(offered))
+    return tuple(islice(filter(accepted, nearest), MAX_ALTERNATIVES))
 
 
 def _changes(old: NodePool, new: NodePool, surroundings: Surroundings) -> list[errors.PoolwrightError]:
     """Every property the request would change that an existing pool keeps."""
     problems: list[errors.PoolwrightError] = []
     for row in UNCHANGEABLE:
-        before, after = getattr(old, row.attribute), getattr(new, row.attribute)
-        if row.attribute == "vm_size":
-            before = {profile.size for profile in old.scale}
-            after = {profile.size for profile in new.scale}
+        before, after = _comparable(old, row.attribute), _comparable(new, row.attribute)
         if before == after:
             continue
         problems.append(
@@ -769,7 +859,7 @@ def _changes(old: NodePool, new: NodePool, surroundings: Surroundings) -> list[e
                 _change_message(row, surroundings),
                 target=f"properties.{row.wire}",
                 remedy=_CHANGE_REMEDY,
-                information={"from": _shown(before), "to": _shown(after)},
+                information={"from": before, "to": after},
             )
         )
     return problems
@@ -789,18 +879,14 @@ def _change_message(row: ChangeRow, surroundings: Surroundings) -> str:
     return f"Changing property 'properties.{row.wire}' is not allowed."
 
 
-def _shown(value: object) -> object:
+def _comparable(pool: NodePool, attribute: str) -> object:
+    """The property as JSON, so that a mere difference of order, or of case in an ARM ID, is none."""
+    value = {profile.size for profile in pool.scale} if attribute == "vm_size" else getattr(pool, attribute)
     if isinstance(value, (set, tuple)):
         return sorted(value)
+    if isinstance(value, str) and value.startswith("/"):
+        return value.lower()
     return getattr(value, "value", value)
-
-
-def _joined(problems: Sequence[errors.PoolwrightError], surroundings: Surroundings) -> errors.PoolwrightError:
-    """One error for several problems: the first one's code and message, the others as its details."""
-    retargeted = [_retarget(problem, surroundings) for problem in problems]
-    first, *others = retargeted
-    first.details = tuple(others)
-    return first
 
 
 def _retarget(problem: errors.PoolwrightError, surroundings: Surroundings) -> errors.PoolwrightError:

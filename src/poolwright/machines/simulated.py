@@ -2,7 +2,7 @@
 
 It is the default, the example to copy, and the double in tests: it can be slow, refuse to begin,
 fail half way, and lose a machine. What it says it observed is what was specified, and says so:
-`observedBy` is `simulated`.
+`observedBy` is `simulated`. A machine that was never started has shown nothing.
 
 Its machines live in a database of their own, as a hypervisor's would, so a killed service finds
 them again. Invariant: this engine never looks at the service's database.
@@ -10,9 +10,10 @@ them again. Invariant: this engine never looks at the service's database.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from poolwright.domain.generation import Firmware, Generation
 from poolwright.domain.machine import MachineFacts, MachineSpec, Witness
 from poolwright.machines.engine import PermanentError
 
+# `started` is when the machine was last started, NULL when it never was since it was made.
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS machines (
     key TEXT PRIMARY KEY,
@@ -28,7 +30,7 @@ CREATE TABLE IF NOT EXISTS machines (
     secure_boot INTEGER NOT NULL,
     vtpm INTEGER NOT NULL,
     running INTEGER NOT NULL,
-    started REAL NOT NULL,
+    started REAL,
     boots INTEGER NOT NULL
 )
 """
@@ -40,7 +42,7 @@ class Behaviour:
 
     `boot_seconds` is the time from start to Ready. `refuse` refuses every `ensure` with that cause.
     `fail_after` makes that many machines of an `ensure` and then fails. `lose` names machines (by the
-    end of their key) that vanish; `never_ready` ones that stay unready with a cause.
+    end of their key) that vanish once they exist; `never_ready` ones that stay unready with a cause.
     """
 
     boot_seconds: float = 0.0
@@ -62,7 +64,7 @@ class SimulatedEngine:
         self._lock = threading.Lock()
         self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30)
         self._connection.execute("PRAGMA journal_mode=WAL")
-        self._connection.execute("PRAGMA synchronous=NORMAL")
+        self._connection.execute("PRAGMA synchronous=FULL")
         self._connection.execute(_SCHEMA)
 
     def ensure(self, specs: Sequence[MachineSpec]) -> None:
@@ -74,16 +76,18 @@ class SimulatedEngine:
             present = {
                 key: (specification, bool(running))
                 for key, specification, running in connection.execute(
-                    "SELECT key, specification, running FROM machines"
+                    f"SELECT key, specification, running FROM machines WHERE {_AMONG}",
+                    _keys(spec.key for spec in specs),
                 )
             }
             changed = [spec for spec in specs if present.get(spec.key) != (_specification(spec), spec.running)]
             connection.executemany(
-                "INSERT INTO machines VALUES (?, ?, ?, ?, ?, ?, ?, 1) ON CONFLICT (key) DO UPDATE SET "
-                "boots = boots + (excluded.specification <> specification OR (excluded.running AND NOT running)), "
+                "INSERT INTO machines VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET "
+                "boots = boots + (excluded.running AND (excluded.specification <> specification OR NOT running)), "
+                "started = CASE WHEN excluded.running OR excluded.specification <> specification "
+                "THEN excluded.started ELSE started END, "
                 "specification = excluded.specification, generation = excluded.generation, "
-                "secure_boot = excluded.secure_boot, vtpm = excluded.vtpm, "
-                "started = excluded.started, running = excluded.running",
+                "secure_boot = excluded.secure_boot, vtpm = excluded.vtpm, running = excluded.running",
                 [
                     (
                         spec.key,
@@ -92,7 +96,8 @@ class SimulatedEngine:
                         spec.secure_boot,
                         spec.vtpm,
                         spec.running,
-                        now,
+                        now if spec.running else None,
+                        int(spec.running),
                     )
                     for spec in changed[:limit]
                 ],
@@ -101,44 +106,51 @@ class SimulatedEngine:
             raise PermanentError(f"the simulated engine failed after {limit} of {len(changed)} machines")
 
     def observe(self, keys: Sequence[str]) -> Mapping[str, MachineFacts]:
-        wanted = set(keys)
+        self._lose()
         now = self._clock()
         with self._lock:
             rows = self._connection.execute(
-                "SELECT key, generation, secure_boot, vtpm, running, started FROM machines"
+                f"SELECT key, generation, secure_boot, vtpm, running, started FROM machines WHERE {_AMONG}",
+                _keys(keys),
             ).fetchall()
-        return {
-            row[0]: self._facts(row, now)
-            for row in rows
-            if row[0] in wanted and not row[0].endswith(self.behaviour.lose or ("\0",))
-        }
+        return {row[0]: self._facts(row, now) for row in rows}
 
     def delete(self, keys: Sequence[str]) -> None:
         with self._transaction() as connection:
             connection.executemany("DELETE FROM machines WHERE key = ?", [(key,) for key in keys])
 
     def keys(self) -> set[str]:
+        self._lose()
         with self._lock:
             return {key for (key,) in self._connection.execute("SELECT key FROM machines")}
 
     def boots(self) -> dict[str, int]:
-        """Return how often each machine was made or started: shows whether an effect happened twice."""
+        """Return how often each machine was started: shows whether an effect happened twice."""
         with self._lock:
             return dict(self._connection.execute("SELECT key, boots FROM machines").fetchall())
 
     def close(self) -> None:
-        self._connection.close()
+        with self._lock:
+            self._connection.close()
 
-    def _facts(self, row: tuple[str, str, int, int, int, float], now: float) -> MachineFacts:
+    def _lose(self) -> None:
+        if self.behaviour.lose:
+            with self._transaction() as connection:
+                connection.executemany(
+                    "DELETE FROM machines WHERE key LIKE '%' || ?", [(ending,) for ending in self.behaviour.lose]
+                )
+
+    def _facts(self, row: tuple[str, str, int, int, int, float | None], now: float) -> MachineFacts:
         key, generation_text, secure_boot, vtpm, running, started = row
         generation = Generation(generation_text)
-        stuck = key.endswith(self.behaviour.never_ready or ("\0",))
-        booted = bool(running) and not stuck and now - started >= self.behaviour.boot_seconds
+        stuck = bool(running) and key.endswith(self.behaviour.never_ready or ("\0",))
+        booted = bool(running) and not stuck and started is not None and now - started >= self.behaviour.boot_seconds
+        has_shown = booted or (not running and started is not None)
         return MachineFacts(
             key=key,
             ready=booted,
             running=bool(running),
-            observed=generation if booted or not running else None,
+            observed=generation if has_shown else None,
             observed_by=Witness.SIMULATED,
             secure_boot=bool(secure_boot),
             vtpm=bool(vtpm),
@@ -172,6 +184,14 @@ class _Transaction:
             self._connection.execute("COMMIT" if kind is None else "ROLLBACK")
         finally:
             self._lock.release()
+
+
+_AMONG = "key IN (SELECT value FROM json_each(?))"
+
+
+def _keys(keys: Iterable[str]) -> tuple[str]:
+    """The parameter of `_AMONG`: any number of keys in one."""
+    return (json.dumps(list(keys)),)
 
 
 def _specification(spec: MachineSpec) -> str:

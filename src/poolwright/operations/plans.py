@@ -16,6 +16,7 @@ from typing import Final, Protocol
 
 import structlog
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import OperationalError as DatabaseUnavailable
 
 from poolwright import errors
 from poolwright.domain.cluster import Cluster, ProvisioningState, ResourceGroup
@@ -32,8 +33,11 @@ from poolwright.store.database import Database
 
 log = structlog.get_logger(__name__)
 
-POLL_SECONDS: Final = 0.1
+# Machines are looked at again after a tenth of the time waited so far, within these bounds.
+POLL_SECONDS: Final = (0.05, 1.0)
 READY_TIMEOUT_SECONDS: Final = 1800.0
+RETRY_TIMEOUT_SECONDS: Final = 1800.0
+DATABASE_RETRY_SECONDS: Final = 1.0
 
 
 class Renderer(Protocol):
@@ -43,6 +47,10 @@ class Renderer(Protocol):
     def machine(self, machine: Machine, pool: NodePool) -> bytes: ...
     def operation(self, operation: Operation) -> bytes: ...
     def resource_group(self, group: ResourceGroup) -> bytes: ...
+
+
+class NotEnded(Exception):
+    """The operation could not even be marked failed; it stays in progress until it is enlisted anew."""
 
 
 class OperationFailed(Exception):
@@ -84,12 +92,10 @@ def allocate_machines(context: Context, operation: Operation) -> None:
                 raise OperationFailed(pool.late_failure)
             present = {machine.ordinal: machine for machine in statements.machines_of_pool(connection, pool.id.key)}
             wanted = _wanted_machines(context, pool, present)
-            changed = [
-                machine for machine in wanted if machine.ordinal not in present or present[machine.ordinal] != machine
-            ]
-            statements.put_machines(
-                connection, [(machine, context.render.machine(machine, pool)) for machine in changed]
-            )
+            added = [machine for machine in wanted if machine.ordinal not in present]
+            changed = [machine for machine in wanted if present.get(machine.ordinal, machine) != machine]
+            statements.add_machines(connection, _rendered(context, pool, added))
+            statements.update_machines(connection, _rendered(context, pool, changed))
 
 
 def ensure_machines(context: Context, operation: Operation) -> None:
@@ -99,33 +105,41 @@ def ensure_machines(context: Context, operation: Operation) -> None:
 
 
 def remove_new_machines(context: Context, operation: Operation) -> None:
-    """Machines that this operation added and that never became ready are gone; those seen before stay."""
-    for pool, machines in _by_pool(context, operation):
-        fresh = [machine for machine in machines if machine.facts is None]
-        context.engine.delete([machine.id.key for machine in fresh])
+    """Machines that no operation brought about successfully are gone; those the pool had before stay."""
+    for pool, _ in _by_pool(context, operation):
+        with context.database.engine.connect() as connection:
+            new = statements.unsettled_machines(connection, pool.id.key)
+        context.engine.delete(new)
         with context.database.transaction() as connection:
-            statements.delete_machines(connection, [machine.id.key for machine in fresh])
-            _store_observed(context, connection, pool)
+            statements.delete_machines(connection, new)
 
 
 def await_ready(context: Context, operation: Operation) -> None:
     """Every wanted machine is ready and shows the resolved generation, or is stopped as wanted."""
     wanted = {machine.id.key: machine for machine in _wanted(context, operation)}
-    deadline = context.now() + READY_TIMEOUT_SECONDS
+    started = context.now()
     reported = -1
     while True:
         facts = context.engine.observe(list(wanted))
         _require_sound(wanted, facts)
-        settled = sum(_is_settled(machine, facts[key]) for key, machine in wanted.items())
-        if settled == len(wanted):
+        awaited = [key for key, machine in wanted.items() if not _is_settled(machine, facts[key])]
+        if not awaited:
             break
-        if settled != reported:
-            _report(context, operation, settled, len(wanted), facts)
-            reported = settled
-        if context.now() > deadline:
-            raise _machines_failed("did not become ready in time", [k for k in wanted if not facts[k].ready])
-        context.wait(POLL_SECONDS)
+        if len(awaited) != reported:
+            _report(context, operation, len(wanted) - len(awaited), len(wanted), facts)
+            reported = len(awaited)
+        waited = context.now() - started
+        if waited > READY_TIMEOUT_SECONDS:
+            raise _machines_failed("did not become ready in time", awaited)
+        context.wait(min(max(waited / 10, POLL_SECONDS[0]), POLL_SECONDS[1]))
     _store_facts(context, operation, facts)
+
+
+def store_what_is_there(context: Context, operation: Operation) -> None:
+    """Machine rows show what the engine sees now; a machine it does not have shows nothing."""
+    machines = [machine for _, machines in _by_pool(context, operation) for machine in machines]
+    facts = context.engine.observe([machine.id.key for machine in machines])
+    _store_facts(context, operation, {machine.id.key: facts.get(machine.id.key) for machine in machines})
 
 
 def remove_surplus_machines(context: Context, operation: Operation) -> None:
@@ -147,8 +161,9 @@ def mark_succeeded(context: Context, operation: Operation) -> None:
             return
         totals: Counter[str] = Counter()
         for pool in _pools(connection, operation):
-            settled = _store_observed(context, connection, pool, state=ProvisioningState.SUCCEEDED, release=True)
-            totals.update(settled.observed)
+            statements.settle_machines(connection, pool.id.key)
+            succeeded = replace(pool, state=ProvisioningState.SUCCEEDED, error=None)
+            totals.update(_store_released(context, connection, succeeded).observed)
         _release_cluster(context, connection, operation, ProvisioningState.SUCCEEDED)
         _put_operation(context, connection, current.succeeded(context.now(), dict(totals)))
 
@@ -183,19 +198,19 @@ def remove_resources(context: Context, operation: Operation) -> None:
         _put_operation(context, connection, current.succeeded(context.now(), {}))
 
 
-# The first undo takes back what the next two steps added: a failed creation leaves no machine behind. The
-# node pool itself stays, Failed, and the next PUT tries again.
+# The first undo takes back what the next steps added: a failed creation leaves no machine behind. The node
+# pool itself stays, Failed, and the next PUT tries again. Specifications stay as wanted for the same reason.
 # The order matters: surplus machines go only after their replacements are ready.
 _BRING_ABOUT: Final = (
     Step("allocate_machines", allocate_machines, remove_new_machines),
-    Step("ensure_machines", ensure_machines),
+    Step("ensure_machines", ensure_machines, store_what_is_there),
     Step("await_ready", await_ready),
     Step("remove_surplus_machines", remove_surplus_machines),
     Step("mark_succeeded", mark_succeeded),
 )
-# Deletions have no undo: a deleted machine does not come back, and deleting again completes the work.
+# A deleted machine does not come back; undoing only says which are left. Deleting again completes the work.
 _TAKE_AWAY: Final = (
-    Step("delete_machines", delete_machines),
+    Step("delete_machines", delete_machines, store_what_is_there),
     Step("remove_resources", remove_resources),
 )
 
@@ -214,7 +229,7 @@ RunStep = Callable[[str, Callable[[], Failure | None]], Failure | None]
 
 
 def run_plan(context: Context, operation_id: str, run_step: RunStep) -> None:
-    """Carry out the operation's plan, ending with the operation Succeeded or Failed.
+    """Carry out the operation's plan, ending with the operation Succeeded or Failed. Raises `NotEnded`.
 
     `run_step(name, effect)` checkpoints what the effect returned (None, or the failure as plain JSON) and
     returns the checkpoint instead of repeating a step that is done.
@@ -224,24 +239,34 @@ def run_plan(context: Context, operation_id: str, run_step: RunStep) -> None:
     if operation is None:
         return
     plan = PLANS[operation.kind]
-    for position, step in enumerate(plan):
-        failure = run_step(step.name, _effect(context, operation, step.name, step.do))
-        if failure is not None:
-            _unwind(context, operation, plan[: position + 1], failure, run_step)
-            return
+    with structlog.contextvars.bound_contextvars(
+        correlation_id=operation.correlation_id, operation_id=operation_id, operation=operation.kind.value
+    ):
+        for position, step in enumerate(plan):
+            failure = run_step(step.name, _effect(context, operation, step.name, step.do))
+            if failure is not None:
+                _unwind(context, operation, plan[: position + 1], failure, run_step)
+                return
 
 
 def _unwind(context: Context, operation: Operation, begun: Sequence[Step], failure: Failure, run_step: RunStep) -> None:
-    """Undo the steps begun, last first, and mark the operation failed with the first cause."""
+    """Undo the steps begun, last first, and mark the operation failed with the first cause.
+
+    What cannot be undone is said with the cause. It stays known: machine rows go only after their machines.
+    """
+    message = failure["message"] or ""
     for step in reversed(begun):
         if step.undo is not None:
-            run_step(f"undo_{step.name}", _effect(context, operation, f"undo_{step.name}", step.undo))
-    error = OperationError(failure["code"] or "", failure["message"] or "", failure["target"])
+            left = run_step(f"undo_{step.name}", _effect(context, operation, f"undo_{step.name}", step.undo))
+            if left is not None:
+                message += f" Cleaning up failed as well: {left['message']}"
+    error = OperationError(failure["code"] or "", message, failure["target"])
 
     def mark_failed(context: Context, operation: Operation) -> None:
         _mark_failed(context, operation, error)
 
-    run_step("mark_failed", _effect(context, operation, "mark_failed", mark_failed))
+    if run_step("mark_failed", _effect(context, operation, "mark_failed", mark_failed)) is not None:
+        raise NotEnded(f"operation {operation.id} could not be marked failed")
 
 
 def _effect(
@@ -251,26 +276,21 @@ def _effect(
 
     def effect() -> Failure | None:
         context.crash(operation.kind.value, name, "before")
+        give_up = context.now() + RETRY_TIMEOUT_SECONDS
         while True:
             try:
                 act(context, operation)
                 failure = None
-            except TemporaryError as error:
-                log.warning("operation_step_retried", operation=operation.id, step=name, cause=str(error))
-                context.wait(error.retry_after_seconds)
-                continue
-            except OperationFailed as error:
-                failure = _plain(error.error)
-            except PermanentError as error:
-                failure = _plain(OperationError(errors.ReconcileVMSSAgentPoolFailed.code, str(error)))
-            except Exception:
-                log.exception("operation_step_failed", operation=operation.id, step=name)
-                failure = _plain(
-                    OperationError(
-                        errors.InternalServerError.code,
-                        "The operation met an internal error; the service's log has the details.",
+            except (TemporaryError, DatabaseUnavailable) as error:
+                if context.now() < give_up:
+                    log.warning("operation_step_retried", step=name, cause=str(error))
+                    context.wait(
+                        error.retry_after_seconds if isinstance(error, TemporaryError) else DATABASE_RETRY_SECONDS
                     )
-                )
+                    continue
+                failure = _failure(error, name)
+            except Exception as error:
+                failure = _failure(error, name)
             break
         context.crash(operation.kind.value, name, "after")
         return failure
@@ -278,8 +298,20 @@ def _effect(
     return effect
 
 
-def _plain(error: OperationError) -> Failure:
-    return {"code": error.code, "message": error.message, "target": error.target}
+def _failure(error: Exception, step: str) -> Failure:
+    """What the operation's error will say. Only what was raised on purpose shows its own words."""
+    match error:
+        case OperationFailed():
+            told = error.error
+        case PermanentError() | TemporaryError():
+            told = OperationError(errors.ReconcileVMSSAgentPoolFailed.code, str(error))
+        case _:
+            log.error("operation_step_failed", step=step, exc_info=error)
+            told = OperationError(
+                errors.InternalServerError.code,
+                "The operation met an internal error; the service's log has the details.",
+            )
+    return {"code": told.code, "message": told.message, "target": told.target}
 
 
 def _mark_failed(context: Context, operation: Operation, error: OperationError) -> None:
@@ -289,9 +321,7 @@ def _mark_failed(context: Context, operation: Operation, error: OperationError) 
         if current is None or current.status.is_terminal:
             return
         for pool in _pools(connection, operation):
-            _store_observed(
-                context, connection, replace(pool, error=error), state=ProvisioningState.FAILED, release=True
-            )
+            _store_released(context, connection, replace(pool, state=ProvisioningState.FAILED, error=error))
         _release_cluster(context, connection, operation, ProvisioningState.FAILED)
         _put_operation(context, connection, current.failed(context.now(), error))
 
@@ -366,7 +396,7 @@ def _require_sound(wanted: Mapping[str, Machine], facts: Mapping[str, MachineFac
     vanished = [key for key in wanted if key not in facts]
     if vanished:
         raise _machines_failed("vanished", vanished)
-    broken = [key for key in wanted if facts[key].cause is not None]
+    broken = [key for key, machine in wanted.items() if machine.spec.running and facts[key].cause is not None]
     if broken:
         raise _machines_failed(f"will not become ready ({facts[broken[0]].cause})", broken)
     wrong = [
@@ -399,7 +429,7 @@ def _report(
             _put_operation(context, connection, advanced)
 
 
-def _store_facts(context: Context, operation: Operation, facts: Mapping[str, MachineFacts]) -> None:
+def _store_facts(context: Context, operation: Operation, facts: Mapping[str, MachineFacts | None]) -> None:
     with context.database.transaction() as connection:
         for pool in _pools(connection, operation):
             seen = [
@@ -407,26 +437,21 @@ def _store_facts(context: Context, operation: Operation, facts: Mapping[str, Mac
                 for machine in statements.machines_of_pool(connection, pool.id.key)
                 if machine.id.key in facts
             ]
-            statements.put_machines(connection, [(machine, context.render.machine(machine, pool)) for machine in seen])
+            statements.update_machines(connection, _rendered(context, pool, seen))
 
 
-def _store_observed(
-    context: Context,
-    connection: Connection,
-    pool: NodePool,
-    *,
-    state: ProvisioningState | None = None,
-    release: bool = False,
-) -> NodePool:
-    """Store the pool with its machines counted by observed generation, and return it."""
+def _rendered(context: Context, pool: NodePool, machines: Iterable[Machine]) -> list[tuple[Machine, bytes]]:
+    return [(machine, context.render.machine(machine, pool)) for machine in machines]
+
+
+def _store_released(context: Context, connection: Connection, pool: NodePool) -> NodePool:
+    """Store the pool, free for the next operation and with its machines counted by observed generation."""
     machines = statements.machines_of_pool(connection, pool.id.key)
     counted = replace(
         pool,
         observed=_counts(machine.facts for machine in machines),
         observed_by=next((machine.facts.observed_by for machine in machines if machine.facts is not None), None),
-        state=state or pool.state,
-        error=None if state is ProvisioningState.SUCCEEDED else pool.error,
-        operation_id=None if release else pool.operation_id,
+        operation_id=None,
         etag=context.new_id(),
     )
     statements.put_node_pool(connection, counted, context.render.node_pool(counted))
@@ -457,7 +482,8 @@ def _release_cluster(context: Context, connection: Connection, operation: Operat
 
 
 def _touch_cluster(context: Context, connection: Connection, operation: Operation) -> None:
-    cluster = statements.cluster(connection, operation.resource_key.partition("/agentpools/")[0])
+    # From the right: a resource group or cluster may be called agentpools as well.
+    cluster = statements.cluster(connection, operation.resource_key.rpartition("/agentpools/")[0])
     if cluster is not None:
         _put_cluster(context, connection, cluster)
 

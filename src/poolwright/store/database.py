@@ -1,7 +1,9 @@
 """The database: one engine, one kept connection for reads, one thread for the API's writes.
 
 SQLite runs with WAL and synchronous=FULL: what was answered survives a kill and a power cut.
-Transactions start as BEGIN IMMEDIATE, so that a writer waits for its turn instead of failing late.
+Transactions start as BEGIN IMMEDIATE, so that a writer waits for its turn instead of failing late. SQLite
+waits by sleeping and trying again, up to 100 ms at a time and in no order; with a hundred operations at
+work that is seconds. So the writers of this process wait for each other on a lock (`_Connection`).
 
 Invariant: every change happens inside `Database.transaction`; reads never wait for writes.
 """
@@ -15,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 import sqlalchemy as sa
 from alembic import command
@@ -24,13 +26,26 @@ from sqlalchemy.engine import Connection, Engine
 
 T = TypeVar("T")
 
-BUSY_TIMEOUT_MILLISECONDS = 30_000
+BUSY_TIMEOUT_MILLISECONDS: Final = 30_000
 
 
 def create_engine(path: Path) -> Engine:
-    """Return the engine of the SQLite database at that path; the file is made, readable by its owner alone."""
+    """Return the engine of the SQLite database at that path; the file is made, readable by its owner alone.
+
+    It has as many connections as threads ask for, and keeps eight: an operation never fails for want of one.
+    """
     path.touch(mode=0o600)
-    engine = sa.create_engine(f"sqlite:///{path}", connect_args={"check_same_thread": False}, pool_size=8)
+    turn = threading.Lock()
+
+    class Connecting(_Connection):
+        writers_turn = turn
+
+    engine = sa.create_engine(
+        f"sqlite:///{path}",
+        connect_args={"check_same_thread": False, "factory": Connecting},
+        pool_size=8,
+        max_overflow=-1,
+    )
 
     @sa.event.listens_for(engine, "connect")
     def configure(connection: sqlite3.Connection, _record: object) -> None:
@@ -43,11 +58,69 @@ def create_engine(path: Path) -> Engine:
     return engine
 
 
+class _Connection(sqlite3.Connection):
+    """A connection whose transactions take the process's turn at writing, from the first change to the end."""
+
+    writers_turn: threading.Lock
+    _has_turn = False
+
+    def cursor(self, factory: Any = None) -> Any:
+        return super().cursor(factory or _Cursor)
+
+    def commit(self) -> None:
+        try:
+            super().commit()
+        finally:
+            self._end_turn()
+
+    def rollback(self) -> None:
+        try:
+            super().rollback()
+        finally:
+            self._end_turn()
+
+    def close(self) -> None:
+        try:
+            super().close()
+        finally:
+            self._end_turn()
+
+    def take_turn(self, sql: str) -> None:
+        """Wait until no other thread writes, when this statement begins a transaction."""
+        if not self._has_turn and not self.in_transaction and sql.lstrip()[:6].upper() in _BEGINNINGS:
+            # After the timeout SQLite decides: it waits as long again, and then says that the database is locked.
+            self._has_turn = self.writers_turn.acquire(timeout=BUSY_TIMEOUT_MILLISECONDS / 1000)
+
+    def _end_turn(self) -> None:
+        if self._has_turn:
+            self._has_turn = False
+            self.writers_turn.release()
+
+
+class _Cursor(sqlite3.Cursor):
+    """A cursor that waits for the writers' turn."""
+
+    connection: _Connection
+
+    def execute(self, sql: str, parameters: Any = (), /) -> Self:
+        self.connection.take_turn(sql)
+        return super().execute(sql, parameters)
+
+    def executemany(self, sql: str, parameters: Any, /) -> Self:
+        self.connection.take_turn(sql)
+        return super().executemany(sql, parameters)
+
+
+# What makes Python's sqlite3 begin a transaction, and beginning one outright.
+_BEGINNINGS: Final = frozenset({"INSERT", "UPDATE", "DELETE", "REPLAC", "BEGIN "})
+
+
 def migrate(engine: Engine) -> None:
-    """Bring the schema to the newest revision; nothing happens when it is there already."""
+    """Bring the schema to the newest revision, in one transaction; nothing happens when it is there already."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     with engine.connect() as connection:
+        _begin(connection)
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         connection.commit()
@@ -102,8 +175,7 @@ class Database:
     def transaction(self) -> Iterator[Connection]:
         """Yield a connection inside a write transaction; commit at the end, roll back on an exception."""
         with self.engine.connect() as connection:
-            if connection.dialect.name == "sqlite":
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            _begin(connection)
             try:
                 yield connection
             except BaseException:
@@ -124,6 +196,12 @@ class Database:
         self._writer.shutdown()
         self.reader.close()
         self.engine.dispose()
+
+
+def _begin(connection: Connection) -> None:
+    """Begin to write. sqlite3 would begin only at the first change, and not at all for CREATE TABLE."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def insert_many(connection: Connection, table: sa.Table, rows: Sequence[dict[str, object]]) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 from poolwright.domain.cluster import Cluster, ResourceGroup
 from poolwright.domain.machine import Machine
 from poolwright.domain.node_pool import NodePool
-from poolwright.domain.operation import Operation
+from poolwright.domain.operation import Operation, OperationStatus
 from poolwright.domain.resource_id import GroupId
 from poolwright.store import tables
 from poolwright.store.database import insert_many
@@ -245,9 +245,8 @@ def machine_keys(connection: Connection) -> set[str]:
     return set(connection.execute(sa.select(tables.machines.c.key)).scalars())
 
 
-def put_machines(connection: Connection, values: Sequence[tuple[Machine, bytes]]) -> None:
-    """Store machines with their wire form, replacing those with the same key. Two statements, however many."""
-    delete_machines(connection, [machine.id.key for machine, _ in values])
+def add_machines(connection: Connection, values: Sequence[tuple[Machine, bytes]]) -> None:
+    """Store new machines with their wire form, not settled yet. One statement, however many."""
     insert_many(
         connection,
         tables.machines,
@@ -256,11 +255,35 @@ def put_machines(connection: Connection, values: Sequence[tuple[Machine, bytes]]
                 "key": machine.id.key,
                 "pool_key": machine.id.pool_id.key,
                 "ordinal": machine.ordinal,
+                "settled": False,
                 "record": dump(machine),
                 "wire": wire,
             }
             for machine, wire in values
         ],
+    )
+
+
+def update_machines(connection: Connection, values: Sequence[tuple[Machine, bytes]]) -> None:
+    """Replace the record and wire form of machines that are there. One statement, however many."""
+    rows = [{"changed": machine.id.key, "record": dump(machine), "wire": wire} for machine, wire in values]
+    if rows:
+        connection.execute(sa.update(tables.machines).where(tables.machines.c.key == sa.bindparam("changed")), rows)
+
+
+def settle_machines(connection: Connection, pool_key: str) -> None:
+    """Mark every machine of the node pool as one that stays when a later operation fails."""
+    connection.execute(sa.update(tables.machines).where(tables.machines.c.pool_key == pool_key).values(settled=True))
+
+
+def unsettled_machines(connection: Connection, pool_key: str) -> list[str]:
+    """Return the keys of the node pool's machines that no successful operation wanted yet."""
+    return list(
+        connection.execute(
+            sa.select(tables.machines.c.key)
+            .where(tables.machines.c.pool_key == pool_key, tables.machines.c.settled.is_(False))
+            .order_by(tables.machines.c.ordinal)
+        ).scalars()
     )
 
 
@@ -305,6 +328,21 @@ def claim_operation(connection: Connection, operation_id: str, runner: str) -> b
         sa.select(tables.operations.c.runner).where(tables.operations.c.id == operation_id)
     ).scalar_one_or_none()
     return holder == runner
+
+
+def release_operation(connection: Connection, operation_id: str) -> None:
+    """Let another runner claim the operation."""
+    connection.execute(sa.update(tables.operations).where(tables.operations.c.id == operation_id).values(runner=None))
+
+
+def operations_in_progress(connection: Connection) -> dict[str, str | None]:
+    """Return the ID of every operation that has not ended, with the runner that claimed it."""
+    rows = connection.execute(
+        sa.select(tables.operations.c.id, tables.operations.c.runner)
+        .where(tables.operations.c.status == OperationStatus.IN_PROGRESS.value)
+        .order_by(tables.operations.c.id)
+    )
+    return dict(rows.tuples().all())
 
 
 def _record(connection: Connection, table: sa.Table, key: str) -> bytes | None:

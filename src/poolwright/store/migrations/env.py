@@ -13,6 +13,8 @@ context.configure(
     include_name=lambda name, kind, _parents: kind != "table" or (name or "").startswith("pw_"),
     version_table="pw_alembic_version",
     render_as_batch=True,
+    # SQLite has transactional DDL when the transaction is begun by hand, as `migrate` does.
+    transactional_ddl=True,
 )
 with context.begin_transaction():
     context.run_migrations()

@@ -57,6 +57,7 @@ def upgrade() -> None:
         sa.Column("key", sa.Text, primary_key=True),
         sa.Column("pool_key", sa.Text, sa.ForeignKey("pw_node_pools.key"), nullable=False),
         sa.Column("ordinal", sa.Integer, nullable=False),
+        sa.Column("settled", sa.Boolean, nullable=False),
         sa.Column("record", sa.LargeBinary, nullable=False),
         sa.Column("wire", sa.LargeBinary, nullable=False),
         sa.UniqueConstraint("pool_key", "ordinal"),

@@ -1,0 +1,74 @@
+"""`poolwright az`: the real az, logged in to the service.
+
+Everything after `az` belongs to az. Its configuration lies in `DATA_DIR/azure-cli`.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import typer
+from typer.core import TyperCommand
+
+from poolwright.cli import connection
+from poolwright.cli.connection import Connection
+from poolwright.cli.failure import Failure, NoAnswer
+
+REACH_TIMEOUT_SECONDS = 10.0
+
+
+class PassThrough(TyperCommand):
+    """A command that reads none of its arguments, not even --help."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        ctx.args = list(args)
+        return []
+
+
+def az(context: typer.Context) -> None:
+    """Run the real az against the service: poolwright az aks list. All arguments are az's.
+
+    Installs azure-cli privately when there is none. Your own ~/.azure is not touched. POOLWRIGHT_DATA_DIR chooses
+    another service.
+    """
+    from poolwright.az import AzError, configuration, installation
+
+    service = connection.find(None)
+    _require_answer(service)
+    directory = connection.data_directory(None)
+    principal = configuration.Service(
+        base_url=service.url,
+        ca_file=service.ca,
+        tenant_id=service.tenant_id,
+        client_id=service.client_id,
+        client_secret=service.client_secret,
+    )
+    try:
+        program = installation.ensure_az()
+        configuration.prepare(program, directory, principal)
+        environ = configuration.environment(directory, principal)
+        sys.exit(configuration.run(program, context.args, environ))
+    except AzError as error:
+        raise Failure(f"error: {error}") from error
+
+
+def _require_answer(service: Connection) -> None:
+    """Return when the service answers; az shows a traceback where it does not."""
+    import http.client
+    import ssl
+    from urllib.parse import urlsplit
+
+    address = urlsplit(service.url)
+    try:
+        trust = ssl.create_default_context(cafile=str(service.ca))
+        asked = http.client.HTTPSConnection(
+            address.hostname or "", address.port, timeout=REACH_TIMEOUT_SECONDS, context=trust
+        )
+        asked.request("GET", "/healthz")
+        asked.getresponse().read()
+        asked.close()
+    except (OSError, http.client.HTTPException) as error:
+        raise NoAnswer(
+            f"error: no service answers at {service.url} ({error}); start it with `poolwright up`"
+        ) from error

@@ -1,0 +1,217 @@
+"""`poolwright explain`: what a node pool would get, and why, without a service.
+
+The answer comes from `domain.node_pool.settle`, the function behind the PUT, for a made-up cluster that
+runs the node pool's Kubernetes version; so the two never differ.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from poolwright.cli import connection, options
+from poolwright.cli.failure import USAGE, Failure, NoService, Refused
+from poolwright.cli.node_pools import print_decision
+from poolwright.cli.options import (
+    CustomHeaders,
+    Fips,
+    GpuDriverOption,
+    KubernetesVersion,
+    ModeOption,
+    OsSku,
+    OsTypeOption,
+    OutputForm,
+    SecureBoot,
+    VmGenerationOption,
+    Vtpm,
+    WorkloadRuntimeOption,
+    value_of,
+)
+from poolwright.cli.output import Json, Output, error_text
+
+if TYPE_CHECKING:
+    from poolwright.catalog.catalog import Catalog
+    from poolwright.domain.cluster import Cluster
+    from poolwright.domain.node_pool import NodePool, NodePoolRequest
+    from poolwright.domain.resource_id import ClusterId
+    from poolwright.errors import PoolwrightError
+
+_HEADER = "usewindowsgen2vm"
+_NO_SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
+# Every refusal of `settle` is an InvalidRequest.
+_STATUS = 400
+
+
+class ProfileName(StrEnum):
+    DOCUMENTED = "documented"
+    AZURE_2026 = "azure-2026"
+
+
+class Truth(StrEnum):
+    TRUE = "true"
+    FALSE = "false"
+
+
+def explain(
+    vm_size: Annotated[str, typer.Option("--vm-size", "--node-vm-size", "-s", help="VM size of the machines.")],
+    os_type: OsTypeOption = options.OsType.LINUX,
+    os_sku: OsSku = None,
+    kubernetes_version: KubernetesVersion = None,
+    use_windows_gen2_vm: Annotated[
+        Truth | None,
+        typer.Option(
+            "--use-windows-gen2-vm",
+            "--header",
+            case_sensitive=False,
+            help="Value of the header UseWindowsGen2VM.",
+        ),
+    ] = None,
+    aks_custom_headers: CustomHeaders = None,
+    vm_generation: VmGenerationOption = None,
+    fips: Fips = None,
+    vtpm: Vtpm = None,
+    secure_boot: SecureBoot = None,
+    workload_runtime: WorkloadRuntimeOption = None,
+    gpu_driver: GpuDriverOption = None,
+    mode: ModeOption = options.Mode.USER,
+    name: Annotated[str, typer.Option("--name", "-n", help="Node pool.")] = "np1",
+    location: Annotated[str, typer.Option("--location", "-l", help="Location.")] = "eastus",
+    profile: Annotated[
+        ProfileName, typer.Option(envvar="POOLWRIGHT_PROFILE", help="Whose truth to follow.", case_sensitive=False)
+    ] = ProfileName.DOCUMENTED,
+    output: OutputForm = Output.TABLE,
+) -> None:
+    """Say which generation and node image a node pool would get, and by which rule. Needs no service.
+
+    Exits with 1 when the node pool would be refused, with the error the PUT would give, or when it would be
+    accepted and then fail.
+    """
+    from poolwright import errors
+    from poolwright.catalog.catalog import Catalog
+    from poolwright.domain.generation import Generation
+    from poolwright.domain.node_pool import NodePoolRequest
+    from poolwright.domain.node_pool_kind import Mode
+    from poolwright.domain.os_sku import OsSku as KnownOsSku
+    from poolwright.domain.os_sku import OsType
+    from poolwright.domain.profile import Profile
+    from poolwright.domain.wish import ABSENT
+
+    try:
+        known_os_sku = KnownOsSku.parse(os_sku) if os_sku else None
+    except ValueError:
+        known = ", ".join(sku.value for sku in KnownOsSku)
+        raise typer.BadParameter(f"'{os_sku}' is not one of {known}", param_hint="--os-sku") from None
+    request = NodePoolRequest(
+        sent={},
+        vm_generation=Generation(vm_generation.value) if vm_generation else ABSENT,
+        vm_size=vm_size,
+        os_type=OsType(os_type.value) if os_type else None,
+        os_sku=known_os_sku,
+        kubernetes_version=kubernetes_version,
+        mode=Mode(mode.value) if mode else None,
+        fips=fips,
+        vtpm=vtpm,
+        secure_boot=secure_boot,
+        workload_runtime=value_of(workload_runtime),
+        gpu_driver=value_of(gpu_driver),
+    )
+    header = _header(use_windows_gen2_vm, aks_custom_headers)
+    catalog = Catalog.built_in((location,))
+    try:
+        pool = _settled(name, request, catalog, Profile(profile.value), header, _subscription())
+    except errors.InvalidRequest as error:
+        body = _error_body(error)
+        raise Refused(
+            error_text(body, status=_STATUS),
+            status=_STATUS,
+            document={"error": body} if output is Output.JSON else None,
+        ) from error
+    print_decision(_decision(pool), output)
+
+
+def _settled(
+    name: str,
+    request: NodePoolRequest,
+    catalog: Catalog,
+    profile: Any,
+    header: bool | None,
+    subscription: str,
+) -> NodePool:
+    from poolwright.domain.node_pool import Surroundings, settle
+    from poolwright.domain.resource_id import ClusterId, GroupId, NodePoolId
+
+    cluster_id = ClusterId(GroupId(subscription, "rg"), "c1")
+    surroundings = Surroundings(
+        profile=profile,
+        engine="simulated",
+        catalog=catalog,
+        cluster=_cluster(cluster_id, request, catalog),
+        subscription=subscription,
+        api_version="",
+    )
+    return settle(NodePoolId(cluster_id, name), request, None, surroundings, header=header, etag="")
+
+
+def _cluster(cluster_id: ClusterId, request: NodePoolRequest, catalog: Catalog) -> Cluster:
+    """The made-up cluster: in the location, with a Windows profile, on the node pool's version if that is known."""
+    from poolwright.domain.cluster import Cluster, ProvisioningState
+
+    kubernetes = catalog.kubernetes
+    version = kubernetes.find(request.kubernetes_version or "") or kubernetes.newest_patch(kubernetes.default)
+    return Cluster(
+        id=cluster_id,
+        location=catalog.locations[0],
+        sent={},
+        wanted_version=str(version),
+        version=str(version),
+        principal_id="",
+        has_windows_profile=True,
+        etag="",
+        state=ProvisioningState.SUCCEEDED,
+    )
+
+
+def _header(given: Truth | None, custom: str | None) -> bool | None:
+    """The value of UseWindowsGen2VM by either option; other headers mean nothing here."""
+    values = [given.value] if given else []
+    values += [value.lower() for name, value in options.custom_headers(custom).items() if name.lower() == _HEADER]
+    if len(set(values)) > 1 or not set(values) <= {"true", "false"}:
+        raise Failure("error: UseWindowsGen2VM is true or false, given once", code=USAGE)
+    return values[0] == "true" if values else None
+
+
+def _subscription() -> str:
+    """The subscription that some messages name: a known service's, or zeros."""
+    try:
+        return connection.find(None).subscription_id
+    except NoService:
+        return _NO_SUBSCRIPTION
+
+
+def _decision(pool: NodePool) -> Json:
+    """The decision in the form of the service's whatIf."""
+    properties: Json = {
+        "exists": False,
+        "generation": pool.generation.value,
+        "nodeImageVersion": pool.node_image,
+        "rule": {"id": pool.rule.id, "text": pool.rule.text, "source": pool.rule.source},
+        "warnings": [{"code": warning.code, "message": warning.message} for warning in pool.warnings],
+    }
+    if pool.late_failure is not None:
+        properties["operationWouldFail"] = {"code": pool.late_failure.code, "message": pool.late_failure.message}
+    return {"name": pool.id.pool, "properties": properties}
+
+
+def _error_body(error: PoolwrightError) -> Json:
+    """The error object of the wire; a test compares it with the service's."""
+    body: Json = {"code": error.code, "message": error.message}
+    if error.target is not None:
+        body["target"] = error.target
+    if error.details:
+        body["details"] = [_error_body(detail) for detail in error.details]
+    info = {**({"remedy": error.remedy} if error.remedy else {}), **error.information}
+    if info:
+        body["additionalInfo"] = [{"type": "PoolwrightRemedy", "info": info}]
+    return body

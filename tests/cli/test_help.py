@@ -1,0 +1,110 @@
+"""Help and completion: complete, and quick because nothing slow is imported for them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import typer
+
+from poolwright.cli.main import app
+from tests.cli.conftest import CommandLine
+
+SLOW = {"httpx", "pydantic_settings", "rich", "sqlalchemy", "uvicorn", "poolwright.serve", "poolwright.catalog.catalog"}
+
+
+def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for name, child in getattr(command, "commands", {}).items():
+        yield (*path, name), child
+        yield from commands(child, (*path, name))
+
+
+TREE = dict(commands(typer.main.get_command(app)))
+OWN = [path for path in TREE if path != ("az",)]
+
+
+@pytest.mark.parametrize("path", OWN, ids=" ".join)
+def test_every_command_has_help(path: tuple[str, ...], alone: CommandLine) -> None:
+    assert alone.done(*path, "--help").out.startswith(f"Usage: poolwright {' '.join(path)}")
+
+
+@pytest.mark.parametrize("path", [path for path in OWN if not hasattr(TREE[path], "commands")], ids=" ".join)
+def test_every_command_shows_an_example_on_one_line(path: tuple[str, ...], alone: CommandLine) -> None:
+    shown = alone.done(*path, "--help").out.partition("Examples:\n")[2].splitlines()
+
+    assert any(f"poolwright {' '.join(path)}" in line for line in shown)
+
+
+def test_the_tree_has_the_commands_people_know_from_az() -> None:
+    known = {
+        "group create/show/list/delete",
+        "aks create/show/list/delete/get-versions",
+        "aks nodepool add/show/list/update/scale/delete/what-if",
+        "aks machine list/show",
+        "vm list-skus",
+        "operations show/watch",
+        "sp reset",
+    }
+    for line in known:
+        *branch, leaves = line.split()
+        for leaf in leaves.split("/"):
+            assert (*branch, leaf) in TREE
+
+
+def test_help_imports_nothing_slow() -> None:
+    program = (
+        "import contextlib, json, sys\n"
+        "from poolwright.cli.main import main\n"
+        "with contextlib.suppress(SystemExit), contextlib.redirect_stdout(sys.stderr):\n"
+        "    main(['aks', 'nodepool', 'add', '--help'])\n"
+        "print(json.dumps(sorted(sys.modules)))"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert "Usage: poolwright aks nodepool add" in ended.stderr
+    assert not SLOW & set(json.loads(ended.stdout))
+
+
+@pytest.mark.parametrize("arguments", [["version"], ["--version"]])
+def test_the_version_is_printed(arguments: list[str], alone: CommandLine) -> None:
+    assert alone.done(*arguments).out == "poolwright 0.1.0\n"
+
+
+def test_completion_can_be_shown(alone: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION", "1")
+
+    assert "_POOLWRIGHT_COMPLETE" in alone.done("--show-completion", "bash").out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nonsense"],
+        ["aks", "nodepool", "add", "-g", "rg"],
+        ["aks", "nodepool", "add", "-g", "rg", "--cluster-name", "c1", "-n", "np1", "--os-type", "BeOS"],
+        ["aks", "nodepool", "add", "-g", "rg", "--cluster-name", "c1", "-n", "np1", "--labels", "no-equals-sign"],
+        ["aks", "nodepool", "add", "-g", "rg", "--cluster-name", "c1", "-n", "np1", "--aks-custom-headers", "a b=c"],
+        ["aks", "delete", "-g", "rg", "-n", "c1"],
+        ["group", "delete", "-n", "rg"],
+        ["explain", "--vm-size", "Standard_D2s_v5", "--os-sku", "BeOS"],
+        [
+            "explain",
+            "--vm-size",
+            "Standard_D2s_v5",
+            "--header",
+            "true",
+            "--aks-custom-headers",
+            "UseWindowsGen2VM=false",
+        ],
+    ],
+    ids=" ".join,
+)
+def test_a_wrong_command_line_ends_with_2(arguments: list[str], alone: CommandLine) -> None:
+    ended = alone(*arguments)
+
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err

@@ -1,0 +1,308 @@
+"""The real control plane over a real database and the simulated engine, with time and IDs in the test's hands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from poolwright.arm.wire import WireRenderer
+from poolwright.catalog.catalog import Catalog
+from poolwright.control_plane import Accepted, Call, ControlPlane
+from poolwright.domain.cluster import Cluster, ClusterRequest
+from poolwright.domain.machine import Machine, MachineFacts, MachineSpec
+from poolwright.domain.node_pool import NodePool, NodePoolRequest
+from poolwright.domain.node_pool_kind import Mode
+from poolwright.domain.operation import Operation, OperationKind
+from poolwright.domain.profile import Profile
+from poolwright.domain.resource_id import ClusterId, GroupId, NodePoolId
+from poolwright.domain.wish import ABSENT
+from poolwright.machines.simulated import Behaviour, SimulatedEngine
+from poolwright.operations.durable import DurableOperations
+from poolwright.operations.in_memory import InMemoryOperations
+from poolwright.operations.plans import Context, Failure, Renderer, RunStep, run_plan
+from poolwright.store import statements
+from poolwright.store.database import Database, create_engine, migrate
+
+GROUP = GroupId("00000000-0000-4000-8000-000000000000", "rg")
+CLUSTER = ClusterId(GROUP, "c1")
+SIZE = "Standard_D2s_v5"
+CALL = Call(api_version="2026-06-01", correlation_id="c0ffee00-0000-4000-8000-000000000000")
+CATALOG = Catalog.built_in(("eastus",))
+
+
+class Clock:
+    """Time that passes only while something waits."""
+
+    def __init__(self) -> None:
+        self.now = 1_750_000_000.0
+        self.waits: list[float] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    def wait(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        self.now += seconds
+
+
+@dataclass
+class UnrulyEngine:
+    """A machine engine that raises what it is told to, once per entry, before it does its work."""
+
+    inner: SimulatedEngine
+    raises: dict[str, list[Exception]] = field(default_factory=dict)
+    name: str = "simulated"
+
+    def ensure(self, specs: Iterable[MachineSpec]) -> None:
+        self._obey("ensure")
+        self.inner.ensure(list(specs))
+
+    def observe(self, keys: Iterable[str]) -> Mapping[str, MachineFacts]:
+        self._obey("observe")
+        return self.inner.observe(list(keys))
+
+    def delete(self, keys: Iterable[str]) -> None:
+        self._obey("delete")
+        self.inner.delete(list(keys))
+
+    def keys(self) -> set[str]:
+        return self.inner.keys()
+
+    def close(self) -> None:
+        self.inner.close()
+
+    def _obey(self, method: str) -> None:
+        if self.raises.get(method):
+            raise self.raises[method].pop(0)
+
+
+class Workbench:
+    """Everything below HTTP. `operations` makes the port; the default carries operations out on `begin`."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        operations: Callable[[Context], DurableOperations] = InMemoryOperations,
+        render: Renderer | None = None,
+        profile: Profile = Profile.DOCUMENTED,
+        **context: Any,
+    ) -> None:
+        self.path = path
+        self.clock = Clock()
+        engine = create_engine(path / "poolwright.sqlite")
+        migrate(engine)
+        self.database = Database(engine)
+        self.simulated = SimulatedEngine(path / "machines.sqlite", context.get("now", self.clock))
+        self.engine = UnrulyEngine(self.simulated)
+        self._ids = 0
+        self.context = replace(
+            Context(
+                database=self.database,
+                engine=self.engine,
+                render=render or WireRenderer(),
+                size_of=CATALOG.size,
+                now=self.clock,
+                new_id=self._new_id,
+                wait=self.clock.wait,
+                crash=lambda operation, step, moment: None,
+            ),
+            **context,
+        )
+        self.operations = operations(self.context)
+        self.plane = ControlPlane(
+            catalog=CATALOG,
+            operations=self.operations,
+            render=self.context.render,
+            profile=profile,
+            engine_name="simulated",
+            now=self.context.now,
+            new_id=self.context.new_id,
+        )
+
+    @property
+    def behaviour(self) -> Behaviour:
+        return self.simulated.behaviour
+
+    def close(self) -> None:
+        self.simulated.close()
+        self.database.close()
+
+    # Verbs: each accepts an operation and does not begin it.
+
+    def put_group(self, group_id: GroupId = GROUP) -> None:
+        with self.database.transaction() as connection:
+            self.plane.put_resource_group(connection, group_id, "eastus", {})
+
+    def put_cluster(
+        self,
+        cluster_id: ClusterId = CLUSTER,
+        pools: Mapping[str, Mapping[str, Any]] | None = None,
+        *,
+        version: str | None = None,
+    ) -> Operation:
+        wanted = {"sys": {"mode": Mode.SYSTEM}} if pools is None else pools
+        request = ClusterRequest(
+            location="eastus", wanted_version=version, network_plugin="azure", has_windows_profile=True, sent={}
+        )
+        asked = [(name, pool_request(**properties)) for name, properties in wanted.items()]
+        with self.database.transaction() as connection:
+            return _operation(self.plane.put_cluster(connection, cluster_id, request, asked, CALL))
+
+    def put_pool(self, name: str = "np1", cluster_id: ClusterId = CLUSTER, **properties: Any) -> Operation:
+        with self.database.transaction() as connection:
+            return _operation(
+                self.plane.put_node_pool(connection, NodePoolId(cluster_id, name), pool_request(**properties), CALL)
+            )
+
+    def delete_pool(self, name: str = "np1") -> Operation:
+        with self.database.transaction() as connection:
+            return _operation(self.plane.delete_node_pool(connection, NodePoolId(CLUSTER, name), CALL))
+
+    def delete_cluster(self, cluster_id: ClusterId = CLUSTER) -> Operation:
+        with self.database.transaction() as connection:
+            return _operation(self.plane.delete_cluster(connection, cluster_id, CALL))
+
+    def delete_group(self, group_id: GroupId = GROUP) -> Operation:
+        with self.database.transaction() as connection:
+            return _operation(self.plane.delete_resource_group(connection, group_id, CALL))
+
+    # Carrying out.
+
+    def done(self, operation: Operation) -> Operation:
+        """Begin the operation and return it as it ended."""
+        self.operations.begin(operation.id)
+        return self.operation(operation)
+
+    def run(self, operation: Operation, run_step: RunStep) -> Operation:
+        """Carry the operation out under that runner and return it as it is then."""
+        run_plan(self.context, operation.id, run_step)
+        return self.operation(operation)
+
+    # Looking.
+
+    def operation(self, operation: Operation) -> Operation:
+        with self.database.engine.connect() as connection:
+            found = statements.operation(connection, operation.id)
+        assert found is not None
+        return found
+
+    def pool(self, name: str = "np1", cluster_id: ClusterId = CLUSTER) -> NodePool | None:
+        with self.database.engine.connect() as connection:
+            return statements.node_pool(connection, NodePoolId(cluster_id, name).key)
+
+    def there(self, name: str = "np1") -> NodePool:
+        """The node pool, which must exist."""
+        found = self.pool(name)
+        assert found is not None
+        return found
+
+    def cluster(self, cluster_id: ClusterId = CLUSTER) -> Cluster | None:
+        with self.database.engine.connect() as connection:
+            return statements.cluster(connection, cluster_id.key)
+
+    def machines(self, name: str = "np1", cluster_id: ClusterId = CLUSTER) -> list[Machine]:
+        with self.database.engine.connect() as connection:
+            return statements.machines_of_pool(connection, NodePoolId(cluster_id, name).key)
+
+    def rows(self) -> set[str]:
+        """The key of every machine row."""
+        with self.database.engine.connect() as connection:
+            return statements.machine_keys(connection)
+
+    def everything(self) -> dict[str, object]:
+        """All that is stored and all machines there are, to see whether something changed."""
+        with self.database.engine.connect() as connection:
+            tables = {
+                table: connection.exec_driver_sql(f"SELECT * FROM {table} ORDER BY 1").fetchall()
+                for table in ("pw_resource_groups", "pw_clusters", "pw_node_pools", "pw_machines", "pw_operations")
+            }
+        return {**tables, "machines": self.simulated.boots()}
+
+    def _new_id(self) -> str:
+        self._ids += 1
+        return f"00000000-0000-4000-8000-{self._ids:012d}"
+
+
+def pool_request(**properties: Any) -> NodePoolRequest:
+    """A node pool's PUT: one machine of a size that boots both generations, unless said otherwise."""
+    return NodePoolRequest(**({"sent": {}, "vm_generation": ABSENT, "vm_size": SIZE} | properties))
+
+
+def once(name: str, effect: Callable[[], Failure | None]) -> Failure | None:
+    """The plainest runner: no checkpoints."""
+    return effect()
+
+
+class Halt(Exception):
+    """Ends a run from within the runner, as a kill would."""
+
+
+@dataclass
+class Script:
+    """A runner that writes down the steps, does named ones `twice`, `fails` one, and halts `before` or `after` one.
+
+    A failing step has its effect first unless `without_effect` is set.
+    """
+
+    twice: bool = False
+    fails: str | None = None
+    without_effect: bool = False
+    before: str | None = None
+    after: str | None = None
+    steps: list[str] = field(default_factory=list)
+
+    def __call__(self, name: str, effect: Callable[[], Failure | None]) -> Failure | None:
+        self.steps.append(name)
+        if name == self.before:
+            raise Halt
+        outcome = None
+        if not (name == self.fails and self.without_effect):
+            outcome = effect()
+            if self.twice:
+                assert effect() == outcome
+        if name == self.after:
+            raise Halt
+        if name == self.fails:
+            return {"code": "Broken", "message": "told to fail", "target": None}
+        return outcome
+
+
+def until_halt(bench: Workbench, operation: Operation, script: Script) -> Operation:
+    with suppress(Halt):
+        bench.run(operation, script)
+    return bench.operation(operation)
+
+
+def accept(bench: Workbench, kind: OperationKind) -> Operation:
+    """Accept an operation of that kind that has something to do at each of its steps.
+
+    A node pool or cluster that changes loses machines of one pool and gets some of another.
+    """
+    bench.put_group()
+    if kind is OperationKind.CREATE_CLUSTER:
+        return bench.put_cluster(pools={"sys": {"mode": Mode.SYSTEM, "count": 2}, "np1": {"count": 3}})
+    bench.done(bench.put_cluster(pools={"sys": {"mode": Mode.SYSTEM, "count": 2}}))
+    if kind is OperationKind.CREATE_NODE_POOL:
+        return bench.put_pool(count=3)
+    bench.done(bench.put_pool(count=3))
+    match kind:
+        case OperationKind.UPDATE_NODE_POOL:
+            return bench.put_pool(count=2, sent={"nodeLabels": {"a": "b"}})
+        case OperationKind.UPDATE_CLUSTER:
+            return bench.put_cluster(pools={"sys": {"mode": Mode.SYSTEM, "count": 4}, "np1": {"count": 1}})
+        case OperationKind.DELETE_NODE_POOL:
+            return bench.delete_pool()
+        case OperationKind.DELETE_CLUSTER:
+            return bench.delete_cluster()
+        case OperationKind.DELETE_RESOURCE_GROUP:
+            return bench.delete_group()
+    raise AssertionError(kind)
+
+
+def _operation(accepted: Accepted) -> Operation:
+    assert accepted.operation is not None
+    return accepted.operation

@@ -1,0 +1,142 @@
+"""Writes the generated tables of docs/compatibility.md from the code; `--check` only compares.
+
+The tables stand between `<!-- generated: NAME -->` and `<!-- end: NAME -->`; the prose around them is
+written by hand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from poolwright.arm.app import Handlers, offered
+from poolwright.arm.errors import status_of
+from poolwright.catalog.catalog import Catalog
+from poolwright.domain import image_resolution as rules
+from poolwright.domain.generation import Generation
+from poolwright.domain.node_pool import UNCHANGEABLE
+from poolwright.errors import leaves
+from poolwright.operations.plans import PLANS
+
+DOCUMENT = Path(__file__).parent.parent / "docs" / "compatibility.md"
+
+
+def tables() -> dict[str, str]:
+    """Return every generated table by its name."""
+    return {
+        "os-sku": _rule_table("OS SKU", [(row.rule, row.condition, row.os_sku.value) for row in rules.OS_SKU_TABLE]),
+        "release": _rule_table("release", [(row.rule, row.condition, row.release) for row in rules.RELEASE_TABLE]),
+        "refusals": _rule_table(
+            "refused with",
+            [(row.rule, row.condition, row.error_type.code) for row in (*rules.REFUSAL_TABLE, *rules.ADMISSION_TABLE)],
+        ),
+        "generations": _rule_table(
+            "generation", [(row.rule, row.condition, row.generation.value) for row in rules.GENERATION_TABLE]
+        ),
+        "offers": _rule_table(
+            "when the size lacks it",
+            [
+                (row.rule, f"wanted {row.wanted.value}; {row.condition}", _offer(row.error_type.code, late=row.late))
+                for row in rules.OFFER_TABLE
+            ],
+        ),
+        "warnings": _rule_table("warning", [(row.rule, row.condition, row.code) for row in rules.WARNING_TABLE]),
+        "unchangeable": _table(
+            ("property", "source"), [(f"`{row.wire}`", row.source) for row in UNCHANGEABLE]
+        ),
+        "operations": _table(
+            ("operation", "method", "path"),
+            [(row.operation, row.method, f"`{row.path}`") for row in offered(object.__new__(Handlers))],
+        ),
+        "plans": _table(
+            ("operation", "steps"),
+            [(kind.words, " → ".join(f"`{step.name}`" for step in plan)) for kind, plan in PLANS.items()],
+        ),
+        "errors": _table(
+            ("code", "HTTP", "wording", "cause", "what to do"),
+            [
+                (
+                    f"`{leaf.code}`",
+                    str(status_of(leaf) or "in the operation"),
+                    "Azure's" if leaf.wording == "azure" else "ours",
+                    leaf.cause,
+                    leaf.advice,
+                )
+                for leaf in leaves()
+            ],
+        ),
+        "catalogue": _catalogue(),
+    }
+
+
+def rendered(document: str) -> str:
+    """Return the document with its tables up to date. Raises `ValueError` for a missing or unknown marker."""
+    wanted = tables()
+    for name, table in wanted.items():
+        pattern = re.compile(rf"(<!-- generated: {name} -->\n).*?(<!-- end: {name} -->)", re.DOTALL)
+        document, count = pattern.subn(lambda match, table=table: f"{match[1]}{table}\n{match[2]}", document)  # type: ignore[misc]
+        if count != 1:
+            raise ValueError(f"the marker of table {name} stands {count} times in {DOCUMENT.name}")
+    unknown = set(re.findall(r"<!-- generated: (\S+) -->", document)) - wanted.keys()
+    if unknown:
+        raise ValueError(f"unknown tables in {DOCUMENT.name}: {', '.join(sorted(unknown))}")
+    return document
+
+
+def _offer(code: str, *, late: bool) -> str:
+    return f"{code} ({'accepted, then the operation fails' if late else 'refused'})"
+
+
+def _rule_table(result: str, rows: Iterable[tuple[rules.Rule, object, str]]) -> str:
+    return _table(
+        ("rule", "when", result, "what it implements", "source"),
+        [(f"`{rule.id}`", str(condition), outcome, rule.text, rule.source) for rule, condition, outcome in rows],
+    )
+
+
+def _catalogue() -> str:
+    catalog = Catalog.built_in(["eastus"])
+    offering = {
+        "only V1": sum(size.generations == {Generation.V1} for size in catalog.sizes),
+        "only V2": sum(size.generations == {Generation.V2} for size in catalog.sizes),
+        "both": sum(len(size.generations) == 2 for size in catalog.sizes),
+    }
+    reasons = sorted({reason for size in catalog.left_out for reason in size.reasons})
+    return _table(
+        ("what", "count"),
+        [
+            ("sizes offered", str(len(catalog.sizes))),
+            *((f"… that boot {what}", str(count)) for what, count in offering.items()),
+            (f"sizes left out, because {' or '.join(reasons)} is unknown", str(len(catalog.left_out))),
+            ("node images", str(len(catalog.images))),
+            ("Kubernetes releases", str(len(catalog.kubernetes.releases))),
+            ("default Kubernetes release", str(catalog.kubernetes.default)),
+        ],
+    )
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="exit 1 when the document is stale")
+    check = parser.parse_args().check
+    document = DOCUMENT.read_text()
+    current = rendered(document)
+    if check:
+        if current != document:
+            print(f"{DOCUMENT.name} is stale: run `make docs`", file=sys.stderr)
+            return 1
+        return 0
+    DOCUMENT.write_text(current)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

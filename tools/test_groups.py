@@ -1,0 +1,65 @@
+"""Runs the project's checks group by group and prints how long each took.
+
+`python tools/test_groups.py` runs all groups, `--quick` the ones of `make check`, names only those.
+Exit code 1 when a group failed; later groups run all the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Group:
+    """One command of the checks; `quick` ones make up the inner loop."""
+
+    name: str
+    command: tuple[str, ...]
+    quick: bool = False
+
+
+def _pytest(*paths: str, workers: int = 2) -> tuple[str, ...]:
+    return (sys.executable, "-m", "pytest", "-q", "-n", str(workers), "--dist", "loadfile", *paths)
+
+
+_UNIT = ("architecture", "domain", "catalog", "arm", "identity", "store", "operations", "machines")
+GROUPS = (
+    Group("format", (sys.executable, "-m", "ruff", "format", "--check", "."), quick=True),
+    Group("lint", (sys.executable, "-m", "ruff", "check", "."), quick=True),
+    Group("types", (sys.executable, "-m", "mypy"), quick=True),
+    Group("unit", _pytest(*(f"tests/{name}" for name in _UNIT)), quick=True),
+    Group("scenarios", _pytest("tests/scenarios", "tests/cli")),
+    Group("durability", _pytest("tests/durability")),
+    Group("az", _pytest("tests/az")),
+)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("groups", nargs="*", metavar="group", help=", ".join(group.name for group in GROUPS))
+    parser.add_argument("--quick", action="store_true", help="the groups of `make check`")
+    wanted = parser.parse_args()
+    unknown = set(wanted.groups) - {group.name for group in GROUPS}
+    if unknown:
+        parser.error(f"no such group: {', '.join(sorted(unknown))}")
+    chosen = [
+        group for group in GROUPS if (group.name in wanted.groups if wanted.groups else group.quick or not wanted.quick)
+    ]
+    results = []
+    for group in chosen:
+        print(f"== {group.name}", flush=True)
+        started = time.monotonic()
+        code = subprocess.run(group.command, check=False).returncode
+        results.append((group.name, code, time.monotonic() - started))
+    print("\ngroup          seconds  result")
+    for name, code, seconds in results:
+        print(f"{name:<14} {seconds:>7.1f}  {'ok' if code == 0 else f'FAILED (exit {code})'}")
+    return 1 if any(code for _, code, _ in results) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
