@@ -263,9 +263,11 @@ def run(step: Step, az: Path, environ: Mapping[str, str]) -> bool:
     printed = outcome.stdout + said.expandtabs(4)
     for line in excerpt(printed, step.keys) if outcome.returncode == 0 else printed.splitlines():
         print_wrapped(line)
-    missing = [expected for expected in step.expected if re.search(expected, printed) is None]
-    if outcome.returncode != step.exit_code or missing:
-        print(f"--> WRONG: az ended with {outcome.returncode} instead of {step.exit_code}; not printed: {missing}")
+    wrong = [f"not printed: {expected}" for expected in step.expected if re.search(expected, printed) is None]
+    if outcome.returncode != step.exit_code:
+        wrong.append(f"az ended with {outcome.returncode} instead of {step.exit_code}")
+    if wrong:
+        print_wrapped(f"--> WRONG: {'; '.join(wrong)}")
         return False
     print_wrapped(f"--> {step.shows}")
     return True
@@ -349,12 +351,14 @@ def running_service(keep: bool) -> Iterator[Path]:
 
 
 def say_how_to_reach(data_dir: Path, service: Service) -> None:
+    poolwright = os.path.relpath(Path(sys.executable).with_name("poolwright"))
+    pid = json.loads((data_dir / "endpoint.json").read_text())["pid"]
     print(
         f"\nThe service goes on at {service.base_url}. In a shell:\n"
         f"  export POOLWRIGHT_DATA_DIR={data_dir}\n"
-        f"  poolwright az aks nodepool list {POOL} --output table\n"
+        f"  {poolwright} az aks nodepool list {POOL} --output table\n"
         f"Stop it and remove its data:\n"
-        f"  kill {json.loads((data_dir / 'endpoint.json').read_text())['pid']}; rm -r {data_dir}"
+        f"  kill {pid}; rm -r {data_dir}"
     )
 
 

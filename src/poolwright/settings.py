@@ -45,5 +45,5 @@ class Settings(BaseSettings):
 
     @property
     def directory(self) -> Path:
-        """The data directory with `~` expanded."""
-        return self.data_dir.expanduser()
+        """The data directory as an absolute path, with `~` expanded."""
+        return self.data_dir.expanduser().absolute()

@@ -398,6 +398,9 @@ def test_every_verb_that_puts_leaves_a_windows_gen2_pool_alone(lab: Lab) -> None
     lab.ok("aks scale --resource-group rg --name wish --nodepool-name header --node-count 3")
     generation_stayed()
     assert lab.pool("header", "wish")["count"] == 3
+    lab.ok("aks update --resource-group rg --name wish --tags team=blue --nodepool-labels a=b")
+    generation_stayed()
+    assert lab.pool("prop", "wish")["nodeLabels"] == {"a": "b"}
     lab.ok("aks upgrade --resource-group rg --name wish --control-plane-only --kubernetes-version 1.35.5 --yes")
     generation_stayed()
     assert lab.pool("header", "wish")["currentOrchestratorVersion"] == "1.34.8"

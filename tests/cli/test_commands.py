@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -21,9 +22,9 @@ def columns(ended: Ended) -> list[str]:
 
 
 def row(ended: Ended, name: str) -> dict[str, str]:
-    """A row without blank cells, by heading."""
+    """A row without blank cells, by heading; cells stand at least two blanks apart."""
     line = next(line for line in ended.out.splitlines() if line.startswith(f"{name} "))
-    return dict(zip(columns(ended), line.split(), strict=True))
+    return dict(zip(columns(ended), re.split(" {2,}", line), strict=True))
 
 
 def test_a_group_is_created_shown_listed_and_deleted(poolwright: CommandLine, service: ServiceProcess) -> None:

@@ -87,6 +87,9 @@ def test_the_variables_alone_lead_the_command_line_to_the_service(
 
     assert poolwright.done("aks", "list", "-o", "json").json["value"][0]["name"] == "c1"
 
+    monkeypatch.setenv("POOLWRIGHT_ENDPOINT", cluster.url.replace("https:", "http:"))
+    assert "only sent to an https address" in poolwright("aks", "list").err
+
     monkeypatch.delenv("AZURE_CLIENT_SECRET")
     ended = poolwright("aks", "list")
     assert ended.code == 1

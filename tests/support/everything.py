@@ -17,7 +17,6 @@ def everything(client: ArmClient) -> dict[str, Any]:
         pools = f"{cluster['id']}/agentPools"
         seen[pools] = _get(client, pools)
         for pool in seen[pools]["value"]:
-            seen[pool["id"]] = _get(client, pool["id"])
             seen[f"{pool['id']}/machines"] = _get(client, f"{pool['id']}/machines")
     return seen
 

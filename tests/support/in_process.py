@@ -6,6 +6,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import httpx
@@ -46,8 +47,8 @@ class InProcess:
         known = local_credentials.read(directory.credentials)
         assert known is not None
         self.credentials = known
-        self.key = SigningKey.create()
-        self.catalog = Catalog.built_in(("eastus", "westus2"))
+        self.key = _key()
+        self.catalog = _catalog()
         self._engine = SimulatedEngine(directory.machines / "simulated.sqlite", self._clock, self.behaviour)
         operations = InMemoryOperations(
             Context(
@@ -141,6 +142,16 @@ class _Transport(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         return self._service.answer(request)
+
+
+@cache
+def _key() -> SigningKey:
+    return SigningKey.create()
+
+
+@cache
+def _catalog() -> Catalog:
+    return Catalog.built_in(("eastus", "westus2"))
 
 
 def _new_id() -> str:

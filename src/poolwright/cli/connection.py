@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from poolwright.cli.failure import NOT_FOUND, NoService
+from poolwright.cli.failure import NoService, NothingThere
 from poolwright.cli.output import Output
 
 if TYPE_CHECKING:
@@ -79,18 +79,16 @@ def of_directory(directory: Path) -> Connection:
     """Return the service that runs, or ran last, on a data directory. Raises `NoService`."""
     endpoint = _read(directory / "endpoint.json", "start the service again: `poolwright up`")
     if endpoint is None:
-        raise NoService(
+        raise NothingThere(
             f"error: no service was started on {directory} yet: run `poolwright up`, or name its directory with "
             "--data-dir or POOLWRIGHT_DATA_DIR",
-            code=NOT_FOUND,
         )
     credentials_file = directory / "credentials.json"
     credentials = _read(credentials_file, "`poolwright sp reset` writes a new one")
     if credentials is None:
-        raise NoService(
+        raise NothingThere(
             f"error: {credentials_file} does not exist: local credentials are off. Set POOLWRIGHT_ENDPOINT and the "
             "AZURE_ variables yourself, or let `poolwright sp reset` write a new secret there",
-            code=NOT_FOUND,
         )
     return Connection(
         url=_text(endpoint, "url", directory / "endpoint.json"),
@@ -125,7 +123,10 @@ def _of_environment(environ: Mapping[str, str]) -> Connection:
             f"error: POOLWRIGHT_ENDPOINT is set, but {', '.join(missing)} "
             f"{'is' if len(missing) == 1 else 'are'} not: `poolwright env` prints them together",
         )
-    return Connection(url=environ["POOLWRIGHT_ENDPOINT"].rstrip("/"), ca=Path(ca), origin="the environment", **values)
+    url = environ["POOLWRIGHT_ENDPOINT"].rstrip("/")
+    if not url.lower().startswith("https://"):
+        raise NoService(f"error: POOLWRIGHT_ENDPOINT is {url}, and a secret is only sent to an https address")
+    return Connection(url=url, ca=Path(ca), origin="the environment", **values)
 
 
 def _read(path: Path, remedy: str) -> Mapping[str, Any] | None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from poolwright.cli import connection, troubles
-from poolwright.cli.failure import NOT_FOUND, Failure
+from poolwright.cli.failure import NOT_FOUND, Failure, NothingThere
 from poolwright.cli.options import OutputForm, OwnDataDir, examples
 from poolwright.cli.output import Output, print_answer, print_json
 
@@ -30,7 +30,10 @@ def env(
     Microsoft about authorities they do not know, and ContainerServiceClient(credential, subscription,
     base_url=os.environ["POOLWRIGHT_ENDPOINT"]). In that shell TLS trusts the service's authority alone.
     """
-    variables = connection.of_directory(connection.data_directory(data_dir)).environment
+    try:
+        variables = connection.of_directory(connection.data_directory(data_dir)).environment
+    except NothingThere as nothing:
+        raise Failure(nothing.text, code=NOT_FOUND) from nothing
     if as_json:
         print_json(variables)
     else:

@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from poolwright.domain.cluster import Cluster
     from poolwright.domain.node_pool import NodePool, NodePoolRequest
     from poolwright.domain.resource_id import ClusterId
-    from poolwright.errors import PoolwrightError
 
 _HEADER = "usewindowsgen2vm"
 _NO_SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
@@ -122,7 +121,9 @@ def explain(
     try:
         pool = _settled(name, request, catalog, Profile(profile.value), header, _subscription())
     except errors.InvalidRequest as error:
-        body = _error_body(error)
+        from poolwright.arm.errors import error_body
+
+        body = error_body(error)
         raise Refused(
             error_text(body, status=_STATUS),
             status=_STATUS,
@@ -202,16 +203,3 @@ def _decision(pool: NodePool) -> Json:
     if pool.late_failure is not None:
         properties["operationWouldFail"] = {"code": pool.late_failure.code, "message": pool.late_failure.message}
     return {"name": pool.id.pool, "properties": properties}
-
-
-def _error_body(error: PoolwrightError) -> Json:
-    """The error object of the wire; a test compares it with the service's."""
-    body: Json = {"code": error.code, "message": error.message}
-    if error.target is not None:
-        body["target"] = error.target
-    if error.details:
-        body["details"] = [_error_body(detail) for detail in error.details]
-    info = {**({"remedy": error.remedy} if error.remedy else {}), **error.information}
-    if info:
-        body["additionalInfo"] = [{"type": "PoolwrightRemedy", "info": info}]
-    return body

@@ -36,6 +36,10 @@ class NoService(Failure):
     """No service is known, or its credentials are not."""
 
 
+class NothingThere(NoService):
+    """No service was ever started on the data directory, or local credentials are off."""
+
+
 class NoAnswer(Failure):
     """The service cannot be reached."""
 

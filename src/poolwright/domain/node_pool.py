@@ -252,8 +252,8 @@ def settle(
     version, wanted_version = _version(request, old, surroundings, problems)
     pool_type = request.pool_type or (old.pool_type if old else PoolType.SCALE_SETS)
     scale = _scale(request, old, pool_type, surroundings, problems)
-    # Without a wish, a version and sizes that make sense nothing can be resolved.
-    is_resolvable = not problems
+    # Without a wish, a version and sizes that make sense nothing can be resolved; nor for an OS that cannot be had.
+    is_resolvable = not problems and (old is None or old.os_type is os_type)
     pool = _goal(pool_id, request, old, os_type, pool_type, scale, version, wanted_version, settled.wish, surroundings)
     pool = replace(pool, etag=etag)
     problems += _name_problems(pool)
@@ -261,12 +261,14 @@ def settle(
     problems += _scale_set_problems(pool, surroundings)
     problems += _image_problems(request, old)
     problems += _windows_profile_problems(pool, surroundings)
+    refusals: list[errors.PoolwrightError] = []
     if is_resolvable and (old is None or _resolved_anew(old, pool)):
-        pool = _resolved(pool, request, old, surroundings, problems, header_ignored=settled.header_ignored)
+        pool = _resolved(pool, request, old, surroundings, refusals, header_ignored=settled.header_ignored)
     elif is_resolvable and old is not None:
-        pool = _kept(pool, request, old, surroundings, problems, header_ignored=settled.header_ignored)
+        pool = _kept(pool, request, old, surroundings, refusals, header_ignored=settled.header_ignored)
     if old is not None:
         problems += _changes(old, pool, surroundings)
+    problems += refusals
     if problems:
         raise errors.joined([_retarget(problem, surroundings) for problem in problems])
     return pool
@@ -684,17 +686,17 @@ def _resolved(
     catalog, location = surroundings.catalog, surroundings.cluster.location
     resolutions: list[Resolution] = []
     warnings: list[ResolutionWarning] = []
-    found = _admission_problems(pool, request, old, surroundings)
+    problems += _admission_problems(pool, request, old, surroundings)
     for size, asked in _asked(pool, request, old, surroundings):
         outcome = resolve(asked, catalog.images, vmss=scale_set_name(pool.id, pool.os_type))
         if isinstance(outcome, Refusal):
-            found.append(error_of(outcome, suggest(outcome, asked, catalog, location)))
+            problems.append(error_of(outcome, suggest(outcome, asked, catalog, location)))
         else:
             resolutions.append(outcome)
-        found += _zone_problems(pool, size, surroundings)
-        warnings += _assumptions(size, catalog, location)
+        problems += _zone_problems(pool, size, surroundings)
+        warnings += _assumptions(pool, size, surroundings)
     if len({resolution.image.version_string for resolution in resolutions}) > 1:
-        found.append(
+        problems.append(
             errors.InvalidParameter(
                 "The sizes of a VirtualMachines node pool must all use the same node image; these would use "
                 + ", ".join(sorted({resolution.image.version_string for resolution in resolutions}))
@@ -703,10 +705,9 @@ def _resolved(
                 remedy="choose sizes of one architecture that offer the same generation",
             )
         )
-    if not resolutions and not found:
-        found.append(_size_not_supported(pool.vm_size, surroundings))
-    problems += found
-    if found:
+    if not resolutions and not problems:
+        problems.append(_size_not_supported(pool.vm_size, surroundings))
+    if problems:
         return pool
     resolution = resolutions[0]
     late = resolution.late_failure
@@ -771,7 +772,7 @@ def _kept(
     if isinstance(outcome, Refusal):
         problems.append(error_of(outcome))
         return kept
-    assumptions = _assumptions(size, surroundings.catalog, surroundings.cluster.location)
+    assumptions = _assumptions(pool, size, surroundings)
     return replace(
         kept,
         image_definition=outcome.image.definition,
@@ -794,16 +795,18 @@ def _header_warning(header_ignored: bool) -> tuple[ResolutionWarning, ...]:
     )
 
 
-def _assumptions(size: VmSize, catalog: CatalogView, location: str) -> list[ResolutionWarning]:
-    assumed = catalog.assumed(size, location)
+def _assumptions(pool: NodePool, size: VmSize, surroundings: Surroundings) -> list[ResolutionWarning]:
+    """What is assumed of the size and matters for this pool: its zones only where some were asked for."""
+    catalog, location = surroundings.catalog, surroundings.cluster.location
+    assumed = sorted(catalog.assumed(size, location) - (frozenset() if pool.zones else {"zones"}))
     if not assumed:
         return []
+    zones = f" with zones {','.join(catalog.zones(size, location))}" if "zones" in assumed else ""
     return [
         ResolutionWarning(
             "CatalogueAssumption",
-            f"The catalogue does not know the {' and '.join(sorted(assumed))} of VM size '{size.name}'; it is assumed "
-            f"to be offered in {location}"
-            + (f" with zones {','.join(catalog.zones(size, location))}." if "zones" in assumed else "."),
+            f"The catalogue does not know the {' and '.join(assumed)} of VM size '{size.name}'; it is assumed to be "
+            f"offered in {location}{zones}.",
         )
     ]
 
@@ -859,7 +862,7 @@ def _changes(old: NodePool, new: NodePool, surroundings: Surroundings) -> list[e
                 _change_message(row, surroundings),
                 target=f"properties.{row.wire}",
                 remedy=_CHANGE_REMEDY,
-                information={"from": before, "to": after},
+                information={name: value for name, value in (("from", before), ("to", after)) if value is not None},
             )
         )
     return problems

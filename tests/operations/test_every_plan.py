@@ -1,0 +1,261 @@
+"""What holds for every plan: repeated, interrupted and failing steps; nothing is lost, doubled or left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.operations.workbench import (
+    CLUSTER,
+    GROUP,
+    Halt,
+    Script,
+    Workbench,
+    accept,
+    ask,
+    once,
+    prepare,
+    until_halt,
+)
+
+from poolwright.arm.wire import WireRenderer
+from poolwright.domain.cluster import ProvisioningState, ResourceGroup
+from poolwright.domain.node_pool import NodePool
+from poolwright.domain.operation import Operation, OperationKind, OperationStatus
+from poolwright.operations.plans import PLANS, Step
+from poolwright.store import statements
+
+DELETIONS = (OperationKind.DELETE_NODE_POOL, OperationKind.DELETE_CLUSTER, OperationKind.DELETE_RESOURCE_GROUP)
+CREATIONS = (OperationKind.CREATE_NODE_POOL, OperationKind.CREATE_CLUSTER)
+# Machines by node pool after each kind of operation has succeeded.
+WANTED = {
+    OperationKind.CREATE_NODE_POOL: {"sys": 2, "np1": 3},
+    OperationKind.UPDATE_NODE_POOL: {"sys": 2, "np1": 2},
+    OperationKind.DELETE_NODE_POOL: {"sys": 2, "np1": 0},
+    OperationKind.CREATE_CLUSTER: {"sys": 2, "np1": 3},
+    OperationKind.UPDATE_CLUSTER: {"sys": 4, "np1": 1},
+    OperationKind.DELETE_CLUSTER: {"sys": 0, "np1": 0},
+    OperationKind.DELETE_RESOURCE_GROUP: {"sys": 0, "np1": 0},
+}
+
+every_kind = pytest.mark.parametrize("kind", list(OperationKind), ids=lambda kind: kind.value)
+every_step = pytest.mark.parametrize(
+    ("kind", "step"),
+    [pytest.param(kind, step, id=f"{kind.value}-{step.name}") for kind, plan in PLANS.items() for step in plan],
+)
+every_step_but_the_last = pytest.mark.parametrize(
+    ("kind", "step"),
+    [pytest.param(kind, step, id=f"{kind.value}-{step.name}") for kind, plan in PLANS.items() for step in plan[:-1]],
+)
+
+
+def test_every_kind_of_operation_has_a_plan() -> None:
+    assert set(PLANS) == set(OperationKind)
+    for plan in PLANS.values():
+        names = [step.name for step in plan]
+        assert len(set(names)) == len(names)
+
+
+@every_kind
+def test_an_operation_brings_about_what_was_asked(bench: Workbench, kind: OperationKind) -> None:
+    ended = bench.done(accept(bench, kind))
+    assert (ended.status, ended.percent, ended.step) == (OperationStatus.SUCCEEDED, 100, None)
+    assert_succeeded(bench, kind)
+
+
+@every_kind
+def test_every_step_may_happen_twice(bench: Workbench, kind: OperationKind) -> None:
+    operation = accept(bench, kind)
+    ended = bench.run(operation, Script(twice=True))
+    assert ended.status is OperationStatus.SUCCEEDED
+    assert_succeeded(bench, kind)
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@every_step
+def test_an_operation_interrupted_at_any_step_is_completed_from_the_start(
+    bench: Workbench, kind: OperationKind, step: Step, moment: str
+) -> None:
+    operation = accept(bench, kind)
+    script = Script(**{moment: step.name})
+    until_halt(bench, operation, script)
+    assert script.steps[-1] == step.name
+    assert bench.run(operation, once).status is OperationStatus.SUCCEEDED
+    assert_succeeded(bench, kind)
+
+
+@every_kind
+def test_an_ended_operation_carried_out_again_changes_nothing(bench: Workbench, kind: OperationKind) -> None:
+    operation = accept(bench, kind)
+    bench.done(operation)
+    last = PLANS[kind][-1]
+    before = bench.everything()
+    last.do(bench.context, operation)
+    assert bench.everything() == before
+
+
+@pytest.mark.parametrize("without_effect", [False, True], ids=["after its effect", "without effect"])
+@every_step_but_the_last
+def test_a_failure_at_any_step_ends_the_operation_and_frees_its_resource(
+    bench: Workbench, kind: OperationKind, step: Step, without_effect: bool
+) -> None:
+    ended = bench.run(accept(bench, kind), Script(fails=step.name, without_effect=without_effect))
+    assert_failed(bench, kind, ended)
+
+
+@every_step_but_the_last
+def test_every_undo_may_happen_twice(bench: Workbench, kind: OperationKind, step: Step) -> None:
+    script = Script(twice=True, fails=step.name)
+    ended = bench.run(accept(bench, kind), script)
+    position = [each.name for each in PLANS[kind]].index(step.name)
+    assert script.steps == [
+        *(each.name for each in PLANS[kind][: position + 1]),
+        *(f"undo_{each.name}" for each in reversed(PLANS[kind][: position + 1]) if each.undo is not None),
+        "mark_failed",
+    ]
+    assert_failed(bench, kind, ended)
+
+
+@every_step_but_the_last
+def test_an_unwinding_interrupted_anywhere_is_completed(bench: Workbench, kind: OperationKind, step: Step) -> None:
+    operation = accept(bench, kind)
+    whole = Script(fails=step.name)
+    position = [each.name for each in PLANS[kind]].index(step.name)
+    unwinding = [f"undo_{each.name}" for each in PLANS[kind][: position + 1] if each.undo is not None] + ["mark_failed"]
+    for name in unwinding:
+        until_halt(bench, operation, replace(whole, after=name, steps=[]))
+    assert_failed(bench, kind, bench.run(operation, whole))
+
+
+@every_step_but_the_last
+def test_what_failed_is_repaired_by_asking_again(bench: Workbench, kind: OperationKind, step: Step) -> None:
+    bench.run(accept(bench, kind), Script(fails=step.name))
+    assert bench.done(ask(bench, kind)).status is OperationStatus.SUCCEEDED
+    assert_succeeded(bench, kind)
+
+
+@every_kind
+def test_a_failure_after_success_was_said_changes_nothing_any_more(bench: Workbench, kind: OperationKind) -> None:
+    ended = bench.run(accept(bench, kind), Script(fails=PLANS[kind][-1].name))
+    assert ended.status is OperationStatus.SUCCEEDED
+    assert_succeeded(bench, kind)
+
+
+class BrokenRenderer(WireRenderer):
+    """Cannot say that an operation has ended, once told so."""
+
+    broken = False
+
+    def operation(self, operation: Operation) -> bytes:
+        if self.broken and operation.status.is_terminal:
+            raise RuntimeError("the renderer was told to break")
+        return super().operation(operation)
+
+
+class TestEndsInOneTransaction:
+    @pytest.fixture
+    def render(self) -> BrokenRenderer:
+        return BrokenRenderer()
+
+    @pytest.fixture
+    def bench(self, tmp_path: Path, render: BrokenRenderer) -> Iterator[Workbench]:
+        made = Workbench(tmp_path, render=render)
+        yield made
+        made.close()
+
+    @every_kind
+    def test_success_is_said_together_with_the_resource_or_not_at_all(
+        self, bench: Workbench, render: BrokenRenderer, kind: OperationKind
+    ) -> None:
+        operation = accept(bench, kind)
+        last = PLANS[kind][-1]
+        until_halt(bench, operation, Script(before=last.name))
+        before = bench.everything()
+        render.broken = True
+        with pytest.raises(RuntimeError, match="told to break"):
+            last.do(bench.context, operation)
+        assert bench.everything() == before
+        assert bench.operation(operation).status is OperationStatus.IN_PROGRESS
+
+    @every_kind
+    def test_failure_is_said_together_with_the_resource_or_not_at_all(
+        self, bench: Workbench, render: BrokenRenderer, kind: OperationKind
+    ) -> None:
+        operation = accept(bench, kind)
+        first = PLANS[kind][0]
+        until_halt(bench, operation, Script(fails=first.name, before="mark_failed"))
+        before = bench.everything()
+        render.broken = True
+        with pytest.raises(Halt):
+            bench.run(operation, Script(fails=first.name, after="mark_failed"))
+        assert bench.everything()["pw_node_pools"] == before["pw_node_pools"]
+        assert bench.everything()["pw_clusters"] == before["pw_clusters"]
+        assert bench.operation(operation).status is OperationStatus.IN_PROGRESS
+
+
+def assert_succeeded(bench: Workbench, kind: OperationKind) -> None:
+    """The resource is as asked, and store and engine have the same machines, each started once."""
+    wanted = WANTED[kind]
+    assert {name: len(bench.machines(name)) for name in wanted} == wanted
+    assert bench.engine.keys() == bench.rows()
+    assert set(bench.simulated.boots().values()) <= {1}
+    pools = [pool for pool in map(bench.pool, wanted) if pool is not None]
+    assert [pool.id.pool for pool in pools] == [name for name, count in wanted.items() if count]
+    for pool in pools:
+        assert_free(pool, ProvisioningState.SUCCEEDED)
+        assert pool.error is None
+        assert pool.observed == {"V1": 0, "V2": pool.count, "unknown": 0}
+    cluster = bench.cluster()
+    if kind in (OperationKind.DELETE_CLUSTER, OperationKind.DELETE_RESOURCE_GROUP):
+        assert cluster is None
+    else:
+        assert cluster is not None
+        assert (cluster.state, cluster.operation_id) == (ProvisioningState.SUCCEEDED, None)
+    assert (group(bench) is None) == (kind is OperationKind.DELETE_RESOURCE_GROUP)
+
+
+def assert_failed(bench: Workbench, kind: OperationKind, ended: Operation) -> None:
+    """The operation and its resource say Failed with the cause, are free again, and no machine is left behind."""
+    assert ended.status is OperationStatus.FAILED
+    assert ended.error is not None
+    assert (ended.error.code, ended.error.message) == ("Broken", "told to fail")
+    changed = [pool for pool in (bench.pool("sys"), bench.pool("np1")) if pool and pool.id.key in ended.pool_keys]
+    assert {pool.id.key for pool in changed} == set(ended.pool_keys)
+    for pool in changed:
+        assert_free(pool, ProvisioningState.FAILED)
+        assert pool.error == ended.error
+        assert sum(pool.observed.values()) == len(bench.machines(pool.id.pool))
+    cluster = bench.cluster()
+    assert cluster is not None
+    assert cluster.operation_id is None
+    of_cluster = kind in (OperationKind.CREATE_CLUSTER, OperationKind.UPDATE_CLUSTER, OperationKind.DELETE_CLUSTER)
+    assert cluster.state is (ProvisioningState.FAILED if of_cluster else ProvisioningState.SUCCEEDED)
+    if kind is OperationKind.DELETE_RESOURCE_GROUP:
+        there = group(bench)
+        assert there is not None
+        assert (there.state, there.operation_id) == (ProvisioningState.FAILED, None)
+    known = {machine.id.key for name in ("sys", "np1") for machine in bench.machines(name) if machine.facts is not None}
+    assert bench.engine.keys() == known
+    if kind in CREATIONS:
+        assert not any(machine.id.pool_id.key in ended.pool_keys for machine in bench.machines())
+    if kind not in DELETIONS:
+        assert bench.rows() == known
+    assert set(bench.simulated.boots().values()) <= {1}
+
+
+def assert_free(pool: NodePool, state: ProvisioningState) -> None:
+    assert (pool.state, pool.operation_id) == (state, None)
+
+
+def group(bench: Workbench) -> ResourceGroup | None:
+    with bench.database.engine.connect() as connection:
+        return statements.group(connection, GROUP.key)
+
+
+def test_preparations_leave_the_cluster_idle(bench: Workbench) -> None:
+    prepare(bench, OperationKind.DELETE_CLUSTER)
+    cluster = bench.cluster(CLUSTER)
+    assert cluster is not None
+    assert cluster.operation_id is None
