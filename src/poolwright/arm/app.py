@@ -40,6 +40,7 @@ from poolwright.arm.wire import (
     parse_body,
     pool_properties,
 )
+from poolwright.catalog.catalog import display_names
 from poolwright.control_plane import Accepted, Call, ControlPlane, Preconditions
 from poolwright.domain.cluster import Cluster
 from poolwright.domain.node_pool import NodePool
@@ -384,14 +385,15 @@ class Handlers:
 
     async def list_locations(self, request: Request) -> Response:
         subscription = request.path_params["subscription"]
+        shown = display_names()
         return _listed(
             orjson.dumps(
                 {
                     "id": f"/subscriptions/{subscription}/locations/{location}",
                     "name": location,
                     "type": "Region",
-                    "displayName": location,
-                    "regionalDisplayName": location,
+                    "displayName": shown.get(location, location),
+                    "regionalDisplayName": shown.get(location, location),
                     "metadata": {"regionType": "Physical", "regionCategory": "Recommended"},
                 }
             )

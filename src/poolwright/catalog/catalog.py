@@ -105,6 +105,11 @@ class Catalog:
         return size.locations is None or location not in self.surveyed_locations or _is_listed(size, location)
 
 
+def display_names() -> dict[str, str]:
+    """Return Azure's display name (`East US`) of each location the package knows, by ARM's name (`eastus`)."""
+    return {row["name"]: row["display_name"] for row in shipped_table.rows("locations.csv")}
+
+
 def normalized_location(location: str) -> str:
     """Return the name ARM knows a location by: `East US` is `eastus`."""
     return location.replace(" ", "").lower()

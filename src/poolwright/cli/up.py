@@ -104,13 +104,14 @@ def _wrong_settings(error: ValidationError, given: dict[str, object]) -> Excepti
 
 
 def _say_how_to_connect(settings: Settings) -> None:
-    if not sys.stderr.isatty():
+    if settings.log_format == "json":
         return
     directory = settings.directory.absolute()
     is_default = directory == connection.DEFAULT_DATA_DIR.expanduser()
     choice = "" if is_default else f"export POOLWRIGHT_DATA_DIR={shlex.quote(str(directory))}\n  "
+    command = shlex.quote(sys.argv[0])
     note(
-        f"\nIn another terminal:\n  {choice}poolwright az aks list         # the real az\n"
-        '  eval "$(poolwright env)"       # for scripts and the Azure SDKs\n'
+        f"\nIn another terminal:\n  {choice}{command} az aks list         # the real az\n"
+        f'  eval "$({command} env)"       # for scripts and the Azure SDKs\n'
         "Ctrl-C stops the service; the next `poolwright up` goes on with the same state.\n"
     )
