@@ -44,9 +44,7 @@ def tables() -> dict[str, str]:
             ],
         ),
         "warnings": _rule_table("warning", [(row.rule, row.condition, row.code) for row in rules.WARNING_TABLE]),
-        "unchangeable": _table(
-            ("property", "source"), [(f"`{row.wire}`", row.source) for row in UNCHANGEABLE]
-        ),
+        "unchangeable": _table(("property", "source"), [(f"`{row.wire}`", row.source) for row in UNCHANGEABLE]),
         "operations": _table(
             ("operation", "method", "path"),
             [(row.operation, row.method, f"`{row.path}`") for row in offered(object.__new__(Handlers))],

@@ -22,8 +22,8 @@ class Group:
     quick: bool = False
 
 
-def _pytest(*paths: str, workers: int = 2) -> tuple[str, ...]:
-    return (sys.executable, "-m", "pytest", "-q", "-n", str(workers), "--dist", "loadfile", *paths)
+def _pytest(*paths: str, distribution: str = "loadfile") -> tuple[str, ...]:
+    return (sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", distribution, *paths)
 
 
 _UNIT = ("architecture", "domain", "catalog", "arm", "identity", "store", "operations", "machines")
@@ -33,7 +33,7 @@ GROUPS = (
     Group("types", (sys.executable, "-m", "mypy"), quick=True),
     Group("unit", _pytest(*(f"tests/{name}" for name in _UNIT)), quick=True),
     Group("scenarios", _pytest("tests/scenarios", "tests/cli")),
-    Group("durability", _pytest("tests/durability")),
+    Group("durability", _pytest("tests/durability", distribution="load")),
     Group("az", _pytest("tests/az")),
 )
 

@@ -152,7 +152,8 @@ def test_the_account_its_locations_and_providers_are_found(lab: Lab) -> None:
         ]
     )
     assert json.loads(account.stdout)["id"] == lab.service.credentials["subscriptionId"]
-    assert [place["name"] for place in json.loads(locations.stdout)] == ["eastus", "westus2"]
+    places = [(place["name"], place["displayName"]) for place in json.loads(locations.stdout)]
+    assert places == [("eastus", "East US"), ("westus2", "West US 2")]
     shown = json.loads(provider.stdout)
     assert (shown["namespace"], shown["registrationState"]) == ("Microsoft.ContainerService", "Registered")
     assert "managedClusters/agentPools" in [kind["resourceType"] for kind in shown["resourceTypes"]]
@@ -180,6 +181,8 @@ def test_list_skus_prints_and_filters_sizes_as_azure_does(lab: Lab) -> None:
     assert sorted(sku["locations"] for sku in found) == [["eastus"], ["westus2"]]
     for sku in found:
         assert {part["name"]: part["value"] for part in sku["capabilities"]}["HyperVGenerations"] == "V2"
+    displayed = lab.az.run(f"vm list-skus --size {BOTH} --output json --query [].name --location", "East US")
+    assert json.loads(displayed.stdout) == [BOTH]
     assert (disks.stdout, unknown.stdout) == ("[]\n", "[]\n")
 
 
