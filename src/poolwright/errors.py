@@ -225,7 +225,7 @@ class AuthenticationFailed(Unauthenticated):
     code = "AuthenticationFailed"
     wording = "azure"
     cause = "no Authorization header with a bearer token"
-    advice = "log in: `poolwright az login` or `eval $(poolwright env)`"
+    advice = "log in: `poolwright az` does so by itself; `poolwright env` has what the SDKs need"
 
 
 class InvalidAuthenticationToken(Unauthenticated):

@@ -17,6 +17,7 @@ import time
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 import structlog
 import uvicorn
@@ -152,7 +153,7 @@ def _application(
                 new_id=_new_id,
             ),
             operations=operations,
-            verifier=TokenVerifier(key, tenants, _issuers(tenants)),
+            verifier=TokenVerifier(key, tenants, _issuers(tenants), _own_addresses(settings)),
             login=Login(key=key, reader=database.reader, now=time.time, base_of=base_of),
             skus=skus,
             cluster_endpoint=NoCluster(),
@@ -173,6 +174,19 @@ def _issuers(tenants: set[str]) -> Callable[[str], bool]:
     return lambda issuer: pattern.fullmatch(issuer) is not None
 
 
+def _own_addresses(settings: Settings) -> Callable[[str], bool]:
+    """Tokens may also be meant for the service itself, by any name its certificate has and on any port."""
+    names = {"127.0.0.1", "localhost", "::1", settings.host, *settings.names}
+    if settings.public_url is not None:
+        names.add(urlsplit(settings.public_url).hostname or "")
+
+    def is_own(address: str) -> bool:
+        parts = urlsplit(address)
+        return parts.scheme == "https" and parts.hostname in names and not parts.path
+
+    return is_own
+
+
 def _listen(settings: Settings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
@@ -182,7 +196,8 @@ def _listen(settings: Settings) -> socket.socket:
     except OSError as error:
         listener.close()
         raise OSError(
-            error.errno, f"cannot listen on {settings.host}:{settings.port}: {error.strerror}; choose another --port"
+            error.errno,
+            f"cannot listen on {settings.host}:{settings.port}: {error.strerror}; choose another --host or --port",
         ) from error
     listener.listen(2048)
     return listener

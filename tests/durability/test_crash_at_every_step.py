@@ -1,200 +1,176 @@
 """A real service kills itself before and after the effect of every step of every plan, and goes on.
 
-The steps are enumerated from `PLANS`, so a new one is covered by itself. The cases run as chains on one data
-directory each: a case is started, the process dies of SIGKILL at its place, and the start for the next case
-finishes what was left. Neighbours in a chain are of different kinds, so that the next place is not met early.
+The steps are enumerated from `PLANS`, so a new one is covered by itself. How operations unwind is in
+test_crash_while_unwinding.py; here only a node pool that Compute would refuse does.
 """
 
 from __future__ import annotations
 
-import itertools
+import json
 import signal
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Mapping
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from tests.durability.chains import Case, chained, require_all_in
+from tests.support.service import ArmClient, ServiceProcess
 
 from poolwright.domain.operation import OperationKind
 from poolwright.operations.plans import PLANS
-from tests.support.service import ArmClient, ServiceProcess
 
-CHAINS = 2
-DEADLINE_SECONDS = 30
+DEADLINE_SECONDS = 60
 # With profile azure-2026 this node pool is accepted and its operation fails (conflict C3): it unwinds.
-FAILING = {"vmSize": "Standard_D4ads_v6", "osType": "Windows", "osSKU": "Windows2022", "count": 2}
-
-
-@dataclass(frozen=True)
-class Case:
-    """One place to die at; `fails` is a creation that has to unwind."""
-
-    kind: OperationKind
-    step: str
-    moment: str
-    fails: bool = False
-
-    @property
-    def place(self) -> str:
-        return f"{self.kind.value}:{self.step}:{self.moment}"
-
-
-def every_case() -> list[Case]:
-    return [
-        *(
-            Case(kind, step.name, moment)
-            for kind, plan in PLANS.items()
-            for step in plan
-            for moment in ("before", "after")
-        ),
-        *(
-            Case(OperationKind.CREATE_NODE_POOL, name, moment, fails=True)
-            for name in ("allocate_machines", "undo_allocate_machines", "mark_failed")
-            for moment in ("before", "after")
-        ),
-    ]
-
-
-def chains() -> list[list[Case]]:
-    """The cases in `CHAINS` parts, in each of which no kind follows itself."""
-    by_kind: dict[OperationKind, list[Case]] = {}
-    for case in every_case():
-        by_kind.setdefault(case.kind, []).append(case)
-    ordered: list[Case] = []
-    while any(by_kind.values()):
-        last = ordered[-1].kind if ordered else None
-        kind = max((kind for kind in by_kind if kind is not last), key=lambda kind: len(by_kind[kind]))
-        ordered.append(by_kind[kind].pop())
-    cut = len(ordered) // CHAINS
-    return [ordered[:cut], ordered[cut:]]
+REFUSED = {"vmSize": "Standard_D4ads_v6", "osType": "Windows", "osSKU": "Windows2022", "count": 2}
+CASES = [
+    *(Case(kind, step.name, moment) for kind, plan in PLANS.items() for step in plan for moment in ("before", "after")),
+    *(
+        Case(OperationKind.CREATE_NODE_POOL, name, moment, fails=True)
+        for name in ("undo_allocate_machines", "mark_failed")
+        for moment in ("before", "after")
+    ),
+]
+CHAINS = chained(CASES, 4)
 
 
 def test_every_step_of_every_plan_is_covered() -> None:
-    covered = {(case.kind, case.step) for case in itertools.chain(*chains())}
-    assert covered >= {(kind, step.name) for kind, plan in PLANS.items() for step in plan}
-    assert sorted(map(str, itertools.chain(*chains()))) == sorted(map(str, every_case()))
-    for chain in chains():
-        assert all(first.kind is not second.kind for first, second in itertools.pairwise(chain))
+    require_all_in(CHAINS, CASES)
 
 
-@pytest.mark.parametrize("chain", chains(), ids=[f"chain{number}" for number in range(CHAINS)])
+@pytest.mark.parametrize("chain", CHAINS, ids=[f"chain {number}" for number in range(len(CHAINS))])
 def test_a_service_killed_at_any_step_finishes_or_unwinds_when_it_starts_again(
     chain: list[Case], fresh: ServiceProcess
 ) -> None:
     fresh.start()
-    prepare(fresh.client)
-    pending: Expectation | None = None
+    fresh.client.make_cluster()
+    fresh.client.make_cluster("by")
+    fresh.kill()
+    left: Expectation | None = None
     for number, case in enumerate(chain):
-        if fresh.is_running:
-            fresh.stop()
-        profile = "azure-2026" if case.fails else "documented"
-        fresh.start(test_crash=case.place, profile=profile)
-        if pending is not None:
-            pending.require(fresh)
-        pending = provoke(case, number, fresh)
+        fresh.start(test_crash=case.place, profile="azure-2026" if case.fails else "documented")
+        if left is not None:
+            left.require(fresh)
+        following = chain[number + 1].kind if number + 1 < len(chain) else None
+        bystander = disturbed(fresh.client, number, {case.kind, following})
+        left = provoke(case, number, fresh.client, bystander)
         assert fresh.wait() == -signal.SIGKILL, f"{case.place}: not killed\n{fresh.log()[-2000:]}"
     fresh.start()
-    assert pending is not None
-    pending.require(fresh)
+    assert left is not None
+    left.require(fresh)
 
 
 @dataclass
 class Expectation:
-    """What has to be true once the service runs again."""
+    """What has to be true once the service runs again: of the resource, and of the operation beside it."""
 
     case: Case
     path: str
-    operation: str | None
     count: int | None
+    bystander: Bystander
 
     def require(self, service: ServiceProcess) -> None:
-        client = service.client
-        document = self._settled(client)
+        state = "Failed" if self.case.fails else "Succeeded"
+        stored = self._ended(service.data_dir)
+        assert stored[self.path.lower(), self.case.kind.value] == state, f"{self.case.place}: {stored}"
+        reply = service.client.get(self.path)
         if self.count is None:
-            assert document is None, f"{self.case.place}: {self.path} is still there"
+            assert reply.status_code == 404, f"{self.case.place}: {self.path} is still there"
         else:
-            assert document is not None, f"{self.case.place}: {self.path} is gone"
-            state = document["properties"]["provisioningState"]
-            assert state == ("Failed" if self.case.fails else "Succeeded"), (self.case.place, document)
-        if self.operation is not None:
-            status = client.get(self.operation).json()["status"]
-            assert status == ("Failed" if self.case.fails else "Succeeded"), self.case.place
-        shown = machines(client)
-        run = dict(boots(service.data_dir))
-        assert shown.keys() == run.keys(), f"{self.case.place}: machines left behind or missing"
-        assert set(run.values()) <= {1}, f"{self.case.place}: a machine was made twice: {run}"
-        if self.count is not None:
-            assert sum(key.startswith(self.path.lower()) for key in shown) == self.count, self.case.place
+            assert reply.json()["properties"]["provisioningState"] == state, f"{self.case.place}: {reply.text}"
+        rows, boots = machine_rows(service.data_dir), machines(service.data_dir)
+        assert rows == boots.keys(), f"{self.case.place}: machines left behind or missing"
+        assert set(boots.values()) <= {1}, f"{self.case.place}: a machine was started twice: {boots}"
+        mine = [key for key in rows if key.startswith(f"{self.path.lower()}/")]
+        assert len(mine) == (self.count or 0), f"{self.case.place}: {mine}"
+        self.bystander.require(service.client, self.case.place)
 
-    def _settled(self, client: ArmClient) -> dict[str, Any] | None:
-        """The resource once it is in a terminal state; None once it is gone."""
+    def _ended(self, data_dir: Path) -> dict[tuple[str, str], str]:
+        """Every operation's status, by resource and kind, once all have ended."""
         deadline = time.monotonic() + DEADLINE_SECONDS
         while time.monotonic() < deadline:
-            reply = client.get(self.path)
-            if reply.status_code == 404:
-                return None
-            document: dict[str, Any] = reply.json()
-            terminal = document["properties"]["provisioningState"] in ("Succeeded", "Failed")
-            if terminal and self.count is not None:
-                return document
-            threading.Event().wait(0.05)
-        raise AssertionError(f"{self.case.place}: not settled after {DEADLINE_SECONDS} s: {reply.text}")
+            stored = operations(data_dir)
+            if "InProgress" not in stored.values():
+                return stored
+            threading.Event().wait(0.02)
+        raise AssertionError(f"{self.case.place}: not ended after {DEADLINE_SECONDS} s: {stored}")
 
 
-def prepare(client: ArmClient) -> None:
-    client.make_cluster()
-    client.make_pool("upd", {"count": 2})
+@dataclass
+class Bystander:
+    """An operation on something else, begun just before the process dies."""
+
+    operation: str
+    path: str
+    shows: str
+
+    def require(self, client: ArmClient, place: str) -> None:
+        assert client.get(self.operation, params={}).json()["status"] == "Succeeded", place
+        shown = client.get(self.path).json()
+        assert self.shows in json.dumps(shown), f"{place}: {shown}"
+        assert shown["properties"]["provisioningState"] == "Succeeded"
 
 
-def provoke(case: Case, number: int, service: ServiceProcess) -> Expectation:
+def disturbed(client: ArmClient, number: int, kinds_taken: set[OperationKind | None]) -> Bystander:
+    """Begin an operation that meets neither this place nor the next, and do not wait for it."""
+    mark = f"bystander-{number}"
+    requests: Mapping[OperationKind, tuple[str, dict[str, Any]]] = {
+        OperationKind.UPDATE_NODE_POOL: (
+            client.pool("sys", "by"),
+            {"properties": {"mode": "System", "nodeLabels": {"mark": mark}}},
+        ),
+        OperationKind.UPDATE_CLUSTER: (client.cluster("by"), {"location": "eastus", "tags": {"mark": mark}}),
+        OperationKind.CREATE_CLUSTER: (client.cluster(f"by-{number}"), cluster(1) | {"tags": {"mark": mark}}),
+    }
+    path, body = next(request for kind, request in requests.items() if kind not in kinds_taken)
+    reply = client.put(path, json=body)
+    assert reply.status_code in (200, 201), reply.text
+    url = httpx.URL(reply.headers["Azure-AsyncOperation"])
+    return Bystander(url.raw_path.decode(), path, mark)
+
+
+def provoke(case: Case, number: int, client: ArmClient, bystander: Bystander) -> Expectation:
     """Send the request whose operation meets the place, and say what has to come of it."""
-    client = service.client
+
+    def sent(method: str, path: str, body: dict[str, Any] | None, count: int | None) -> Expectation:
+        # The process may die before it answers: what it stored counts.
+        with suppress(httpx.TransportError):
+            reply = client.request(method, path, json=body)
+            assert reply.status_code in (200, 201, 202), reply.text
+        return Expectation(case, path, count, bystander)
+
     pool = client.pool(f"p{number}")
+    # Growing and shrinking in turn: at `before` and `after` of a step, chains being what they are, each comes up.
+    count = 3 if case.moment == "before" else 1
     match case.kind:
         case OperationKind.CREATE_NODE_POOL if case.fails:
-            return sent(client, case, "PUT", pool, {"properties": FAILING}, 0)
+            return sent("PUT", pool, {"properties": REFUSED}, 0)
         case OperationKind.CREATE_NODE_POOL:
-            return sent(client, case, "PUT", pool, {"properties": {"count": 2}}, 2)
+            return sent("PUT", pool, {"properties": {"count": 2}}, 2)
         case OperationKind.UPDATE_NODE_POOL:
-            count = 3 if number % 2 else 1
-            return sent(client, case, "PUT", client.pool("upd"), {"properties": {"count": count}}, count)
+            client.make_pool(f"p{number}", {"count": 2})
+            return sent("PUT", pool, {"properties": {"count": count}}, count)
         case OperationKind.DELETE_NODE_POOL:
             client.make_pool(f"p{number}", {"count": 2})
-            return sent(client, case, "DELETE", pool, None, None)
+            return sent("DELETE", pool, None, None)
         case OperationKind.CREATE_CLUSTER:
-            path = client.cluster(f"k{number}")
-            return sent(client, case, "PUT", path, cluster(2), 2)
+            return sent("PUT", client.cluster(f"k{number}"), cluster(2), 2)
         case OperationKind.UPDATE_CLUSTER:
-            count = 3 if number % 2 else 1
             path = client.cluster(f"u{number}")
             client.done(client.put(path, json=cluster(2)))
-            return sent(client, case, "PUT", path, cluster(count), count)
+            return sent("PUT", path, cluster(count), count)
         case OperationKind.DELETE_CLUSTER:
             path = client.cluster(f"d{number}")
-            client.done(client.put(path, json=cluster(1)))
-            return sent(client, case, "DELETE", path, None, None)
+            client.done(client.put(path, json=cluster(2)))
+            return sent("DELETE", path, None, None)
         case OperationKind.DELETE_RESOURCE_GROUP:
             client.make_cluster(group=f"g{number}")
-            return sent(client, case, "DELETE", client.group(f"g{number}"), None, None)
-
-
-def sent(
-    client: ArmClient, case: Case, method: str, path: str, body: dict[str, Any] | None, count: int | None
-) -> Expectation:
-    """The request may be answered before the process dies, or not."""
-    operation = None
-    try:
-        reply = client.request(method, path, json=body)
-        assert reply.status_code in (200, 201, 202), reply.text
-        operation = reply.headers.get("Azure-AsyncOperation", "").partition("/subscriptions")[2]
-    except httpx.TransportError:
-        pass
-    return Expectation(case, path, f"/subscriptions{operation}" if operation else None, count)
+            return sent("DELETE", client.group(f"g{number}"), None, None)
 
 
 def cluster(count: int) -> dict[str, Any]:
@@ -202,21 +178,20 @@ def cluster(count: int) -> dict[str, Any]:
     return {"location": "eastus", "properties": {"agentPoolProfiles": [profile]}}
 
 
-def machines(client: ArmClient) -> dict[str, Any]:
-    """Every machine the service shows, by key."""
-    found = {}
-    for managed in client.get(f"{client.subscription}/providers/Microsoft.ContainerService/managedClusters").json()[
-        "value"
-    ]:
-        for profile in managed["properties"]["agentPoolProfiles"]:
-            pool = f"{managed['id']}/agentPools/{profile['name']}"
-            for machine in client.get(f"{pool}/machines").json()["value"]:
-                found[machine["id"].lower()] = machine
-    return found
+def operations(data_dir: Path) -> dict[tuple[str, str], str]:
+    rows = _rows(data_dir / "poolwright.sqlite", "SELECT resource_key, record, status FROM pw_operations")
+    return {(key, json.loads(record)["kind"]): status for key, record, status in rows}
 
 
-def boots(data_dir: Path) -> Iterator[tuple[str, int]]:
-    """Every machine of the simulated engine, with how often it was made or started."""
-    with sqlite3.connect(f"file:{data_dir}/machines/simulated.sqlite?mode=ro", uri=True) as connection:
-        yield from connection.execute("SELECT key, boots FROM machines").fetchall()
-    connection.close()
+def machine_rows(data_dir: Path) -> set[str]:
+    return {key for (key,) in _rows(data_dir / "poolwright.sqlite", "SELECT key FROM pw_machines")}
+
+
+def machines(data_dir: Path) -> dict[str, int]:
+    """Every machine of the simulated engine, with how often it was started."""
+    return dict(_rows(data_dir / "machines" / "simulated.sqlite", "SELECT key, boots FROM machines"))
+
+
+def _rows(path: Path, query: str) -> list[Any]:
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+        return connection.execute(query).fetchall()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,7 +16,8 @@ import sqlalchemy as sa
 from poolwright.arm.wire import WireRenderer
 from poolwright.catalog.catalog import Catalog
 from poolwright.control_plane import Accepted, Call, ControlPlane
-from poolwright.domain.cluster import Cluster, ClusterRequest
+from poolwright.domain.cluster import Cluster, ClusterRequest, ResourceGroup
+from poolwright.domain.generation import Generation
 from poolwright.domain.machine import Machine, MachineFacts, MachineSpec
 from poolwright.domain.node_pool import NodePool, NodePoolRequest
 from poolwright.domain.node_pool_kind import Mode
@@ -23,6 +26,7 @@ from poolwright.domain.profile import Profile
 from poolwright.domain.resource_id import ClusterId, GroupId, NodePoolId
 from poolwright.domain.wish import ABSENT
 from poolwright.machines.simulated import Behaviour, SimulatedEngine
+from poolwright.operations.crash_hook import CrashHook
 from poolwright.operations.durable import DurableOperations
 from poolwright.operations.in_memory import InMemoryOperations
 from poolwright.operations.plans import Context, Failure, Renderer, RunStep, run_plan
@@ -33,35 +37,51 @@ GROUP = GroupId("00000000-0000-4000-8000-000000000000", "rg")
 CLUSTER = ClusterId(GROUP, "c1")
 SIZE = "Standard_D2s_v5"
 CALL = Call(api_version="2026-06-01", correlation_id="c0ffee00-0000-4000-8000-000000000000")
+# Machines by node pool after an operation of each kind, as `ask` makes it, has succeeded.
+WANTED = {
+    OperationKind.CREATE_NODE_POOL: {"sys": 2, "np1": 3},
+    OperationKind.UPDATE_NODE_POOL: {"sys": 2, "np1": 2},
+    OperationKind.DELETE_NODE_POOL: {"sys": 2, "np1": 0},
+    OperationKind.CREATE_CLUSTER: {"sys": 2, "np1": 3},
+    OperationKind.UPDATE_CLUSTER: {"sys": 4, "np1": 1},
+    OperationKind.DELETE_CLUSTER: {"sys": 0, "np1": 0},
+    OperationKind.DELETE_RESOURCE_GROUP: {"sys": 0, "np1": 0},
+}
 CATALOG = Catalog.built_in(("eastus",))
 
 
 class Clock:
-    """Time that passes only while something waits."""
+    """Time that passes only while something waits. `meanwhile` is called at the beginning of each wait."""
 
     def __init__(self) -> None:
         self.now = 1_750_000_000.0
         self.waits: list[float] = []
+        self.meanwhile: Callable[[], None] = lambda: None
 
     def __call__(self) -> float:
         return self.now
 
     def wait(self, seconds: float) -> None:
+        self.meanwhile()
         self.waits.append(seconds)
         self.now += seconds
 
 
 @dataclass
 class UnrulyEngine:
-    """A machine engine that raises what it is told to, once per entry, before it does its work."""
+    """A machine engine that raises what it is told to, once per entry, before it does its work.
+
+    With `turned` set its machines boot the generation they should not.
+    """
 
     inner: SimulatedEngine
     raises: dict[str, list[Exception]] = field(default_factory=dict)
+    turned: bool = False
     name: str = "simulated"
 
     def ensure(self, specs: Iterable[MachineSpec]) -> None:
         self._obey("ensure")
-        self.inner.ensure(list(specs))
+        self.inner.ensure([_turned(spec) if self.turned else spec for spec in specs])
 
     def observe(self, keys: Iterable[str]) -> Mapping[str, MachineFacts]:
         self._obey("observe")
@@ -82,8 +102,14 @@ class UnrulyEngine:
             raise self.raises[method].pop(0)
 
 
+def _turned(spec: MachineSpec) -> MachineSpec:
+    return replace(spec, generation=Generation.V1 if spec.generation is Generation.V2 else Generation.V2)
+
+
 class Workbench:
     """Everything below HTTP. `operations` makes the port; the default carries operations out on `begin`."""
+
+    waits_for_the_disk = False
 
     def __init__(
         self,
@@ -92,15 +118,22 @@ class Workbench:
         operations: Callable[[Context], DurableOperations] = InMemoryOperations,
         render: Renderer | None = None,
         profile: Profile = Profile.DOCUMENTED,
+        crash: CrashHook = lambda operation, step, moment: None,
+        clock: Clock | None = None,
+        new_id: Callable[[], str] | None = None,
     ) -> None:
-        self.path = path
-        self.clock = Clock()
-        engine = create_engine(path / "poolwright.sqlite")
-        sa.event.listen(engine, "connect", _without_waiting_for_the_disk)
-        migrate(engine)
+        self.clock = clock or Clock()
+        self.group_id, self.cluster_id = GROUP, CLUSTER
+        stored = path / "poolwright.sqlite"
+        if not stored.exists():
+            stored.write_bytes(_empty_database())
+        engine = create_engine(stored)
+        if not self.waits_for_the_disk:
+            sa.event.listen(engine, "connect", _without_waiting_for_the_disk)
         self.database = Database(engine)
         self.simulated = SimulatedEngine(path / "machines.sqlite", self.clock)
-        _without_waiting_for_the_disk(self.simulated._connection)
+        if not self.waits_for_the_disk:
+            _without_waiting_for_the_disk(self.simulated._connection)
         self.engine = UnrulyEngine(self.simulated)
         self._ids = 0
         self.context = Context(
@@ -109,9 +142,9 @@ class Workbench:
             render=render or WireRenderer(),
             size_of=CATALOG.size,
             now=self.clock,
-            new_id=self._new_id,
+            new_id=new_id or self._next_id,
             wait=self.clock.wait,
-            crash=lambda operation, step, moment: None,
+            crash=crash,
         )
         self.operations = operations(self.context)
         self.plane = ControlPlane(
@@ -121,7 +154,7 @@ class Workbench:
             profile=profile,
             engine_name="simulated",
             now=self.clock,
-            new_id=self._new_id,
+            new_id=self.context.new_id,
         )
 
     @property
@@ -132,18 +165,19 @@ class Workbench:
         self.simulated.close()
         self.database.close()
 
+    def work_in(self, group: str) -> None:
+        """From now on mean another resource group, with a cluster of its own."""
+        self.group_id = GroupId(GROUP.subscription, group)
+        self.cluster_id = ClusterId(self.group_id, CLUSTER.cluster)
+
     # Verbs: each accepts an operation and does not begin it.
 
-    def put_group(self, group_id: GroupId = GROUP) -> None:
+    def put_group(self) -> None:
         with self.database.transaction() as connection:
-            self.plane.put_resource_group(connection, group_id, "eastus", {})
+            self.plane.put_resource_group(connection, self.group_id, "eastus", {})
 
     def put_cluster(
-        self,
-        cluster_id: ClusterId = CLUSTER,
-        pools: Mapping[str, Mapping[str, Any]] | None = None,
-        *,
-        version: str | None = None,
+        self, pools: Mapping[str, Mapping[str, Any]] | None = None, *, version: str | None = None
     ) -> Operation:
         wanted = {"sys": {"mode": Mode.SYSTEM}} if pools is None else pools
         request = ClusterRequest(
@@ -151,25 +185,24 @@ class Workbench:
         )
         asked = [(name, pool_request(**properties)) for name, properties in wanted.items()]
         with self.database.transaction() as connection:
-            return _operation(self.plane.put_cluster(connection, cluster_id, request, asked, CALL))
+            return _operation(self.plane.put_cluster(connection, self.cluster_id, request, asked, CALL))
 
-    def put_pool(self, name: str = "np1", cluster_id: ClusterId = CLUSTER, **properties: Any) -> Operation:
+    def put_pool(self, name: str = "np1", **properties: Any) -> Operation:
+        pool_id, request = NodePoolId(self.cluster_id, name), pool_request(**properties)
         with self.database.transaction() as connection:
-            return _operation(
-                self.plane.put_node_pool(connection, NodePoolId(cluster_id, name), pool_request(**properties), CALL)
-            )
+            return _operation(self.plane.put_node_pool(connection, pool_id, request, CALL))
 
     def delete_pool(self, name: str = "np1") -> Operation:
         with self.database.transaction() as connection:
-            return _operation(self.plane.delete_node_pool(connection, NodePoolId(CLUSTER, name), CALL))
+            return _operation(self.plane.delete_node_pool(connection, NodePoolId(self.cluster_id, name), CALL))
 
-    def delete_cluster(self, cluster_id: ClusterId = CLUSTER) -> Operation:
+    def delete_cluster(self) -> Operation:
         with self.database.transaction() as connection:
-            return _operation(self.plane.delete_cluster(connection, cluster_id, CALL))
+            return _operation(self.plane.delete_cluster(connection, self.cluster_id, CALL))
 
-    def delete_group(self, group_id: GroupId = GROUP) -> Operation:
+    def delete_group(self) -> Operation:
         with self.database.transaction() as connection:
-            return _operation(self.plane.delete_resource_group(connection, group_id, CALL))
+            return _operation(self.plane.delete_resource_group(connection, self.group_id, CALL))
 
     # Carrying out.
 
@@ -191,9 +224,9 @@ class Workbench:
         assert found is not None
         return found
 
-    def pool(self, name: str = "np1", cluster_id: ClusterId = CLUSTER) -> NodePool | None:
+    def pool(self, name: str = "np1") -> NodePool | None:
         with self.database.engine.connect() as connection:
-            return statements.node_pool(connection, NodePoolId(cluster_id, name).key)
+            return statements.node_pool(connection, NodePoolId(self.cluster_id, name).key)
 
     def there(self, name: str = "np1") -> NodePool:
         """The node pool, which must exist."""
@@ -201,13 +234,17 @@ class Workbench:
         assert found is not None
         return found
 
-    def cluster(self, cluster_id: ClusterId = CLUSTER) -> Cluster | None:
+    def cluster(self) -> Cluster | None:
         with self.database.engine.connect() as connection:
-            return statements.cluster(connection, cluster_id.key)
+            return statements.cluster(connection, self.cluster_id.key)
 
-    def machines(self, name: str = "np1", cluster_id: ClusterId = CLUSTER) -> list[Machine]:
+    def group(self) -> ResourceGroup | None:
         with self.database.engine.connect() as connection:
-            return statements.machines_of_pool(connection, NodePoolId(cluster_id, name).key)
+            return statements.group(connection, self.group_id.key)
+
+    def machines(self, name: str = "np1") -> list[Machine]:
+        with self.database.engine.connect() as connection:
+            return statements.machines_of_pool(connection, NodePoolId(self.cluster_id, name).key)
 
     def rows(self) -> set[str]:
         """The key of every machine row."""
@@ -223,14 +260,15 @@ class Workbench:
             }
         return {**tables, "machines": self.simulated.boots()}
 
-    def _new_id(self) -> str:
+    def _next_id(self) -> str:
         self._ids += 1
         return f"00000000-0000-4000-8000-{self._ids:012d}"
 
 
 def pool_request(**properties: Any) -> NodePoolRequest:
     """A node pool's PUT: one machine of a size that boots both generations, unless said otherwise."""
-    return NodePoolRequest(**({"sent": {}, "vm_generation": ABSENT, "vm_size": SIZE} | properties))
+    arguments: dict[str, Any] = {"sent": {}, "vm_generation": ABSENT, "vm_size": SIZE} | properties
+    return NodePoolRequest(**arguments)
 
 
 def once(name: str, effect: Callable[[], Failure | None]) -> Failure | None:
@@ -315,8 +353,19 @@ def ask(bench: Workbench, kind: OperationKind) -> Operation:
             return bench.delete_group()
 
 
+@cache
+def _empty_database() -> bytes:
+    """A migrated database: copying it is much faster than migrating each."""
+    with TemporaryDirectory() as directory:
+        path = Path(directory) / "poolwright.sqlite"
+        engine = create_engine(path)
+        migrate(engine)
+        engine.dispose()
+        return path.read_bytes()
+
+
 def _without_waiting_for_the_disk(connection: sqlite3.Connection, _record: object = None) -> None:
-    """No power is cut here; tests/store checks what the service itself waits for."""
+    """No power is cut here; tests/store and tests/durability check what the service itself waits for."""
     connection.execute("PRAGMA synchronous=OFF")
 
 

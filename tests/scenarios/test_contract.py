@@ -113,7 +113,8 @@ def test_the_block_of_a_machine(client: ArmClient, name: str) -> None:
     assert len(machines) == (0 if name == "empty" else 1)
     for machine in machines:
         assert set(machine) <= {"id", "name", "type", "properties", "zones"}
-        assert set(machine["properties"]) == {"network", "resourceId", "poolwright"}
+        assert set(machine["properties"]) == {"network", "resourceId", "nodeImageVersion", "poolwright"}
+        assert isinstance(machine["properties"]["nodeImageVersion"], str)
         block = machine["properties"]["poolwright"]
         assert set(block) == MACHINE
         require_decision(block)

@@ -755,6 +755,50 @@ def test_the_last_system_pool_cannot_be_deleted_and_another_one_can(client: ArmC
     assert client.delete(client.pool("two", "last")).status_code == 409
 
 
+def test_a_cluster_has_at_most_100_pools(app: InProcess) -> None:
+    client = app.client
+    pools = [{"name": f"p{index}", "count": 0, "vmSize": BOTH} for index in range(99)]
+    client.done(put_cluster(client, {"properties": {"agentPoolProfiles": pools}}, "c1"))
+    before = everything(client)
+    one_more = client.put(client.pool("p99"), json={"properties": {"count": 0}})
+    named = put_cluster(client, {"properties": {"agentPoolProfiles": [{"name": "p99", "count": 0}]}}, "c1")
+    for reply in (one_more, named):
+        assert (reply.status_code, reply.json()["error"]["code"]) == (400, "InvalidParameter")
+        assert "at most 100 node pools; this would be 101" in reply.json()["error"]["message"]
+    assert everything(client) == before
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("{sub}/resourceGroups/gone", "Resource group 'gone' could not be found."),
+        (
+            "{cluster}x",
+            "The Resource 'Microsoft.ContainerService/managedClusters/c1x' under resource group 'rg' was not found. "
+            "For more details please go to https://aka.ms/ARMResourceNotFoundFix",
+        ),
+        (
+            "/subscriptions/00000000-0000-4000-8000-000000000000",
+            "The subscription '00000000-0000-4000-8000-000000000000' could not be found.",
+        ),
+        ("/subscriptions/nonsense", "The provided subscription identifier 'nonsense' is malformed or invalid."),
+    ],
+)
+def test_what_is_missing_is_named_in_arm_s_words(client: ArmClient, path: str, message: str) -> None:
+    reply = client.get(path.format(sub=client.subscription, cluster=client.cluster()))
+    assert reply.json()["error"]["message"] == message
+
+
+def test_a_missing_api_version_is_named_in_arm_s_words(client: ArmClient) -> None:
+    request = client.build_request("GET", client.pool("sys"))
+    request.url = request.url.copy_remove_param("api-version")
+    error = client.send(request).json()["error"]
+    assert (error["code"], error["message"]) == (
+        "MissingApiVersionParameter",
+        "The api-version query parameter (?api-version=) is required for all requests.",
+    )
+
+
 # Operations in progress.
 
 
@@ -956,6 +1000,9 @@ def test_a_failed_creation_leaves_a_failed_pool_that_a_repeated_put_repairs(
     operation = client.operation(client.put(client.pool("np1"), json={"properties": {"count": 3}}))
     require_valid(operation, "OperationStatusResult")
     assert (operation["status"], operation["error"]["code"]) == ("Failed", "ReconcileVMSSAgentPoolFailed")
+    result = client.get(operation["id"].replace("/operations/", "/operationresults/"))
+    assert (result.status_code, result.json()["error"]["code"]) == (409, "ReconcileVMSSAgentPoolFailed")
+    require_valid(result.json(), "ErrorResponse")
     pool = client.get(client.pool("np1")).json()
     require_valid(pool, "AgentPool")
     assert pool["properties"]["provisioningState"] == "Failed"

@@ -118,6 +118,17 @@ def aks_scale(client: ArmClient, name: str, echoes: bool) -> httpx.Response:
     return client.put(client.cluster(), json=body)
 
 
+def aks_upgrade(client: ArmClient, name: str, echoes: bool) -> httpx.Response:
+    body = client.get(client.cluster()).json()
+    body["properties"]["kubernetesVersion"] = "1.35"
+    for pool in body["properties"]["agentPoolProfiles"]:
+        pool["orchestratorVersion"] = "1.35"
+        if not echoes:
+            for key in ("poolwright", "vmGeneration"):
+                pool.pop(key, None)
+    return client.put(client.cluster(), json=body)
+
+
 def resource_update(client: ArmClient, name: str, echoes: bool) -> httpx.Response:
     body = client.get(client.pool(name)).json()
     body["properties"]["tags"] = {"a": "b"}
@@ -139,6 +150,7 @@ VERBS: list[Callable[[ArmClient, str, bool], httpx.Response]] = [
     aks_scale,
     resource_update,
     sparse_sdk_update,
+    aks_upgrade,
 ]
 
 
@@ -165,7 +177,7 @@ def test_every_verb_of_az_leaves_a_windows_gen2_pool_alone(
         assert after["properties"].get("vmGeneration") == expected, verb.__name__
         machines = client.get(f"{client.pool(name)}/machines").json()["value"]
         assert {row["properties"]["poolwright"]["resolvedGeneration"] for row in machines} == {"V2"}, verb.__name__
-    assert after["properties"]["currentOrchestratorVersion"].startswith("1.34")
+    assert after["properties"]["currentOrchestratorVersion"].startswith("1.35")
     client.done(client.delete(client.pool(name)))
 
 

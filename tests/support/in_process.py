@@ -35,12 +35,16 @@ BASE = "https://poolwright.test"
 
 
 class InProcess:
-    """The application on a directory of its own. `behaviour` is the simulated engine's and may be changed."""
+    """The application on a directory of its own.
+
+    `behaviour` is the simulated engine's; it, the clock `now` and the client's `address` may be changed.
+    """
 
     def __init__(self, path: Path, *, profile: Profile = Profile.DOCUMENTED) -> None:
         directory = DataDirectory(path)
         directory.create()
         self.now: Callable[[], float] = time.time
+        self.address = "127.0.0.1"
         self.behaviour = Behaviour()
         self.database = installation.open_database(directory)
         installation.ensure_identity(self.database, directory, local=True)
@@ -118,9 +122,11 @@ class InProcess:
     async def _answer(self, request: httpx.Request) -> httpx.Response:
         # httpx hands a plain transport a synchronous body; the ASGI one reads it asynchronously.
         again = httpx.Request(request.method, request.url, headers=request.headers, content=request.read())
-        reply = await httpx.ASGITransport(self.app, raise_app_exceptions=True).handle_async_request(again)
+        transport = httpx.ASGITransport(self.app, client=(self.address, 50_000))
+        reply = await transport.handle_async_request(again)
         body = await reply.aread()
-        return httpx.Response(reply.status_code, headers=reply.headers, content=body)
+        kept = [(name, value) for name, value in reply.headers.raw if name.lower() != b"content-encoding"]
+        return httpx.Response(reply.status_code, headers=kept, content=body)
 
     def _clock(self) -> float:
         return self.now()

@@ -144,9 +144,9 @@ class ArmApp:
         except errors.PoolwrightError as error:
             await error_response(error)(scope, receive, send_with_ids)
         except ClientDisconnect:
-            log.info("client_disconnected", path=scope["path"])
+            log.info("client_disconnected", path=_loggable(scope))
         except Exception:
-            log.exception("request_failed", method=scope["method"], path=scope["path"])
+            log.exception("request_failed", method=scope["method"], path=_loggable(scope))
             bug = errors.InternalServerError(
                 f"The service met an internal error. Correlation ID: {correlation_id}.",
                 remedy="report it with the correlation ID; the service's log has the details",
@@ -157,7 +157,7 @@ class ArmApp:
             self._service.metrics.observe(scope["method"], status, seconds)
             if scope["method"] not in ("GET", "HEAD") or status >= 500:
                 log.info(
-                    "request", method=scope["method"], path=scope["path"], status=status, seconds=round(seconds, 4)
+                    "request", method=scope["method"], path=_loggable(scope), status=status, seconds=round(seconds, 4)
                 )
 
     async def _answer(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, send: Send) -> None:
@@ -737,6 +737,11 @@ def _correlation_id(headers: Mapping[bytes, bytes]) -> str:
 
 
 _CORRELATION_HEADERS: Final = (b"x-ms-correlation-request-id", b"x-ms-client-request-id")
+
+
+def _loggable(scope: Scope) -> str:
+    """The path for the log: what somebody wrote into it must not write into a terminal."""
+    return quote(scope["path"][: paths.MAX_PATH], safe="/")
 
 
 def _target(request: Request) -> str:

@@ -12,6 +12,8 @@ from starlette.responses import Response
 
 from poolwright import errors
 
+MAX_TEXT: Final = 2000
+
 STATUS: Final[tuple[tuple[type[errors.PoolwrightError], int], ...]] = (
     (errors.InvalidRequest, 400),
     (errors.Unauthenticated, 401),
@@ -32,15 +34,20 @@ def status_of(kind: type[errors.PoolwrightError]) -> int | None:
 
 def error_body(error: errors.PoolwrightError) -> dict[str, Any]:
     """Return ARM's error object; remedy, rule and alternatives stand in `additionalInfo`."""
-    body: dict[str, Any] = {"code": error.code, "message": error.message}
+    body: dict[str, Any] = {"code": error.code, "message": _clipped(error.message)}
     if error.target is not None:
-        body["target"] = error.target
+        body["target"] = _clipped(error.target)
     if error.details:
         body["details"] = [error_body(detail) for detail in error.details]
     info = {**({"remedy": error.remedy} if error.remedy else {}), **error.information}
     if info:
         body["additionalInfo"] = [{"type": "PoolwrightRemedy", "info": info}]
     return body
+
+
+def _clipped(text: str) -> str:
+    """The text as far as anybody reads it: it may repeat a value of the request, which may be megabytes."""
+    return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}..."
 
 
 def error_response(error: errors.PoolwrightError, headers: dict[str, str] | None = None) -> Response:

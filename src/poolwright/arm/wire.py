@@ -481,7 +481,12 @@ def encode_machine(machine: Machine, pool: NodePool) -> bytes:
         "id": str(machine.id),
         "name": machine.id.machine,
         "type": MACHINE_TYPE,
-        "properties": {"network": {"ipAddresses": []}, "resourceId": str(machine.id), "poolwright": block},
+        "properties": {
+            "network": {"ipAddresses": []},
+            "resourceId": str(machine.id),
+            "nodeImageVersion": machine.spec.node_image,
+            "poolwright": block,
+        },
     }
     if machine.spec.zone is not None:
         document["zones"] = [machine.spec.zone]
@@ -513,6 +518,10 @@ def encode_operation(operation: Operation) -> bytes:
         document["error"] = {"code": operation.error.code, "message": operation.error.message}
         if operation.error.target is not None:
             document["error"]["target"] = operation.error.target
+        if operation.error.remedy is not None:
+            document["error"]["additionalInfo"] = [
+                {"type": "PoolwrightRemedy", "info": {"remedy": operation.error.remedy}}
+            ]
     return orjson.dumps(document)
 
 

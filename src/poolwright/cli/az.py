@@ -14,6 +14,7 @@ from typer.core import TyperCommand
 from poolwright.cli import connection
 from poolwright.cli.connection import Connection
 from poolwright.cli.failure import Failure, NoAnswer
+from poolwright.cli.output import note
 
 REACH_TIMEOUT_SECONDS = 10.0
 
@@ -35,6 +36,10 @@ def az(context: typer.Context) -> None:
     from poolwright.az import AzError, configuration, installation
 
     service = connection.find(None)
+    if context.args[:1] == ["login"] and "--service-principal" not in context.args:
+        # az would ask for a person, whom this service does not know.
+        note("`poolwright az` logs in by itself, as the service principal of the service: just run az commands.")
+        return
     _require_answer(service)
     directory = connection.data_directory(None)
     principal = configuration.Service(

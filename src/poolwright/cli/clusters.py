@@ -45,6 +45,7 @@ app.add_typer(machines.app, name="machine")
 def create(
     resource_group: Group,
     name: OwnClusterName,
+    no_ssh_key: Annotated[bool, typer.Option("--no-ssh-key", "-x", hidden=True)] = False,
     location: AnyLocation = None,
     kubernetes_version: KubernetesVersion = None,
     vm_size: Size = None,

@@ -24,7 +24,7 @@ def env(
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object.")] = False,
     data_dir: OwnDataDir = None,
 ) -> None:
-    """Print the variables that the Azure SDKs read, for a shell or as JSON.
+    """Print the variables that the Azure SDKs read.
 
     With them, a Python program writes EnvironmentCredential(disable_instance_discovery=True), because SDKs ask
     Microsoft about authorities they do not know, and ContainerServiceClient(credential, subscription,

@@ -82,7 +82,9 @@ def explain(
     ] = ProfileName.DOCUMENTED,
     output: OutputForm = Output.TABLE,
 ) -> None:
-    """Say which generation and node image a node pool would get, and by which rule. Needs no service.
+    """Say which generation and image a pool would get, and why.
+
+    Needs no service; `--profile` or POOLWRIGHT_PROFILE says whose rules.
 
     Exits with 1 when the node pool would be refused, with the error the PUT would give, or when it would be
     accepted and then fail.

@@ -159,7 +159,6 @@ def list_pools(
     cls=AzStyleCommand,
     epilog=examples(
         "poolwright aks nodepool update -g rg --cluster-name c1 -n np1 --labels team=a tier=web",
-        "poolwright aks nodepool update -g rg --cluster-name c1 -n win1 --vm-generation V2",
     ),
 )
 def update(

@@ -8,7 +8,7 @@ import typer
 
 from poolwright.cli.connection import connect
 from poolwright.cli.options import AnyLocation, DataDir, OutputForm, examples
-from poolwright.cli.output import Json, Output, print_answer
+from poolwright.cli.output import Json, Output, note, print_answer
 
 app = typer.Typer(no_args_is_help=True, help="VM sizes.")
 
@@ -49,6 +49,8 @@ def list_skus(
             and (not size or (sku["resourceType"] == "virtualMachines" and size.lower() in sku["name"].lower()))
             and (not zone or _zones(sku))
         ]
+        if not chosen and output is Output.TABLE:
+            note("No size matches. Without --location, --size and --zone all offered sizes are listed.")
         print_answer({**skus, "value": chosen}, [_row(sku) for sku in chosen], output)
 
 

@@ -55,7 +55,9 @@ def up(
     log_format: Annotated[LogFormat | None, _option("Form of the log on stderr. Default: console.")] = None,
     log_level: Annotated[LogLevel | None, _option("Least level that is logged. Default: info.")] = None,
 ) -> None:
-    """Run the service until Ctrl-C or SIGTERM; prints `ready URL` on stdout.
+    """Run the service until Ctrl-C or SIGTERM.
+
+    Prints one line, `ready URL`, on stdout.
 
     Each option is also an environment variable, for example POOLWRIGHT_PORT. The next start on the same data
     directory goes on with the same state.
@@ -110,8 +112,13 @@ def _say_how_to_connect(settings: Settings) -> None:
     is_default = directory == connection.DEFAULT_DATA_DIR.expanduser()
     choice = "" if is_default else f"export POOLWRIGHT_DATA_DIR={shlex.quote(str(directory))}\n  "
     command = shlex.quote(sys.argv[0])
-    note(
-        f"\nIn another terminal:\n  {choice}{command} az aks list         # the real az\n"
+    ways = (
+        f"{command} az aks list         # the real az\n"
         f'  eval "$({command} env)"       # for scripts and the Azure SDKs\n'
+        if settings.local_credentials
+        else f"{command} sp reset --no-local-credentials   # shows a new secret once\n"
+    )
+    note(
+        f"\nIn another terminal:\n  {choice}{ways}"
         "Ctrl-C stops the service; the next `poolwright up` goes on with the same state.\n"
     )

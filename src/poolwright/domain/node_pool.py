@@ -718,7 +718,7 @@ def _resolved(
         node_image=resolution.image.version_string,
         rule=resolution.rule,
         warnings=(*resolution.warnings, *warnings, *_header_warning(header_ignored)),
-        late_failure=OperationError(late.code, late.message, late.target) if late else None,
+        late_failure=OperationError(late.code, late.message, late.target, late.remedy) if late else None,
     )
 
 
@@ -873,7 +873,7 @@ def _change_message(row: ChangeRow, surroundings: Surroundings) -> str:
     if (
         surroundings.profile is Profile.AZURE_2026
         and row.attribute == "vm_size"
-        and surroundings.api_version < _RESIZE_API_VERSION
+        and surroundings.api_version.lower() < _RESIZE_API_VERSION
     ):
         return (
             f'Changing property "agentPoolProfile.{row.wire}" is not allowed in an api-version before '

@@ -50,11 +50,12 @@ class IllegalTransition(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class OperationError:
-    """Why an operation failed: ARM code, message and target."""
+    """Why an operation failed: ARM code, message, target, and the next move in words."""
 
     code: str
     message: str
     target: str | None = None
+    remedy: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -236,7 +236,8 @@ def run_plan(context: Context, operation_id: str, run_step: RunStep) -> None:
     """
     with context.database.engine.connect() as connection:
         operation = statements.operation(connection, operation_id)
-    if operation is None:
+    # An ended operation has let go of its resource, which may be in another one by now.
+    if operation is None or operation.status.is_terminal:
         return
     plan = PLANS[operation.kind]
     with structlog.contextvars.bound_contextvars(
@@ -260,7 +261,7 @@ def _unwind(context: Context, operation: Operation, begun: Sequence[Step], failu
             left = run_step(f"undo_{step.name}", _effect(context, operation, f"undo_{step.name}", step.undo))
             if left is not None:
                 message += f" Cleaning up failed as well: {left['message']}"
-    error = OperationError(failure["code"] or "", message, failure["target"])
+    error = OperationError(failure["code"] or "", message, failure["target"], failure.get("remedy"))
 
     def mark_failed(context: Context, operation: Operation) -> None:
         _mark_failed(context, operation, error)
@@ -311,7 +312,7 @@ def _failure(error: Exception, step: str) -> Failure:
                 errors.InternalServerError.code,
                 "The operation met an internal error; the service's log has the details.",
             )
-    return {"code": told.code, "message": told.message, "target": told.target}
+    return {"code": told.code, "message": told.message, "target": told.target, "remedy": told.remedy}
 
 
 def _mark_failed(context: Context, operation: Operation, error: OperationError) -> None:

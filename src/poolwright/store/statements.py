@@ -342,7 +342,7 @@ def operations_in_progress(connection: Connection) -> dict[str, str | None]:
         .where(tables.operations.c.status == OperationStatus.IN_PROGRESS.value)
         .order_by(tables.operations.c.id)
     )
-    return dict(rows.tuples().all())
+    return {row.id: row.runner for row in rows}
 
 
 def _record(connection: Connection, table: sa.Table, key: str) -> bytes | None:

@@ -1,0 +1,307 @@
+"""What a PUT leads to, below HTTP: what an update keeps, what it decides anew, and what it may not change."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import pytest
+
+from poolwright import errors
+from poolwright.catalog.catalog import Catalog
+from poolwright.domain.cluster import Cluster, ProvisioningState
+from poolwright.domain.generation import Generation
+from poolwright.domain.node_pool import (
+    UNCHANGEABLE,
+    NodePool,
+    NodePoolRequest,
+    ScaleProfile,
+    Surroundings,
+    settle,
+)
+from poolwright.domain.node_pool_kind import Mode, PoolType, Priority
+from poolwright.domain.os_sku import OsSku, OsType
+from poolwright.domain.profile import Profile
+from poolwright.domain.resource_id import ClusterId, GroupId, NodePoolId
+from poolwright.domain.wish import ABSENT, Wish, WishSource
+
+V1, V2 = Generation.V1, Generation.V2
+CLUSTER = ClusterId(GroupId("00000000-0000-4000-8000-000000000001", "rg"), "c1")
+WINDOWS: dict[str, Any] = {"os_type": OsType.WINDOWS, "os_sku": OsSku.WINDOWS_2022}
+BOTH, V1_ONLY, V2_ONLY = "Standard_DS2_v2", "Standard_D2_v3", "Standard_D4ads_v6"
+
+
+@cache
+def catalog() -> Catalog:
+    return Catalog.built_in(("eastus",))
+
+
+def around(version: str = "1.34.1", catalogue: Catalog | None = None, **changes: Any) -> Surroundings:
+    cluster = Cluster(
+        id=CLUSTER,
+        location="eastus",
+        sent={},
+        wanted_version=version.rpartition(".")[0],
+        version=version,
+        principal_id="p",
+        has_windows_profile=True,
+        etag="e",
+        state=ProvisioningState.SUCCEEDED,
+    )
+    known: dict[str, Any] = {
+        "profile": Profile.DOCUMENTED,
+        "engine": "simulated",
+        "catalog": catalogue or catalog(),
+        "cluster": cluster,
+        "subscription": CLUSTER.group_id.subscription,
+        "api_version": "2026-06-01",
+    }
+    return Surroundings(**(known | changes))
+
+
+def put(
+    old: NodePool | None = None,
+    surroundings: Surroundings | None = None,
+    *,
+    header: bool | None = None,
+    name: str = "np1",
+    **properties: Any,
+) -> NodePool:
+    asked: dict[str, Any] = {"sent": {}, "vm_generation": ABSENT}
+    return settle(
+        NodePoolId(CLUSTER, name),
+        NodePoolRequest(**(asked | properties)),
+        old,
+        surroundings or around(),
+        header=header,
+        etag="e",
+    )
+
+
+def targets(error: errors.PoolwrightError) -> list[str | None]:
+    return [error.target, *(detail.target for detail in error.details)]
+
+
+def test_an_empty_put_of_an_existing_pool_changes_nothing_but_its_state() -> None:
+    for made in (put(), put(vm_size=V1_ONLY), put(vm_size=BOTH, header=True, **WINDOWS), put(mode=Mode.SYSTEM)):
+        assert put(made) == replace(made, state=ProvisioningState.UPDATING)
+
+
+def test_an_update_that_touches_nothing_decisive_keeps_the_decision_although_the_rules_moved_on() -> None:
+    made = put(vm_size=BOTH, surroundings=around("1.32.2"), os_type=OsType.WINDOWS, os_sku=OsSku.WINDOWS_2019)
+    later = around("1.34.1")
+    scaled = put(made, later, count=4)
+    assert (scaled.generation, scaled.node_image, scaled.rule) == (made.generation, made.node_image, made.rule)
+    with pytest.raises(errors.InvalidOSSKU):
+        put(made, later, kubernetes_version="1.34")
+
+
+def test_a_retired_os_sku_keeps_working_and_cannot_be_created() -> None:
+    azure = around(profile=Profile.AZURE_2026)
+    with pytest.raises(errors.InvalidOSSKU):
+        put(surroundings=azure, os_type=OsType.WINDOWS, os_sku=OsSku.WINDOWS_ANNUAL)
+    made = replace(
+        put(os_type=OsType.WINDOWS, os_sku=OsSku.WINDOWS_ANNUAL, surroundings=around("1.33.2")),
+        profile=Profile.AZURE_2026,
+    )
+    assert put(made, azure, count=3).count == 3
+    assert put(made, azure, kubernetes_version="1.34").version == "1.34.1"
+
+
+def test_the_rule_follows_a_wish_that_only_changes_its_source() -> None:
+    made = put(vm_size=BOTH, header=True, **WINDOWS)
+    assert made.rule.id == "gen2-header"
+    cleared_and_asked = put(made, header=True, vm_generation=V2)
+    assert cleared_and_asked.wish == Wish(V2, WishSource.HEADER)
+    on_v2_only = put(vm_size=V2_ONLY, vm_generation=V2, **WINDOWS)
+    assert on_v2_only.rule.id == "gen2-property"
+    by_header = put(on_v2_only, header=True)
+    assert (by_header.rule.id, by_header.generation) == ("gen2-header", V2)
+
+
+def test_a_new_kubernetes_version_brings_a_new_image_of_the_same_generation() -> None:
+    made = put(vm_size=BOTH, vm_generation=V1, surroundings=around("1.34.1"))
+    upgraded = put(made, around("1.35.7"), kubernetes_version="1.35")
+    assert (made.image_definition, upgraded.image_definition) == ("2204containerd", "2404containerd")
+    assert (upgraded.generation, upgraded.rule, upgraded.version) == (V1, made.rule, "1.35.7")
+    assert [warning.code for warning in made.warnings] == ["OsReleaseRetiring"]
+    assert upgraded.warnings == ()
+
+
+def test_an_upgrade_to_a_version_without_an_image_is_refused_whole() -> None:
+    made = put(vm_size=BOTH, fips=True, surroundings=around("1.36.2"))
+    with pytest.raises(errors.InvalidImageRef):
+        put(made, around("1.37.0"), kubernetes_version="1.37")
+
+
+@pytest.mark.parametrize(
+    ("asked", "wanted", "version"),
+    [
+        (None, "1.34", "1.34.1"),
+        ("", "1.34", "1.34.1"),
+        ("1.34", "1.34", "1.34.1"),
+        ("1.34.1", "1.34.1", "1.34.1"),
+        ("1.34.0", "1.34.0", "1.34.0"),
+        ("1.33", "1.33", "1.33.13"),
+        ("1.31", "1.31", "1.31.100"),
+    ],
+)
+def test_a_new_pool_s_version_is_the_control_plane_s_or_an_older_one(
+    asked: str | None, wanted: str, version: str
+) -> None:
+    pool = put(kubernetes_version=asked)
+    assert (pool.wanted_version, pool.version) == (wanted, version)
+
+
+def test_an_existing_pool_keeps_its_version_until_another_is_asked_for() -> None:
+    made = put(kubernetes_version="1.33")
+    newer = around("1.35.7")
+    for asked in (None, "", "1.33"):
+        assert put(made, newer, kubernetes_version=asked).version == "1.33.13"
+    assert put(made, newer, kubernetes_version="1.34").version == "1.34.10"
+
+
+@pytest.mark.parametrize(
+    ("asked", "error"),
+    [
+        ("1.34.3", errors.InvalidAgentPoolOrchestratorVersion),
+        ("1.35", errors.InvalidAgentPoolOrchestratorVersion),
+        ("1.30", errors.InvalidAgentPoolOrchestratorVersion),
+        ("1.34.99", errors.AgentPoolK8sVersionNotSupported),
+        ("latest", errors.AgentPoolK8sVersionNotSupported),
+        ("１.34", errors.AgentPoolK8sVersionNotSupported),
+        ("1.34\n", errors.AgentPoolK8sVersionNotSupported),
+    ],
+)
+def test_a_version_outside_the_skew_or_unknown_is_refused(asked: str, error: type[errors.PoolwrightError]) -> None:
+    with pytest.raises(error) as refused:
+        put(kubernetes_version=asked)
+    assert refused.value.target == "properties.orchestratorVersion"
+
+
+def test_a_size_that_has_left_the_catalogue_stays_usable_and_cannot_be_decided_again() -> None:
+    made = put(vm_size=BOTH, **WINDOWS)
+    smaller = replace(catalog(), sizes=tuple(size for size in catalog().sizes if size.name != BOTH))
+    without = around(catalogue=smaller)
+    assert without.catalog.size(BOTH) is None
+    for changes in ({"count": 3}, {"vm_size": BOTH.lower()}, {"kubernetes_version": "1.34"}, {"mode": Mode.USER}):
+        kept = put(made, without, **changes)
+        assert (kept.vm_size, kept.generation, kept.node_image) == (BOTH, made.generation, made.node_image)
+    with pytest.raises(errors.VMSizeNotSupported):
+        put(made, without, vm_generation=V1)
+    with pytest.raises(errors.VMSizeNotSupported):
+        put(surroundings=without, vm_size=BOTH)
+
+
+def test_a_pool_that_becomes_a_system_pool_is_admitted_as_one() -> None:
+    small = put(vm_size="Standard_A2")
+    windows = put(vm_size=BOTH, **WINDOWS)
+    with pytest.raises(errors.SystemPoolSkuTooLow):
+        put(small, mode=Mode.SYSTEM)
+    with pytest.raises(errors.SystemPoolMustBeLinux):
+        put(windows, mode=Mode.SYSTEM)
+    assert put(put(vm_size=BOTH), mode=Mode.SYSTEM).mode is Mode.SYSTEM
+
+
+def test_a_stricter_rule_leaves_a_pool_alone_that_does_not_touch_it() -> None:
+    made = replace(put(vm_size=BOTH, mode=Mode.SYSTEM), scale=(ScaleProfile("Standard_B2ats_v2", 1),))
+    assert put(made, count=2).count == 2
+
+
+CHANGES: dict[str, dict[str, Any]] = {
+    "vm_size": {"vm_size": "Standard_D2s_v3"},
+    "os_type": {"os_type": OsType.WINDOWS},
+    "os_sku": {"os_sku": OsSku.AZURE_LINUX},
+    "pool_type": {"pool_type": PoolType.AVAILABILITY_SET},
+    "os_disk_type": {"os_disk_type": "Ephemeral"},
+    "os_disk_size_gb": {"os_disk_size_gb": 64},
+    "max_pods": {"max_pods": 30},
+    "zones": {"zones": ("1",)},
+    "subnet": {"subnet": "/subscriptions/s/other"},
+    "host_group": {"host_group": "/subscriptions/s/h"},
+    "gpu_instance_profile": {"gpu_instance_profile": "MIG1g"},
+    "priority": {"priority": Priority.SPOT},
+    "fips": {"fips": True},
+    "vtpm": {"vtpm": True},
+    "secure_boot": {"secure_boot": True},
+    "workload_runtime": {"workload_runtime": "WasmWasi"},
+    "generation": {"vm_generation": V1},
+}
+
+
+@pytest.mark.parametrize("row", UNCHANGEABLE, ids=lambda row: row.attribute)
+def test_every_property_that_stays_is_refused_with_its_path(row: Any) -> None:
+    made = put(vm_size=BOTH, subnet="/subscriptions/s/net")
+    with pytest.raises(errors.PropertyChangeNotAllowed) as refused:
+        put(made, **CHANGES[row.attribute])
+    assert f"properties.{row.wire}" in targets(refused.value)
+    assert refused.value.message == f"Changing property '{refused.value.target}' is not allowed."
+    assert None not in refused.value.information.values()
+
+
+def test_a_change_is_proposed_for_every_row() -> None:
+    assert set(CHANGES) == {row.attribute for row in UNCHANGEABLE}
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        {"vm_size": BOTH.upper()},
+        {"zones": ("3", "1")},
+        {"zones": None},
+        {"subnet": "/SUBSCRIPTIONS/S/NET"},
+        {"os_sku": OsSku.UBUNTU, "os_type": OsType.LINUX, "priority": Priority.REGULAR, "fips": False},
+        {"pool_type": PoolType.SCALE_SETS, "os_disk_type": "Managed", "os_disk_size_gb": 128, "max_pods": 250},
+    ],
+)
+def test_saying_the_same_again_is_no_change(same: dict[str, Any]) -> None:
+    made = put(vm_size=BOTH, zones=("1", "3"), subnet="/subscriptions/s/net")
+    assert put(made, **same).generation is made.generation
+
+
+def test_problems_of_different_kinds_are_reported_together() -> None:
+    with pytest.raises(errors.PoolwrightError) as refused:
+        put(name="Bad", vm_size=V1_ONLY, vm_generation=V2, count=5000, mode=Mode.SYSTEM, max_pods=1, zones=("7",))
+    assert targets(refused.value) == [
+        "name",
+        "properties.count",
+        "properties.maxPods",
+        "properties.vmSize",
+        "properties.availabilityZones",
+    ]
+
+
+def test_a_wish_conflict_is_reported_with_the_other_problems() -> None:
+    with pytest.raises(errors.InvalidParameter) as refused:
+        put(vm_size="none", vm_generation=V1, header=True, count=5000, **WINDOWS)
+    assert targets(refused.value) == ["properties.vmGeneration", "properties.vmSize", "properties.count"]
+
+
+def test_inside_a_cluster_s_body_targets_point_into_it() -> None:
+    with pytest.raises(errors.PoolwrightError) as refused:
+        put(surroundings=around(target="agentPoolProfiles[2]"), name="Bad", count=5000)
+    assert targets(refused.value) == ["agentPoolProfiles[2].name", "agentPoolProfiles[2].count"]
+
+
+def test_virtual_machines_pools_mix_sizes_of_one_family_and_one_image() -> None:
+    sizes = (ScaleProfile("standard_d2s_v5", 2), ScaleProfile("Standard_D4s_v5", 1))
+    pool = put(pool_type=PoolType.VIRTUAL_MACHINES, manual_scale=sizes)
+    assert [profile.size for profile in pool.scale] == ["Standard_D2s_v5", "Standard_D4s_v5"]
+    assert (pool.count, pool.generation) == (3, V2)
+    rescaled = put(pool, manual_scale=(sizes[1], replace(sizes[0], count=5)))
+    assert rescaled.count == 6
+    assert put(pool).scale == pool.scale
+    with pytest.raises(errors.PropertyChangeNotAllowed):
+        put(pool, manual_scale=(sizes[0],))
+    with pytest.raises(errors.InvalidParameter) as refused:
+        put(pool_type=PoolType.VIRTUAL_MACHINES, manual_scale=(sizes[0], ScaleProfile("Standard_E2s_v5", 1)))
+    assert "of one family" in refused.value.message
+
+
+def test_windows_2022_has_fips_by_default_and_windows_2025_demands_it() -> None:
+    assert put(vm_size=BOTH, **WINDOWS).fips is True
+    assert put(vm_size=BOTH, fips=False, **WINDOWS).fips is False
+    with pytest.raises(errors.InvalidParameter) as refused:
+        put(os_type=OsType.WINDOWS, os_sku=OsSku.WINDOWS_2025)
+    assert refused.value.target == "properties.enableFIPS"

@@ -1,0 +1,75 @@
+"""How many transactions an operation takes: few, and no more for a thousand machines than for ten."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from tests.operations.workbench import Workbench
+
+from poolwright.domain.operation import Operation, OperationStatus
+
+
+class CountedTransactions:
+    """Counts the transactions of the service's database and of the simulated engine's."""
+
+    def __init__(self) -> None:
+        self.of_store = self.of_engine = 0
+
+    def count_store(self, _connection: sa.Connection) -> None:
+        self.of_store += 1
+
+    def count_engine(self, statement: str) -> None:
+        self.of_engine += statement.startswith("BEGIN")
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> CountedTransactions:
+    """Counts from now on; the workbench must come after it."""
+    made = CountedTransactions()
+    connect = sqlite3.connect
+
+    def traced(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        connection: sqlite3.Connection = connect(*arguments, **options)
+        connection.set_trace_callback(made.count_engine)
+        return connection
+
+    monkeypatch.setattr("poolwright.machines.simulated.sqlite3.connect", traced)
+    return made
+
+
+@pytest.fixture
+def bench(counted: CountedTransactions, tmp_path: Path) -> Iterator[Workbench]:
+    made = Workbench(tmp_path)
+    sa.event.listen(made.database.engine, "commit", counted.count_store)
+    made.put_group()
+    made.done(made.put_cluster())
+    yield made
+    made.close()
+
+
+def transactions(bench: Workbench, counted: CountedTransactions, operation: Operation) -> tuple[int, int]:
+    """How many transactions of the store and of the engine carrying out the operation takes."""
+    before = counted.of_store, counted.of_engine
+    assert bench.done(operation).status is OperationStatus.SUCCEEDED
+    return counted.of_store - before[0], counted.of_engine - before[1]
+
+
+def test_a_thousand_machines_take_as_few_transactions_as_ten(bench: Workbench, counted: CountedTransactions) -> None:
+    few = transactions(bench, counted, bench.put_pool("few", count=10))
+    many = transactions(bench, counted, bench.put_pool("many", count=1000))
+    assert few == many == (3, 1)
+    assert len(bench.machines("many")) == 1000
+    assert bench.there("many").observed == {"V1": 0, "V2": 1000, "unknown": 0}
+
+
+def test_scaling_in_and_deleting_take_as_few(bench: Workbench, counted: CountedTransactions) -> None:
+    bench.done(bench.put_pool(count=300))
+    assert transactions(bench, counted, bench.put_pool(count=1)) == (4, 2)
+    bench.done(bench.put_pool(count=300))
+    assert transactions(bench, counted, bench.delete_pool()) == (1, 1)
+    assert bench.machines() == []

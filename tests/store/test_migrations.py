@@ -1,0 +1,114 @@
+"""The migrations lead to the tables the code knows, from any point, and all the way or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from alembic import command, op
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from sqlalchemy.engine import Engine
+
+from poolwright.store import migrations, tables
+from poolwright.store.database import create_engine, migrate
+
+SCRIPTS = str(Path(migrations.__file__).parent)
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    made = create_engine(tmp_path / "poolwright.sqlite")
+    yield made
+    made.dispose()
+
+
+def config(connection: sa.Connection) -> Config:
+    made = Config()
+    made.set_main_option("script_location", SCRIPTS)
+    made.attributes["connection"] = connection
+    return made
+
+
+def tables_of(engine: Engine) -> set[str]:
+    return set(sa.inspect(engine).get_table_names())
+
+
+def test_the_migrated_schema_is_the_one_the_code_knows(engine: Engine) -> None:
+    migrate(engine)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection,
+            opts={"version_table": "pw_alembic_version", "compare_type": True, "compare_server_default": True},
+        )
+        assert compare_metadata(context, tables.metadata) == []
+    # compare_metadata is silent about these.
+    for table in tables.metadata.sorted_tables:
+        inspector = sa.inspect(engine)
+        assert inspector.get_pk_constraint(table.name)["constrained_columns"] == list(table.primary_key.columns.keys())
+        nullable = {column["name"]: column["nullable"] for column in inspector.get_columns(table.name)}
+        assert nullable == {column.name: column.nullable for column in table.columns}
+
+
+def test_every_table_of_ours_is_told_by_its_name(engine: Engine) -> None:
+    migrate(engine)
+    assert all(name.startswith("pw_") for name in tables_of(engine))
+
+
+def test_migrating_again_changes_nothing(engine: Engine) -> None:
+    migrate(engine)
+    with engine.begin() as connection:
+        connection.execute(sa.insert(tables.settings).values(name="kept", value="yes"))
+    before = schema(engine)
+    migrate(engine)
+    assert schema(engine) == before
+    with engine.connect() as connection:
+        assert connection.execute(sa.select(tables.settings.c.value)).scalars().all() == ["yes"]
+
+
+def test_what_was_migrated_can_be_taken_back_and_migrated_again(engine: Engine) -> None:
+    migrate(engine)
+    before = schema(engine)
+    with engine.connect() as connection:
+        command.downgrade(config(connection), "base")
+        connection.commit()
+    assert tables_of(engine) == {"pw_alembic_version"}
+    migrate(engine)
+    assert schema(engine) == before
+
+
+def test_other_tables_in_the_same_database_stay_as_they_are(engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE workflow_status (workflow_uuid TEXT PRIMARY KEY)")
+    migrate(engine)
+    with engine.connect() as connection:
+        command.downgrade(config(connection), "base")
+        connection.commit()
+    assert "workflow_status" in tables_of(engine)
+
+
+def test_a_migration_that_breaks_off_leaves_nothing_half_done(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    create = op.create_table
+
+    def until_the_last(name: str, *columns: Any, **options: Any) -> Any:
+        if name == "pw_operations":
+            raise KeyboardInterrupt
+        return create(name, *columns, **options)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(op, "create_table", until_the_last)
+        with pytest.raises(KeyboardInterrupt):
+            migrate(engine)
+    assert tables_of(engine) == set()
+    migrate(engine)
+    assert "pw_operations" in tables_of(engine)
+
+
+def schema(engine: Engine) -> list[tuple[str, ...]]:
+    with engine.connect() as connection:
+        rows = connection.exec_driver_sql("SELECT type, name, sql FROM sqlite_master ORDER BY type, name").fetchall()
+    return [tuple(row) for row in rows]
