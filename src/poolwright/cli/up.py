@@ -111,7 +111,8 @@ def _say_how_to_connect(settings: Settings) -> None:
     directory = settings.directory.absolute()
     is_default = directory == connection.DEFAULT_DATA_DIR.expanduser()
     choice = "" if is_default else f"export POOLWRIGHT_DATA_DIR={shlex.quote(str(directory))}\n  "
-    command = shlex.quote(sys.argv[0])
+    # As it was called: `make up` leaves the command outside the PATH.
+    command = shlex.quote(sys.argv[0]) if Path(sys.argv[0]).name == "poolwright" else "poolwright"
     ways = (
         f"{command} az aks list         # the real az\n"
         f'  eval "$({command} env)"       # for scripts and the Azure SDKs\n'
