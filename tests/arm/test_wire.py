@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import string
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -154,6 +155,15 @@ def test_unknown_properties_of_a_node_pool_come_back_as_they_were_sent(unknown: 
     back = shown(AZ_ADD | unknown)
     assert {name: back[name] for name in without_nulls(unknown)} == without_nulls(unknown)
     assert all(name not in back for name, value in unknown.items() if value is None)
+
+
+def test_what_stands_beside_the_properties_comes_back_and_cannot_change_the_identity() -> None:
+    body = {"properties": AZ_ADD, "kind": "special", "extra": {"deep": [1, "two"]}, "id": "/elsewhere", "eTag": "x"}
+    request = decode_node_pool(parse_body(orjson.dumps(body)), Profile.DOCUMENTED)
+    assert request.beside == {"kind": "special", "extra": {"deep": [1, "two"]}}
+    document = json.loads(encode_node_pool(replace(settled(AZ_ADD), beside=request.beside)))
+    assert (document["kind"], document["extra"]) == ("special", {"deep": [1, "two"]})
+    assert document["id"] == str(POOL)
 
 
 @settings(max_examples=100, deadline=None)

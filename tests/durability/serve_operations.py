@@ -133,6 +133,12 @@ class Commands:
         """The status of every workflow DBOS knows."""
         return {known.workflow_id: known.status for known in DBOS.list_workflows()}
 
+    def steps(self) -> dict[str, list[str]]:
+        """The checkpoints of every workflow DBOS knows."""
+        return {
+            known: [step["function_name"] for step in DBOS.list_workflow_steps(known)] for known in self.workflows()
+        }
+
     def enlist_and_roll_back(self, operation: str) -> None:
         with suppress(LookupError), self._bench.database.transaction() as connection:
             self._bench.operations.enlist(connection, operation)

@@ -11,6 +11,9 @@ import pytest
 from tests.durability.operations_process import OperationsProcess
 from tests.support.service import ServiceProcess
 
+from poolwright.domain.operation import OperationKind
+from poolwright.operations.plans import PLANS
+
 PATIENCE_SECONDS = 30.0
 
 
@@ -57,7 +60,11 @@ def test_an_operation_begun_at_once_and_queued_is_carried_out_once(process: Oper
     process.call("begin", operation=operation)
     assert process.call("end", operation=operation)["status"] == "Succeeded"
     until(lambda: set(process.call("workflows").values()) == {"SUCCESS"})
-    assert {f"{operation}.at-once", f"{operation}.queued"} <= set(process.call("workflows"))
+    steps = process.call("steps")
+    assert sorted([steps[f"{operation}.at-once"], steps[f"{operation}.queued"]], key=len) == [
+        ["claim"],
+        ["claim", *(step.name for step in PLANS[OperationKind.CREATE_NODE_POOL])],
+    ]
     assert_one_machine_each(process.call("look", group="g"), 5)
     process.stop()
 

@@ -132,6 +132,20 @@ def test_a_failure_after_success_was_said_changes_nothing_any_more(bench: Workbe
     assert_succeeded(bench, kind)
 
 
+@pytest.mark.parametrize("group", ["rg", "agentPools"])
+def test_a_cluster_changes_its_etag_with_its_node_pools(bench: Workbench, group: str) -> None:
+    bench.work_in(group)
+    operation = accept(bench, OperationKind.CREATE_NODE_POOL)
+    etags = [etag(bench)]
+    bench.done(operation)
+    etags.append(etag(bench))
+    bench.run(bench.put_pool(count=1), Script(fails="await_ready"))
+    etags.append(etag(bench))
+    bench.done(bench.delete_pool())
+    etags.append(etag(bench))
+    assert len(set(etags)) == 4
+
+
 class BrokenRenderer(WireRenderer):
     """Cannot say that an operation has ended, once told so."""
 
@@ -232,6 +246,12 @@ def assert_failed(bench: Workbench, kind: OperationKind, ended: Operation) -> No
     if kind not in DELETIONS:
         assert bench.rows() == known
     assert set(bench.simulated.boots().values()) <= {1}
+
+
+def etag(bench: Workbench) -> str:
+    cluster = bench.cluster()
+    assert cluster is not None
+    return cluster.etag
 
 
 def assert_free(pool: NodePool, state: ProvisioningState) -> None:

@@ -155,6 +155,24 @@ class TestWriters:
             list(threads.map(add_one, range(200)))
         assert database.reader.row(VALUE, key="sum") == ("200",)
 
+    def test_they_wait_for_each_other_without_sqlite_s_own_waiting(self, database: Database) -> None:
+        """SQLite would sleep and try again, in no order; with its waiting off it would say `database is locked`."""
+
+        @sa.event.listens_for(database.engine, "checkout")
+        def never_wait(connection: sqlite3.Connection, _record: object, _proxy: object) -> None:
+            connection.execute("PRAGMA busy_timeout=0")
+
+        together = threading.Barrier(16)
+
+        def write(number: int) -> None:
+            together.wait(30)
+            for turn in range(20):
+                put(database, f"{number}-{turn}", "1")
+
+        with ThreadPoolExecutor(16) as threads:
+            list(threads.map(write, range(16)))
+        assert len(database.reader.rows(NAMES)) == 320
+
     def test_a_writer_of_another_process_is_waited_for(self, database: Database, tmp_path: Path) -> None:
         other = sqlite3.connect(tmp_path / "poolwright.sqlite", isolation_level=None, check_same_thread=False)
         other.execute("BEGIN IMMEDIATE")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from enum import Enum
 from functools import cache
@@ -52,6 +53,8 @@ _READ_ONLY_POOL: Final = (
     "virtualMachineNodesStatus",
     "name",
 )
+# What ARM itself says of a resource; read-only in every body.
+_IDENTITY: Final = ("id", "name", "type", "eTag", "systemData")
 _READ_ONLY_CLUSTER: Final = (
     "provisioningState",
     "powerState",
@@ -299,7 +302,8 @@ def decode_group(body: Json) -> tuple[str, Json]:
 def decode_node_pool(body: Json, profile: Profile) -> NodePoolRequest:
     """Return the request of a node pool's PUT. Raises `InvalidParameter` naming every wrong value."""
     model = _checked(_PoolBody, body, "")
-    return _pool_request(model.properties or _PoolProperties(), "properties", profile)
+    request = _pool_request(model.properties or _PoolProperties(), "properties", profile)
+    return replace(request, beside=_clean(_without(_sent(model), (*_IDENTITY, "properties"))))
 
 
 def decode_cluster(body: Json, profile: Profile) -> tuple[ClusterRequest, list[tuple[str, NodePoolRequest]]]:
@@ -308,7 +312,7 @@ def decode_cluster(body: Json, profile: Profile) -> tuple[ClusterRequest, list[t
     properties = model.properties or _ClusterProperties()
     network = properties.networkProfile
     windows = properties.windowsProfile
-    sent = _clean(_without(_sent(model), ("id", "name", "type", "eTag", "systemData", "location")))
+    sent = _clean(_without(_sent(model), (*_IDENTITY, "location")))
     sent["properties"] = _without(sent.get("properties", {}), _READ_ONLY_CLUSTER)
     request = ClusterRequest(
         location=model.location,
@@ -337,7 +341,13 @@ def encode_group(group: ResourceGroup) -> bytes:
 def encode_node_pool(pool: NodePool) -> bytes:
     """Return a node pool as AKS shows it."""
     return orjson.dumps(
-        {"id": str(pool.id), "name": pool.id.pool, "type": NODE_POOL_TYPE, "properties": pool_properties(pool)}
+        {
+            **pool.beside,
+            "id": str(pool.id),
+            "name": pool.id.pool,
+            "type": NODE_POOL_TYPE,
+            "properties": pool_properties(pool),
+        }
     )
 
 

@@ -65,9 +65,13 @@ class ScaleProfile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodePoolRequest:
-    """A PUT of a node pool as decoded. None means not given; `sent` is everything, without read-only parts."""
+    """A PUT of a node pool as decoded. None means not given.
+
+    `sent` is all of its properties and `beside` what stood beside them, both without read-only parts.
+    """
 
     sent: Mapping[str, Any]
+    beside: Mapping[str, Any] = field(default_factory=dict)
     vm_generation: Generation | Absent | None
     vm_size: str | None = None
     os_type: OsType | None = None
@@ -106,6 +110,7 @@ class NodePool:
 
     id: NodePoolId
     sent: Mapping[str, Any]
+    beside: Mapping[str, Any] = field(default_factory=dict)
     mode: Mode
     os_type: OsType
     os_sku: OsSku
@@ -475,6 +480,7 @@ def _goal(
     return NodePool(
         id=old.id if old else pool_id,
         sent=request.sent,
+        beside=request.beside,
         mode=value("mode", Mode.USER),
         os_type=os_type,
         os_sku=os_sku,

@@ -18,7 +18,10 @@ class DurableOperations(Protocol):
         """Afterwards, if the transaction commits, the operation will be carried out."""
 
     def begin(self, operation_id: str) -> None:
-        """Start an enlisted operation at once instead of at the next look at the queue. Call after the commit."""
+        """Have an enlisted operation started at once instead of at the next look at the queue.
+
+        Call after the commit. The event loop may call it: it does not wait for the database.
+        """
 
     def start(self) -> None:
         """Begin carrying out operations, those a former process left unfinished first."""

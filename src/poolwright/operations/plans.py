@@ -109,9 +109,10 @@ def remove_new_machines(context: Context, operation: Operation) -> None:
     for pool, _ in _by_pool(context, operation):
         with context.database.engine.connect() as connection:
             new = statements.unsettled_machines(connection, pool.id.key)
-        context.engine.delete(new)
-        with context.database.transaction() as connection:
-            statements.delete_machines(connection, new)
+        if new:
+            context.engine.delete(new)
+            with context.database.transaction() as connection:
+                statements.delete_machines(connection, new)
 
 
 def await_ready(context: Context, operation: Operation) -> None:
