@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+
 from tests.support.service import ArmClient, ServiceProcess
 
 ROUNDS = 5

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 import httpx
 import jwt
 import pytest
-from tests.support.in_process import BASE, InProcess
 
 from poolwright.arm.app import Handlers, OfferedRoute, offered
 from poolwright.identity.tokens import SigningKey
+from tests.support.in_process import BASE, InProcess
 
 SOME_NAME = "x"
 

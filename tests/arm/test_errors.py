@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.support.schema import require_valid
 
 from poolwright import errors
 from poolwright.arm.errors import MAX_TEXT, STATUS, error_body, error_response, status_of
+from tests.support.schema import require_valid
 
 
 @pytest.mark.parametrize("leaf", list(errors.leaves()), ids=lambda leaf: leaf.__name__)

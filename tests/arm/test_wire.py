@@ -13,7 +13,6 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.support.schema import require_valid
 
 from poolwright import errors
 from poolwright.arm.wire import (
@@ -35,6 +34,7 @@ from poolwright.domain.operation import OperationError
 from poolwright.domain.profile import Profile
 from poolwright.domain.resource_id import ClusterId, GroupId, NodePoolId
 from poolwright.store.records import dump, load
+from tests.support.schema import require_valid
 
 GROUP = GroupId("00000000-0000-4000-8000-000000000001", "rg")
 CLUSTER = ClusterId(GROUP, "c1")

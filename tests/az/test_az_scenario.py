@@ -19,9 +19,9 @@ from typing import Any
 import httpx
 import pytest
 from registered_az import Az
-from tests.support.service import ServiceProcess
 
 from poolwright.az import configuration
+from tests.support.service import ServiceProcess
 
 V1_ONLY, BOTH, ALSO_BOTH, V2_ONLY = "Standard_D2_v3", "Standard_D2s_v5", "Standard_D4s_v5", "Standard_D4ads_v6"
 OF_CLUSTER = "--resource-group rg --cluster-name c1"

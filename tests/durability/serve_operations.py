@@ -15,8 +15,6 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 from dbos import DBOS
-from tests.operations import workbench
-from tests.operations.workbench import Clock, Workbench
 
 from poolwright.domain.operation import Operation, OperationKind
 from poolwright.machines.engine import PermanentError
@@ -24,6 +22,8 @@ from poolwright.operations import on_dbos
 from poolwright.operations.crash_hook import crash_hook
 from poolwright.operations.on_dbos import DbosOperations
 from poolwright.store import statements
+from tests.operations import workbench
+from tests.operations.workbench import Clock, Workbench
 
 DEADLINE_SECONDS = 60.0
 

@@ -19,11 +19,11 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.durability.chains import Case, chained, require_all_in
-from tests.support.service import ArmClient, ServiceProcess
 
 from poolwright.domain.operation import OperationKind
 from poolwright.operations.plans import PLANS
+from tests.durability.chains import Case, chained, require_all_in
+from tests.support.service import ArmClient, ServiceProcess
 
 DEADLINE_SECONDS = 60
 # With profile azure-2026 this node pool is accepted and its operation fails (conflict C3): it unwinds.

@@ -10,11 +10,11 @@ import signal
 from typing import Any
 
 import pytest
-from tests.durability.chains import Case, chained, require_all_in
-from tests.durability.operations_process import Died, OperationsProcess
 
 from poolwright.domain.operation import OperationKind
 from poolwright.operations.plans import PLANS
+from tests.durability.chains import Case, chained, require_all_in
+from tests.durability.operations_process import Died, OperationsProcess
 
 DELETIONS = (OperationKind.DELETE_NODE_POOL, OperationKind.DELETE_CLUSTER, OperationKind.DELETE_RESOURCE_GROUP)
 CASES = [

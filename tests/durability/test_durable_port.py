@@ -8,11 +8,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.durability.operations_process import OperationsProcess
-from tests.support.service import ServiceProcess
 
 from poolwright.domain.operation import OperationKind
 from poolwright.operations.plans import PLANS
+from tests.durability.operations_process import OperationsProcess
+from tests.support.service import ServiceProcess
 
 PATIENCE_SECONDS = 30.0
 

@@ -11,6 +11,7 @@ from contextlib import closing
 from typing import Any
 
 import httpx
+
 from tests.support.service import ArmClient, ServiceProcess
 
 KILLS = 6

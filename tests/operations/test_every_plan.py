@@ -7,6 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
+from poolwright.arm.wire import WireRenderer
+from poolwright.domain.cluster import ProvisioningState
+from poolwright.domain.node_pool import NodePool
+from poolwright.domain.operation import Operation, OperationKind, OperationStatus
+from poolwright.operations.plans import PLANS, Step
 from tests.operations.workbench import (
     WANTED,
     Halt,
@@ -17,12 +23,6 @@ from tests.operations.workbench import (
     once,
     until_halt,
 )
-
-from poolwright.arm.wire import WireRenderer
-from poolwright.domain.cluster import ProvisioningState
-from poolwright.domain.node_pool import NodePool
-from poolwright.domain.operation import Operation, OperationKind, OperationStatus
-from poolwright.operations.plans import PLANS, Step
 
 DELETIONS = (OperationKind.DELETE_NODE_POOL, OperationKind.DELETE_CLUSTER, OperationKind.DELETE_RESOURCE_GROUP)
 CREATIONS = (OperationKind.CREATE_NODE_POOL, OperationKind.CREATE_CLUSTER)

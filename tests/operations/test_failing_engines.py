@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import OperationalError
 from structlog.contextvars import get_contextvars
-from tests.operations.workbench import CLUSTER, Workbench, accept, once
 
 from poolwright.arm.wire import WireRenderer
 from poolwright.domain.cluster import ProvisioningState
@@ -22,6 +21,7 @@ from poolwright.domain.profile import Profile
 from poolwright.domain.resource_id import NodePoolId
 from poolwright.machines.engine import PermanentError, TemporaryError
 from poolwright.operations.plans import PLANS, READY_TIMEOUT_SECONDS, RETRY_TIMEOUT_SECONDS, NotEnded
+from tests.operations.workbench import CLUSTER, Workbench, accept, once
 
 Log = list[MutableMapping[str, Any]]
 MACHINES_FAILED = "ReconcileVMSSAgentPoolFailed"

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from tests.operations.workbench import Workbench
 
 from poolwright.domain.operation import Operation, OperationStatus
+from tests.operations.workbench import Workbench
 
 
 class CountedTransactions:

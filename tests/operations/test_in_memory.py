@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.operations.workbench import Workbench, accept
 
 from poolwright.domain.operation import OperationKind, OperationStatus
 from poolwright.operations.in_memory import InMemoryOperations
+from tests.operations.workbench import Workbench, accept
 
 
 def test_an_enlisted_operation_waits_until_it_is_begun(bench: Workbench) -> None:

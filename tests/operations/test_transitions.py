@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from tests.operations.workbench import Workbench
 
 from poolwright.domain.operation import IllegalTransition, Operation, OperationError, OperationKind, OperationStatus
 from poolwright.errors import OperationNotAllowed
+from tests.operations.workbench import Workbench
 
 RUNNING = Operation(
     id="00000000-0000-4000-8000-000000000001",

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+
 from tests.support.service import ArmClient, ServiceProcess
 
 PROFILES = {"documented", "azure-2026"}

@@ -13,13 +13,13 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from tests.support.everything import everything
-from tests.support.in_process import InProcess
-from tests.support.service import ArmClient, ServiceProcess
 
 from poolwright.arm.app import MAX_BODY_BYTES
 from poolwright.arm.wire import _ClusterBody, _ClusterProperties, _PoolProperties
 from poolwright.store import tables
+from tests.support.everything import everything
+from tests.support.in_process import InProcess
+from tests.support.service import ArmClient, ServiceProcess
 
 TIMEOUT_SECONDS = 10
 

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+
 from tests.support.schema import require_valid
 from tests.support.service import API_VERSION, ArmClient, ServiceProcess
 

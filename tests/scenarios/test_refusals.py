@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 
 import httpx
 import pytest
+
+from poolwright import errors
+from poolwright.domain.profile import Profile
 from tests.support.everything import everything
 from tests.support.in_process import InProcess
 from tests.support.schema import require_valid
 from tests.support.service import ArmClient, ServiceProcess
-
-from poolwright import errors
-from poolwright.domain.profile import Profile
 
 WINDOWS = {"osType": "Windows", "osSKU": "Windows2022"}
 V1_ONLY, BOTH, V2_ONLY = "Standard_D2_v3", "Standard_DS2_v2", "Standard_D4ads_v6"

@@ -32,6 +32,7 @@ from azure.mgmt.containerservice.models import (
     ManagedClusterIdentity,
     PowerState,
 )
+
 from tests.support.service import ServiceProcess
 
 V1_ONLY, BOTH, ALSO_BOTH, V2_ONLY = "Standard_D2_v3", "Standard_D2s_v5", "Standard_D4s_v5", "Standard_D4ads_v6"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from tests.support.service import ArmClient, ServiceProcess
 
 V1_ONLY, BOTH, V2_ONLY = "Standard_D2_v3", "Standard_D2s_v5", "Standard_D4ads_v6"

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from tests.support.everything import everything
 from tests.support.schema import require_valid
 from tests.support.service import ArmClient, ServiceProcess
