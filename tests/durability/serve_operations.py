@@ -96,9 +96,10 @@ class Commands:
         """Begin an operation, again perhaps."""
         self._bench.operations.begin(operation)
 
-    def misbehave(self, delete: int = 0, **behaviour: Any) -> None:
-        """Set the simulated engine's behaviour; deleting fails that many times."""
+    def misbehave(self, delete: int = 0, ensure_seconds: float = 0.0, **behaviour: Any) -> None:
+        """Set the simulated engine's behaviour; deleting fails that many times, ensuring takes that long."""
         self._bench.engine.raises["delete"] = [PermanentError("told not to delete")] * delete
+        self._bench.engine.meanwhile = lambda: time.sleep(ensure_seconds)
         for name, value in behaviour.items():
             setattr(self._bench.behaviour, name, tuple(value) if isinstance(value, list) else value)
 
@@ -153,9 +154,12 @@ class Commands:
         return [dict(each) for each in sorted(_SEEN)]
 
     def stop(self) -> None:
-        """End as the service does: what is still in a step is not waited for."""
+        """Stop as the service does, then see what becomes of the steps under way; the service would be gone by then."""
         self._bench.operations.stop()
         self._bench.simulated.close()
+        for thread in threading.enumerate():
+            if thread.name.startswith("dbos-executor"):
+                thread.join(DEADLINE_SECONDS)
         os._exit(0)
 
 

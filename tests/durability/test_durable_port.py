@@ -69,13 +69,17 @@ def test_an_operation_begun_at_once_and_queued_is_carried_out_once(process: Oper
     process.stop()
 
 
-def test_an_operation_interrupted_by_a_stop_goes_on_at_the_next_start(process: OperationsProcess) -> None:
+@pytest.mark.parametrize("behaviour", [{"boot_seconds": 600}, {"ensure_seconds": 1.5}], ids=["waiting", "working"])
+def test_an_operation_interrupted_by_a_stop_goes_on_at_the_next_start(
+    process: OperationsProcess, behaviour: dict[str, float]
+) -> None:
     process.start()
     process.call("prepare", group="g", kind="create_node_pool")
-    process.call("misbehave", boot_seconds=600)
+    process.call("misbehave", **behaviour)
     operation = process.call("ask", group="g", kind="create_node_pool")
-    until(lambda: len(process.call("look", group="g")["machines"]) == 5)
+    until(lambda: "allocate_machines" in process.call("steps").get(f"{operation}.at-once", []))
     process.stop()
+    assert process.log() == ""
     process.start()
     assert process.call("look", group="g")["states"]["np1"] in ("Creating", "Succeeded")
     assert process.call("end", operation=operation)["status"] == "Succeeded"

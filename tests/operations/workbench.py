@@ -71,16 +71,18 @@ class Clock:
 class UnrulyEngine:
     """A machine engine that raises what it is told to, once per entry, before it does its work.
 
-    With `turned` set its machines boot the generation they should not.
+    With `turned` set its machines boot the generation they should not. `meanwhile` is called by `ensure`.
     """
 
     inner: SimulatedEngine
     raises: dict[str, list[Exception]] = field(default_factory=dict)
     turned: bool = False
+    meanwhile: Callable[[], None] = lambda: None
     name: str = "simulated"
 
     def ensure(self, specs: Iterable[MachineSpec]) -> None:
         self._obey("ensure")
+        self.meanwhile()
         self.inner.ensure([_turned(spec) if self.turned else spec for spec in specs])
 
     def observe(self, keys: Iterable[str]) -> Mapping[str, MachineFacts]:

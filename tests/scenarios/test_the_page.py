@@ -48,3 +48,17 @@ def test_windows_2019_cannot_be_generation_2(client: ArmClient) -> None:
     assert reply.status_code == 400
     assert "Windows Server 2022" in reply.json()["error"]["message"] or "1.32" in reply.json()["error"]["message"]
     assert client.get(client.pool("w9")).status_code == 404
+
+
+def test_a_windows_2022_pool_runs_on_a_v6_size_that_list_skus_lists(client: ArmClient) -> None:
+    pool = client.make_pool("w6", {"vmSize": "standard_d4ADS_v6"} | WINDOWS)
+    assert pool["vmSize"] == V2_ONLY
+    assert pool["nodeImageVersion"].startswith("AKSWindows-2022-containerd-gen2-")
+    assert "CatalogueAssumption" in [warning["code"] for warning in pool["poolwright"]["warnings"]]
+    listed = client.get(
+        f"{client.subscription}/providers/Microsoft.Compute/skus", params={"$filter": "location eq 'eastus'"}
+    ).json()["value"]
+    [sku] = [sku for sku in listed if sku["name"] == V2_ONLY]
+    capabilities = {part["name"]: part["value"] for part in sku["capabilities"]}
+    assert (capabilities["HyperVGenerations"], capabilities["PoolwrightAssumed"]) == ("V2", "locations,zones")
+    assert (sku["locations"], sku["restrictions"]) == (["eastus"], [])

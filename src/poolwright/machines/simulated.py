@@ -143,7 +143,7 @@ class SimulatedEngine:
     def _facts(self, row: tuple[str, str, int, int, int, float | None], now: float) -> MachineFacts:
         key, generation_text, secure_boot, vtpm, running, started = row
         generation = Generation(generation_text)
-        stuck = bool(running) and key.endswith(self.behaviour.never_ready or ("\0",))
+        stuck = key.endswith(self.behaviour.never_ready or ("\0",))
         booted = bool(running) and not stuck and started is not None and now - started >= self.behaviour.boot_seconds
         has_shown = booted or (not running and started is not None)
         return MachineFacts(
