@@ -154,13 +154,16 @@ class Commands:
         return [dict(each) for each in sorted(_SEEN)]
 
     def stop(self) -> None:
-        """Stop as the service does, then see what becomes of the steps under way; the service would be gone by then."""
+        """Stop as the service does, then see what becomes of the steps under way; the service would be gone by then.
+
+        Exits with 3 when they do not end soon.
+        """
         self._bench.operations.stop()
+        carrying_out = [thread for thread in threading.enumerate() if thread.name.startswith("dbos-executor")]
+        for thread in carrying_out:
+            thread.join(10)
         self._bench.simulated.close()
-        for thread in threading.enumerate():
-            if thread.name.startswith("dbos-executor"):
-                thread.join(DEADLINE_SECONDS)
-        os._exit(0)
+        os._exit(3 if any(thread.is_alive() for thread in carrying_out) else 0)
 
 
 _SEEN: set[tuple[tuple[str, Any], ...]] = set()

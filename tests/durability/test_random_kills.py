@@ -8,6 +8,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -88,11 +89,15 @@ def test_random_kills_under_load_lose_nothing(fresh: ServiceProcess) -> None:
             assert settled_status(client, f"/subscriptions{operation}") == "Succeeded"
         for name, possible in worker.acknowledged.items():
             assert settled_count(client, name) in possible, (name, possible)
-    assert in_engine(fresh) == shown(client)
-    with sqlite3.connect(fresh.data_dir / "poolwright.sqlite") as connection:
-        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
-    connection.close()
+    store, engine = fresh.data_dir / "poolwright.sqlite", fresh.data_dir / "machines" / "simulated.sqlite"
+    assert rows(store, "SELECT id FROM pw_operations WHERE status = 'InProgress'") == []
+    boots = dict(rows(engine, "SELECT key, boots FROM machines"))
+    assert boots.keys() == shown(client) == {key for (key,) in rows(store, "SELECT key FROM pw_machines")}
+    assert set(boots.values()) == {1}
+    assert fresh.stop() == 0
+    for database in (store, engine):
+        assert rows(database, "PRAGMA integrity_check") == [("ok",)]
+        assert rows(database, "PRAGMA foreign_key_check") == []
 
 
 def settled_status(client: ArmClient, operation: str) -> str:
@@ -124,9 +129,6 @@ def shown(client: ArmClient) -> set[str]:
     return {machine["id"].lower() for pool in pools for machine in client.get(f"{pool['id']}/machines").json()["value"]}
 
 
-def in_engine(service: ServiceProcess) -> set[str]:
-    connection = sqlite3.connect(f"file:{service.data_dir}/machines/simulated.sqlite?mode=ro", uri=True)
-    try:
-        return {key for (key,) in connection.execute("SELECT key FROM machines")}
-    finally:
-        connection.close()
+def rows(path: Path, query: str) -> list[Any]:
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+        return connection.execute(query).fetchall()
