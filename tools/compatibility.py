@@ -31,7 +31,11 @@ def tables() -> dict[str, str]:
         "release": _rule_table("release", [(row.rule, row.condition, row.release) for row in rules.RELEASE_TABLE]),
         "refusals": _rule_table(
             "refused with",
-            [(row.rule, row.condition, row.error_type.code) for row in (*rules.REFUSAL_TABLE, *rules.ADMISSION_TABLE)],
+            [
+                (row.rule, row.condition, row.error_type.code)
+                for table in (rules.REFUSAL_TABLE, rules.ADMISSION_TABLE, rules.NAME_TABLE, rules.CLUSTER_TABLE)
+                for row in table
+            ],
         ),
         "generations": _rule_table(
             "generation", [(row.rule, row.condition, row.generation.value) for row in rules.GENERATION_TABLE]

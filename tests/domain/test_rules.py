@@ -19,7 +19,9 @@ from poolwright.domain import image_resolution
 from poolwright.domain.generation import Generation
 from poolwright.domain.image_resolution import (
     ADMISSION_TABLE,
+    CLUSTER_TABLE,
     GENERATION_TABLE,
+    NAME_TABLE,
     OFFER_TABLE,
     OS_SKU_TABLE,
     REFUSAL_TABLE,
@@ -30,6 +32,8 @@ from poolwright.domain.image_resolution import (
     Resolution,
     admit,
     default_os_sku,
+    refuse_cluster,
+    refuse_name,
     resolve,
 )
 from poolwright.domain.kubernetes_version import KubernetesVersion
@@ -449,3 +453,20 @@ def test_a_row_never_stands_behind_one_that_always_holds() -> None:
 
 def ids(rows: Iterable[Any]) -> set[str]:
     return {row.rule.id for row in rows if row is not None}
+
+
+def test_every_row_about_names_and_clusters_is_hit_and_says_its_source() -> None:
+    hit = {
+        refusal.rule.id
+        for refusal in (
+            refuse_name("BadName", OsType.LINUX),
+            refuse_name("seven77", OsType.WINDOWS),
+            refuse_cluster(OsType.WINDOWS, has_windows_profile=False),
+        )
+        if refusal is not None
+    }
+    assert hit == {row.rule.id for row in (*NAME_TABLE, *CLUSTER_TABLE)}
+    assert all(row.rule.source for row in (*NAME_TABLE, *CLUSTER_TABLE))
+    assert refuse_name("twelve123456", OsType.LINUX) is None
+    assert refuse_name("six666", OsType.WINDOWS) is None
+    assert refuse_cluster(OsType.LINUX, has_windows_profile=False) is None

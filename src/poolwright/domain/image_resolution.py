@@ -13,7 +13,8 @@ issue, or as `Poolwright` where the rule is ours.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Final
 
@@ -860,6 +861,52 @@ ADMISSION_TABLE: Final = (
     ),
 )
 
+# What a node pool's name may be (rule 54). The name is no fact of the image, so it has facts of its own.
+NAME_TABLE: Final = (
+    RefusalRow(
+        Rule(
+            "pool-name",
+            "A node pool name has 1 to 12 lower-case letters and digits and starts with a letter.",
+            "create-node-pools.md; Azure/azure-rest-api-specs AgentPool.tsp (rule 54)",
+        ),
+        when(well_formed=False),
+        errors.InvalidParameter,
+        "name",
+        "The value of parameter agentPoolProfile.name is invalid: '{name}'. A node pool name starts with a "
+        "lower-case letter and has at most 12 lower-case letters and digits (6 for Windows). "
+        "Please see https://aka.ms/aks-naming-rules for more details.",
+        "choose a name such as np1",
+    ),
+    RefusalRow(
+        Rule(
+            "pool-name-windows",
+            "A Windows node pool name has at most 6 characters.",
+            "create-node-pools.md (rule 54); wording quoted in kubernetes-sigs/cluster-api-provider-azure",
+        ),
+        when(os_type=OsType.WINDOWS, longer_than_windows_takes=True),
+        errors.InvalidParameter,
+        "name",
+        "Windows agent pool name can not be longer than 6 characters.",
+        "choose a name of at most 6 characters, for example {shortened}",
+    ),
+)
+
+# What a node pool needs of its cluster (rule 57).
+CLUSTER_TABLE: Final = (
+    RefusalRow(
+        Rule(
+            "windows-profile",
+            "A Windows node pool needs a cluster with a Windows profile.",
+            "AKS documentation of Windows node pools (rule 57)",
+        ),
+        when(os_type=OsType.WINDOWS, has_windows_profile=False),
+        errors.InvalidParameter,
+        "properties.osType",
+        "Windows profile definition is missing for the cluster.",
+        "create the cluster with network plugin azure, or with windowsProfile.adminUsername",
+    ),
+)
+
 GENERATION_TABLE: Final = (
     GenerationRow(
         Rule(
@@ -1130,6 +1177,8 @@ _NO_IMAGE = Rule(
     "no-image", "OS SKU, size, generation and features together choose the image.", f"{IMAGES_PAGE} (rule 22)"
 )
 _FIRST_CONTAINERD = KubernetesVersion.parse("1.24.0")
+_NAME = re.compile(r"[a-z][a-z0-9]{0,11}")
+_WINDOWS_NAME_LENGTH = 6
 _SPECIAL_DEFINITIONS = ("gpu", "minimal", "gb")
 
 
@@ -1166,6 +1215,20 @@ def admit(request: ImageRequest, *, name: str) -> tuple[Refusal, ...]:
     return tuple(_refusal(row, facts, request, name=name) for row in ADMISSION_TABLE if row.condition.holds(facts))
 
 
+def refuse_name(name: str, os_type: OsType) -> Refusal | None:
+    """Return why a node pool cannot have that name, or None."""
+    facts = _NameFacts(os_type, _NAME.fullmatch(name) is not None, len(name) > _WINDOWS_NAME_LENGTH)
+    row = first_match(NAME_TABLE, facts)
+    words = {"name": name, "shortened": name[:_WINDOWS_NAME_LENGTH]}
+    return _filled(row, words) if row is not None else None
+
+
+def refuse_cluster(os_type: OsType, *, has_windows_profile: bool) -> Refusal | None:
+    """Return why a cluster cannot have a node pool of that OS type, or None."""
+    row = first_match(CLUSTER_TABLE, _ClusterFacts(os_type, has_windows_profile))
+    return _filled(row, {}) if row is not None else None
+
+
 def default_os_sku(os_type: OsType, version: KubernetesVersion, profile: Profile) -> OsSku:
     """Return the OS SKU a node pool gets when none is given."""
     row = first_match(OS_SKU_TABLE, _DefaultFacts(os_type, version, profile))
@@ -1199,6 +1262,21 @@ def _not_offered(decided: GenerationRow, facts: Facts, request: ImageRequest, vm
         "vmss": vmss,
     }
     return Refusal(row.error_type, row.message.format(**words), "properties.vmSize", row.remedy, row.rule), row.late
+
+
+@dataclass(frozen=True, slots=True)
+class _NameFacts:
+    os_type: OsType
+    well_formed: bool
+    longer_than_windows_takes: bool
+    version: KubernetesVersion = _FIRST_CONTAINERD  # no row of these tables looks at it
+
+
+@dataclass(frozen=True, slots=True)
+class _ClusterFacts:
+    os_type: OsType
+    has_windows_profile: bool
+    version: KubernetesVersion = _FIRST_CONTAINERD  # no row of these tables looks at it
 
 
 @dataclass(frozen=True, slots=True)
@@ -1303,7 +1381,10 @@ def _no_image(images: Sequence[NodeImage], facts: Facts, generation: Generation)
 
 
 def _refusal(row: RefusalRow, facts: Facts, request: ImageRequest, *, name: str = "") -> Refusal:
-    words = _words(facts, request) | {"name": name}
+    return _filled(row, _words(facts, request) | {"name": name})
+
+
+def _filled(row: RefusalRow, words: Mapping[str, str]) -> Refusal:
     return Refusal(row.error_type, row.message.format(**words), row.target, row.remedy.format(**words), row.rule)
 
 

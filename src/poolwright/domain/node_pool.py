@@ -9,7 +9,6 @@ changes; otherwise it stays (docs/compatibility.md, "The wish").
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -25,6 +24,8 @@ from poolwright.domain.image_resolution import (
     ResolutionWarning,
     admit,
     default_os_sku,
+    refuse_cluster,
+    refuse_name,
     resolve,
 )
 from poolwright.domain.kubernetes_version import KubernetesVersion
@@ -40,8 +41,6 @@ from poolwright.domain.size_name import alternatives, nearest_names
 from poolwright.domain.vm_size import VmSize
 from poolwright.domain.wish import Absent, SettledWish, Wish, WishConflict, settle_wish
 
-NAME: Final = re.compile(r"[a-z][a-z0-9]{0,11}")
-WINDOWS_NAME_LENGTH: Final = 6
 MAX_COUNT: Final = 1000
 MAX_SCALE_PROFILES: Final = 5
 MAX_ALTERNATIVES: Final = 5
@@ -527,26 +526,8 @@ def _fips_by_default(os_sku: OsSku) -> bool:
 
 
 def _name_problems(pool: NodePool) -> list[errors.PoolwrightError]:
-    name = pool.id.pool
-    if NAME.fullmatch(name) is None:
-        return [
-            errors.InvalidParameter(
-                f"The value of parameter agentPoolProfile.name is invalid: '{name}'. A node pool name starts with a "
-                "lower-case letter and has at most 12 lower-case letters and digits (6 for Windows). "
-                "Please see https://aka.ms/aks-naming-rules for more details.",
-                target="name",
-                remedy="choose a name such as np1",
-            )
-        ]
-    if pool.os_type is OsType.WINDOWS and len(name) > WINDOWS_NAME_LENGTH:
-        return [
-            errors.InvalidParameter(
-                "Windows agent pool name can not be longer than 6 characters.",
-                target="name",
-                remedy=f"choose a name of at most 6 characters, for example {name[:WINDOWS_NAME_LENGTH]}",
-            )
-        ]
-    return []
+    refusal = refuse_name(pool.id.pool, pool.os_type)
+    return [error_of(refusal)] if refusal is not None else []
 
 
 def _image_problems(request: NodePoolRequest, old: NodePool | None) -> list[errors.PoolwrightError]:
@@ -658,16 +639,8 @@ def _scale_set_problems(pool: NodePool, surroundings: Surroundings) -> list[erro
 
 
 def _windows_profile_problems(pool: NodePool, surroundings: Surroundings) -> list[errors.PoolwrightError]:
-    """A Windows pool needs the cluster's Windows profile (rule 57)."""
-    if pool.os_type is not OsType.WINDOWS or surroundings.cluster.has_windows_profile:
-        return []
-    return [
-        errors.InvalidParameter(
-            "Windows profile definition is missing for the cluster.",
-            target="properties.osType",
-            remedy="create the cluster with network plugin azure, or with windowsProfile.adminUsername",
-        )
-    ]
+    refusal = refuse_cluster(pool.os_type, has_windows_profile=surroundings.cluster.has_windows_profile)
+    return [error_of(refusal)] if refusal is not None else []
 
 
 def _resolved_anew(old: NodePool, new: NodePool) -> bool:
