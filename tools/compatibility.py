@@ -16,10 +16,11 @@ from poolwright.arm.app import Handlers, offered
 from poolwright.arm.errors import status_of
 from poolwright.catalog.catalog import Catalog
 from poolwright.domain import image_resolution as rules
+from poolwright.domain.change import CHANGES, REFUSED_CHANGES
 from poolwright.domain.generation import Generation
-from poolwright.domain.node_pool import UNCHANGEABLE
 from poolwright.errors import leaves
-from poolwright.operations.plans import PLANS
+from poolwright.operations.plans import PLANS, Step
+from poolwright.operations.waves import WAVE_STEPS
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "compatibility.md"
 
@@ -48,14 +49,19 @@ def tables() -> dict[str, str]:
             ],
         ),
         "warnings": _rule_table("warning", [(row.rule, row.condition, row.code) for row in rules.WARNING_TABLE]),
-        "unchangeable": _table(("property", "source"), [(f"`{row.wire}`", row.source) for row in UNCHANGEABLE]),
+        "changes": _table(
+            ("property", "changes", "source"), [(f"`{row.wire}`", row.effect.value, row.source) for row in CHANGES]
+        ),
+        "refused-changes": _rule_table(
+            "refusal", [(row.rule, row.condition, f"`{row.error_type.code}`") for row in REFUSED_CHANGES]
+        ),
         "operations": _table(
             ("operation", "method", "path"),
             [(row.operation, row.method, f"`{row.path}`") for row in offered(object.__new__(Handlers))],
         ),
         "plans": _table(
             ("operation", "steps"),
-            [(kind.words, " → ".join(f"`{step.name}`" for step in plan)) for kind, plan in PLANS.items()],
+            [(kind.words, " → ".join(_steps(part) for part in plan)) for kind, plan in PLANS.items()],
         ),
         "errors": _table(
             ("code", "HTTP", "wording", "cause", "what to do"),
@@ -90,6 +96,13 @@ def rendered(document: str) -> str:
 
 def _offer(code: str, *, late: bool) -> str:
     return f"{code} ({'accepted, then the operation fails' if late else 'refused'})"
+
+
+def _steps(part: Step | str) -> str:
+    """A step, or the steps of every wave."""
+    if isinstance(part, Step):
+        return f"`{part.name}`"
+    return f"{part} ({' → '.join(f'`{step.name}`' for step in WAVE_STEPS)})"
 
 
 def _rule_table(result: str, rows: Iterable[tuple[rules.Rule, object, str]]) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -19,15 +20,21 @@ from sqlalchemy.engine import Connection
 
 from poolwright import errors
 from poolwright.catalog.catalog import Catalog, normalized_location
+from poolwright.domain import change, quota
+from poolwright.domain.admission import rolled_back, settle, unsupported_version, with_newest_image
+from poolwright.domain.change import Difference
 from poolwright.domain.cluster import Cluster, ClusterRequest, ProvisioningState, ResourceGroup
 from poolwright.domain.kubernetes_version import KubernetesVersion
-from poolwright.domain.node_pool import NodePool, NodePoolRequest, Surroundings, settle, unsupported_version
-from poolwright.domain.node_pool_kind import Mode
+from poolwright.domain.node_pool import NodePool, NodePoolRequest
+from poolwright.domain.node_pool_kind import Mode, PowerState
 from poolwright.domain.operation import Operation, OperationKind
 from poolwright.domain.profile import Profile
 from poolwright.domain.resource_id import ClusterId, GroupId, NodePoolId
+from poolwright.domain.rollout import PresentMachine, Rollout
+from poolwright.domain.surroundings import Surroundings
+from poolwright.operations.context import Renderer
 from poolwright.operations.durable import DurableOperations
-from poolwright.operations.plans import Renderer
+from poolwright.operations.waves import planned_rollout, present_machines
 from poolwright.store import statements
 
 # https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules
@@ -64,6 +71,23 @@ class Accepted:
     created: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WhatIf:
+    """What a PUT would do: the node pool after it, the differences, and how the machines would follow.
+
+    `surge_machines` is the most machines beyond the count at any moment, `surge_vcpus` the vCPUs beyond
+    those in use now. `controllers` are the disk controllers before and after where they change.
+    """
+
+    pool: NodePool
+    old: NodePool | None
+    differences: tuple[Difference, ...]
+    rollout: Rollout
+    surge_machines: int
+    surge_vcpus: int
+    controllers: tuple[str, str] | None
+
+
 class ControlPlane:
     """All changes to resource groups, clusters and node pools.
 
@@ -95,7 +119,7 @@ class ControlPlane:
     ) -> tuple[ResourceGroup, bool]:
         """Store a resource group; returns it and whether it is new."""
         _require_name(_GROUP_NAME, group_id.group, "resource group", _GROUP_NAME_FORM)
-        place = self._require_location(location, "location")
+        place = self.require_location(location, "location")
         old = statements.group(connection, group_id.key)
         if old is not None:
             if old.location != place:
@@ -145,6 +169,7 @@ class ControlPlane:
         _require_preconditions(call.preconditions, old.etag if old else None)
         if old is not None:
             self._require_idle_cluster(connection, old)
+            _require_running(old)
         cluster = self._settled_cluster(connection, group, cluster_id, request, old)
         existing = {pool.id.key: pool for pool in statements.node_pools_of_cluster(connection, cluster_id.key)}
         changed = self._settled_pools(cluster, pools, existing, call)
@@ -156,6 +181,7 @@ class ControlPlane:
                 remedy="add a Linux node pool with mode System",
             )
         _require_pool_room(len(after))
+        self._require_quota(connection, cluster, changed)
         kind = OperationKind.UPDATE_CLUSTER if old else OperationKind.CREATE_CLUSTER
         pool_keys = [pool.id.key for pool in changed]
         operation = self._operation(
@@ -201,13 +227,136 @@ class ControlPlane:
 
     def what_if_node_pool(
         self, connection: Connection, pool_id: NodePoolId, request: NodePoolRequest, call: Call
-    ) -> tuple[NodePool, NodePool | None]:
-        """Return the node pool that the same PUT would lead to, and the one there is. Changes nothing.
+    ) -> WhatIf:
+        """Return what the same PUT would do. Changes nothing.
 
         Whatever refuses the PUT refuses this too, in the same words.
         """
         _, old, pool = self._admitted_pool(connection, pool_id, request, call)
-        return pool, old
+        present, rollout = self._rollout(connection, pool)
+        return WhatIf(
+            pool=pool,
+            old=old,
+            differences=tuple(change.differences(old, pool)) if old else (),
+            rollout=rollout,
+            surge_machines=rollout.most_surge(present),
+            surge_vcpus=quota.used_by_family(rollout.beyond(present), self.catalog.size).get(quota.TOTAL, 0),
+            controllers=change.controller_change(old, pool) if old else None,
+        )
+
+    def upgrade_node_image(self, connection: Connection, pool_id: NodePoolId, call: Call) -> Accepted:
+        """Accept the move of a node pool to the newest image of its definition; its generation stays."""
+        cluster, old = self._idle_pool(connection, pool_id, call)
+        pool = with_newest_image(old, self._surroundings(cluster, call, "properties"), etag=self._new_id())
+        self._require_quota(connection, cluster, [pool])
+        return self._accept_pool(connection, OperationKind.UPGRADE_NODE_IMAGE, cluster, pool, call)
+
+    def rollback_node_pool(self, connection: Connection, pool_id: NodePoolId, call: Call) -> Accepted:
+        """Accept going back to the last good state: size, OS SKU, wish, image and Kubernetes version."""
+        cluster, old = self._idle_pool(connection, pool_id, call)
+        pool = rolled_back(old, etag=self._new_id())
+        self._require_quota(connection, cluster, [pool])
+        return self._accept_pool(connection, OperationKind.ROLLBACK_NODE_POOL, cluster, pool, call)
+
+    def delete_machines(
+        self, connection: Connection, pool_id: NodePoolId, names: Sequence[str], call: Call
+    ) -> Accepted:
+        """Accept the deletion of machines by name; the node pool's count falls by as many."""
+        cluster, old = self._idle_pool(connection, pool_id, call)
+        machines = {m.id.machine.lower(): m for m in statements.machines_of_pool(connection, old.id.key)}
+        unknown = [name for name in names if name.lower() not in machines]
+        if unknown:
+            raise errors.InvalidParameter(
+                f"Machine(s) '{', '.join(unknown[:5])}' do not exist in agent pool '{old.id.pool}'.",
+                target="machineNames",
+                remedy="`az aks machine list` shows what exists",
+            )
+        doomed = [machines[name] for name in dict.fromkeys(name.lower() for name in names)]
+        gone, there = (
+            Counter(m.spec.size for m in group if not m.parked and not m.quarantined)
+            for group in (doomed, machines.values())
+        )
+        # Machines beyond the count, which a failed change left behind, go without lowering it.
+        scale = [
+            replace(
+                profile, count=profile.count - max(0, gone[profile.size] - max(0, there[profile.size] - profile.count))
+            )
+            for profile in old.scale
+        ]
+        pool = replace(
+            old, scale=tuple(scale), promised=old.count, etag=self._new_id(), state=ProvisioningState.UPDATING
+        )
+        if pool.count < (1 if pool.mode is Mode.SYSTEM else 0) or (
+            pool.autoscaling and pool.min_count is not None and pool.count < pool.min_count
+        ):
+            raise errors.InvalidParameter(
+                f"Deleting {len(doomed)} machine(s) would leave {pool.count} in agent pool '{pool.id.pool}', "
+                "fewer than it has to keep.",
+                target="machineNames",
+                remedy="delete fewer machines, or lower minCount first",
+            )
+        operation = replace(
+            self._pool_operation(OperationKind.DELETE_MACHINES, cluster, pool, call),
+            machines=tuple(machine.id.machine for machine in doomed),
+        )
+        self._store_pool(connection, replace(pool, operation_id=operation.id))
+        return self._accept(connection, operation)
+
+    def abort_node_pool(self, connection: Connection, pool_id: NodePoolId, call: Call) -> Accepted:
+        """Accept that the node pool's running operation stops at its next step; it ends Canceled."""
+        cluster, pool = self._pool_and_cluster(connection, pool_id, "abort")
+        pool = _require_pool(pool, pool_id)
+        running = statements.operation(connection, pool.operation_id) if pool.operation_id else None
+        if running is None or running.status.is_terminal or running.resource_key != pool.id.key:
+            raise errors.OperationNotAllowed(
+                f"There is no operation to abort on agent pool '{pool.id.pool}'"
+                + (f": operation {running.id} runs on the whole cluster." if running is not None else "."),
+                remedy="`az aks nodepool show` tells whether one is in progress",
+            )
+        if running.kind is OperationKind.DELETE_NODE_POOL:
+            raise errors.OperationNotAllowed(
+                f"The deletion of agent pool '{pool.id.pool}' (operation ID: {running.id}) cannot be aborted.",
+                remedy="wait for it to finish and create the node pool again",
+            )
+        if running.aborted_by is not None:
+            earlier = statements.operation(connection, running.aborted_by)
+            if earlier is not None:
+                return Accepted(earlier)
+        abort = self._pool_operation(OperationKind.ABORT_NODE_POOL, cluster, pool, call)
+        stopping = replace(running, aborted_by=abort.id)
+        statements.put_operation(connection, abort, self._render.operation(abort))
+        statements.put_operation(connection, stopping, self._render.operation(stopping))
+        return Accepted(abort)
+
+    def stop_cluster(self, connection: Connection, cluster_id: ClusterId, call: Call) -> Accepted:
+        """Accept that all machines of a cluster are stopped."""
+        return self._power_cluster(connection, cluster_id, PowerState.STOPPED, call)
+
+    def start_cluster(self, connection: Connection, cluster_id: ClusterId, call: Call) -> Accepted:
+        """Accept that the machines of a stopped cluster run again, except those of stopped node pools."""
+        return self._power_cluster(connection, cluster_id, PowerState.RUNNING, call)
+
+    def quota(self, connection: Connection, subscription: str, location: str) -> tuple[dict[str, int], dict[str, int]]:
+        """Return vCPUs in use and limits that were set, by family in lower case. The location is in short spelling."""
+        counts = statements.machine_counts(connection, subscription, location)
+        return (
+            quota.used_by_family(counts, self.catalog.size),
+            statements.quota_limits(connection, subscription, location),
+        )
+
+    def put_quota(
+        self, connection: Connection, subscription: str, location: str, family: str, limit: int | None
+    ) -> None:
+        """Set a vCPU limit, or take it away with None. Raises `InvalidParameter` for a family nothing has."""
+        place = self.require_location(location, "location")
+        families = {quota.family_of(size) for size in self.catalog.sizes_in(place)} | {quota.TOTAL}
+        if family.lower() not in families:
+            raise errors.InvalidParameter(
+                f"There is no quota family '{family}' in location '{place}'.",
+                target="family",
+                remedy=f"`az vm list-usage --location {place}` lists the families",
+            )
+        statements.put_quota(connection, subscription, place, family.lower(), limit)
 
     def delete_node_pool(self, connection: Connection, pool_id: NodePoolId, call: Call) -> Accepted:
         """Accept the deletion of a node pool; nothing happens for one that does not exist."""
@@ -233,6 +382,7 @@ class ControlPlane:
         cluster, old = self._pool_and_cluster(connection, pool_id, "write")
         _require_preconditions(call.preconditions, old.etag if old else None)
         self._require_cluster_free(connection, cluster)
+        _require_running(cluster)
         if old is not None and old.operation_id is not None:
             raise self._in_progress(connection, old.operation_id, f"agent pool {old.id.pool}")
         pool = settle(
@@ -247,7 +397,96 @@ class ControlPlane:
             _require_pool_room(1 + len(statements.node_pools_of_cluster(connection, cluster.id.key)))
         elif old.mode is Mode.SYSTEM and pool.mode is not Mode.SYSTEM:
             self._require_other_system_pool(connection, cluster, old)
+        self._require_quota(connection, cluster, [pool])
         return cluster, old, pool
+
+    def _idle_pool(self, connection: Connection, pool_id: NodePoolId, call: Call) -> tuple[Cluster, NodePool]:
+        """The cluster and its node pool, which exists and is in no operation."""
+        cluster, pool = self._pool_and_cluster(connection, pool_id, "write")
+        pool = _require_pool(pool, pool_id)
+        _require_preconditions(call.preconditions, pool.etag)
+        self._require_cluster_free(connection, cluster)
+        _require_running(cluster)
+        if pool.operation_id is not None:
+            raise self._in_progress(connection, pool.operation_id, f"agent pool {pool.id.pool}")
+        return cluster, pool
+
+    def _accept_pool(
+        self, connection: Connection, kind: OperationKind, cluster: Cluster, pool: NodePool, call: Call
+    ) -> Accepted:
+        operation = self._pool_operation(kind, cluster, pool, call)
+        self._store_pool(connection, replace(pool, operation_id=operation.id))
+        return self._accept(connection, operation)
+
+    def _power_cluster(self, connection: Connection, cluster_id: ClusterId, power: PowerState, call: Call) -> Accepted:
+        _require_group(connection, cluster_id.group_id)
+        cluster = statements.cluster(connection, cluster_id.key)
+        if cluster is None:
+            raise errors.ResourceNotFound(
+                f"The Resource 'Microsoft.ContainerService/managedClusters/{cluster_id.cluster}' under resource group "
+                f"'{cluster_id.group_id.group}' was not found.",
+                remedy="`az aks list` shows what exists",
+            )
+        self._require_idle_cluster(connection, cluster)
+        # A stop or start that failed may be asked for again.
+        if cluster.power is power and cluster.state is ProvisioningState.SUCCEEDED:
+            words = ("running", "stopping") if power is PowerState.STOPPED else ("stopped", "starting")
+            raise errors.OperationNotAllowed(
+                f"managed cluster is not currently {words[0]}, {words[1]} cannot be performed",
+                remedy="`az aks show --query powerState` tells whether it runs",
+            )
+        kind = OperationKind.STOP_CLUSTER if power is PowerState.STOPPED else OperationKind.START_CLUSTER
+        pools = statements.node_pools_of_cluster(connection, cluster.id.key)
+        operation = self._operation(
+            kind,
+            cluster.id.group_id,
+            cluster.location,
+            str(cluster.id),
+            cluster.id.key,
+            [pool.id.key for pool in pools],
+            call,
+        )
+        state = ProvisioningState.UPDATING
+        changed = replace(cluster, power=power, state=state, operation_id=operation.id, etag=self._new_id())
+        statements.put_cluster(connection, changed)
+        for pool in pools:
+            self._store_pool(
+                connection,
+                replace(
+                    pool,
+                    cluster_stopped=power is PowerState.STOPPED,
+                    promised=pool.count,
+                    state=state,
+                    operation_id=operation.id,
+                    etag=self._new_id(),
+                ),
+            )
+        return self._accept(connection, operation)
+
+    def _rollout(self, connection: Connection, pool: NodePool) -> tuple[list[PresentMachine], Rollout]:
+        """The machines there are, as far as is stored, and the waves that would make them the wanted ones."""
+        machines = statements.machines_of_pool(connection, pool.id.key)
+        seen = {machine.id.key: machine.facts for machine in machines if machine.facts is not None}
+        return present_machines(pool, machines, seen), planned_rollout(pool, machines, seen)
+
+    def _require_quota(self, connection: Connection, cluster: Cluster, pools: Sequence[NodePool]) -> None:
+        """Raise `InsufficientVcpuQuota` unless the machines of all waves, surge included, are within the quota."""
+        needed: Counter[str] = Counter()
+        for pool in pools:
+            present, rollout = self._rollout(connection, pool)
+            needed.update(rollout.beyond(present))
+        if not needed:
+            return
+        used, limits = self.quota(connection, cluster.id.group_id.subscription, cluster.location)
+        missing = quota.shortage(
+            quota.used_by_family(needed, self.catalog.size),
+            used,
+            limits,
+            location=cluster.location,
+            names=quota.family_names(self.catalog.sizes),
+        )
+        if missing is not None:
+            raise missing
 
     def _settled_pools(
         self,
@@ -298,7 +537,7 @@ class ControlPlane:
         request: ClusterRequest,
         old: Cluster | None,
     ) -> Cluster:
-        location = self._require_location(request.location or (old.location if old else group.location), "location")
+        location = self.require_location(request.location or (old.location if old else group.location), "location")
         if old is not None and old.location != location:
             raise errors.InvalidResourceLocation(
                 f"The resource '{old.id.cluster}' already exists in location '{old.location}' in resource group "
@@ -320,6 +559,7 @@ class ControlPlane:
             or request.network_plugin in (None, "azure"),
             etag=self._new_id(),
             state=ProvisioningState.UPDATING if old else ProvisioningState.CREATING,
+            power=old.power if old else PowerState.RUNNING,
         )
 
     def _cluster_version(self, request: ClusterRequest, old: Cluster | None) -> tuple[str, str]:
@@ -356,7 +596,7 @@ class ControlPlane:
             target=target,
         )
 
-    def _require_location(self, location: str, target: str) -> str:
+    def require_location(self, location: str, target: str) -> str:
         """The location in ARM's short spelling (`East US` is `eastus`), if the service offers it."""
         place = normalized_location(location)
         if place not in self.catalog.locations:
@@ -469,6 +709,24 @@ def _require_group(connection: Connection, group_id: GroupId) -> ResourceGroup:
             remedy=f"create it: az group create --name {group_id.group} --location <location>",
         )
     return group
+
+
+def _require_pool(pool: NodePool | None, pool_id: NodePoolId) -> NodePool:
+    if pool is None:
+        raise errors.AgentPoolNotFound(
+            f"The agent pool '{pool_id.pool}' was not found in managed cluster '{pool_id.cluster_id.cluster}'.",
+            remedy="`az aks nodepool list` shows what exists",
+        )
+    return pool
+
+
+def _require_running(cluster: Cluster) -> None:
+    """A stopped cluster can only be started or deleted (start-stop-cluster.md)."""
+    if cluster.power is PowerState.STOPPED:
+        raise errors.OperationNotAllowed(
+            f"Managed cluster '{cluster.id.cluster}' is stopped; it can only be started or deleted.",
+            remedy=f"start it first: az aks start --name {cluster.id.cluster}",
+        )
 
 
 def _require_name(pattern: re.Pattern[str], name: str, what: str, form: str) -> None:

@@ -164,6 +164,13 @@ class VMSizeNotSupported(InvalidRequest):
     advice = "`az vm list-skus --location L --size S` lists what is offered"
 
 
+class InsufficientVcpuQuota(InvalidRequest):
+    code = "ErrCode_InsufficientVCPUQuota"
+    wording = "azure"
+    cause = "the machines, surge included, need more vCPUs of a family than the quota of the location has left"
+    advice = "`poolwright quota set` raises the limit; or choose a smaller count, size or maxSurge"
+
+
 class VMSizeRestrictedByAKS(InvalidRequest):
     code = "VMSizeRestrictedByAKS"
     cause = "the size has fewer than 2 vCPUs or less than 2 GB of memory"
@@ -299,6 +306,12 @@ class OperationNotAllowed(Conflict):
     advice = "wait for the running operation, whose ID the message names; keep one system node pool"
 
 
+class RollbackNotPossible(Conflict):
+    code = "RollbackNotPossible"
+    cause = "the node pool has no former state, or going back by node image version would change generation or OS SKU"
+    advice = "poolwright aks nodepool rollback goes back with size, OS SKU, generation and image"
+
+
 class InvalidResourceLocation(Conflict):
     code = "InvalidResourceLocation"
     wording = "azure"
@@ -322,6 +335,26 @@ class ReconcileVMSSAgentPoolFailed(OperationFailure):
     code = "ReconcileVMSSAgentPoolFailed"
     cause = "machines of the node pool could not be created, did not become ready, or vanished"
     advice = "the message names the machines and the cause; send the PUT again to repair the pool"
+
+
+class UpgradeFailed(OperationFailure):
+    code = "UpgradeFailed"
+    wording = "azure"
+    cause = "pods did not leave a node within the drain timeout"
+    advice = "relax the Pod Disruption Budget or raise drainTimeoutInMinutes, then send the request again"
+
+
+class AllocationFailed(OperationFailure):
+    code = "AllocationFailed"
+    wording = "azure"
+    cause = "there is no capacity for another machine of that size"
+    advice = "try another size or zone, or a smaller maxSurge, then send the request again"
+
+
+class OperationCanceled(OperationFailure):
+    code = "OperationCanceled"
+    cause = "somebody aborted the operation"
+    advice = "send the request again to go on, or go back: poolwright aks nodepool rollback"
 
 
 class NoClusterAttached(Unavailable):

@@ -77,6 +77,7 @@ def up(settings: Settings, *, announce: Callable[[], None] = lambda: None) -> in
         Context(
             database=database,
             engine=engine,
+            cluster=NoCluster(),
             render=WireRenderer(),
             size_of=catalog.size,
             now=time.time,

@@ -28,11 +28,13 @@ from poolwright.arm.wire import (
     pool_properties,
 )
 from poolwright.catalog.catalog import Catalog
+from poolwright.domain.admission import settle
 from poolwright.domain.cluster import Cluster, ClusterRequest, ProvisioningState, ResourceGroup
-from poolwright.domain.node_pool import NodePool, Surroundings, settle
+from poolwright.domain.node_pool import NodePool
 from poolwright.domain.operation import OperationError
 from poolwright.domain.profile import Profile
 from poolwright.domain.resource_id import ClusterId, GroupId, NodePoolId
+from poolwright.domain.surroundings import Surroundings
 from poolwright.store.records import dump, load
 from tests.support.schema import require_valid
 

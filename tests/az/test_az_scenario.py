@@ -302,11 +302,9 @@ def test_the_documented_windows_add_and_show_end_with_a_gen2_image(lab: Lab, win
     assert {name: value for name, value in shown.items() if name != "poolwright"} == windows_gen2
 
 
-def test_the_documented_updates_reach_the_service_and_are_refused_with_wording_and_remedy(
-    lab: Lab, cluster: dict[str, Any]
-) -> None:
-    lab.service.client.make_pool("lin", {"vmSize": V1_ONLY})
-    lab.service.client.make_pool("win", {"vmSize": BOTH, "osType": "Windows", "osSKU": "Windows2022"})
+def test_the_documented_updates_make_generation_2_node_pools(lab: Lab, cluster: dict[str, Any]) -> None:
+    lab.service.client.make_pool("lin", {"vmSize": V1_ONLY, "count": 3})
+    lab.service.client.make_pool("win", {"vmSize": BOTH, "osType": "Windows", "osSKU": "Windows2022", "count": 2})
     documented = {
         "lin": f"aks nodepool update --resource-group rg --cluster-name c1 --name lin --vm-size {BOTH} --os-type Linux",
         "win": f"aks nodepool update --resource-group rg --cluster-name c1 --name win --vm-size {ALSO_BOTH} "
@@ -314,16 +312,17 @@ def test_the_documented_updates_reach_the_service_and_are_refused_with_wording_a
     }
     before = {name: lab.pool(name) for name in documented}
     for name, outcome in zip(documented, lab.together(list(documented.values())), strict=True):
-        assert outcome.returncode == 1
-        assert "ERROR: (PropertyChangeNotAllowed) Changing property 'properties.vmSize' is not allowed." in (
-            outcome.stderr
-        )
-        # Both updates lead from Generation 1 to Generation 2, and both changes are reported at once.
-        assert "Changing property 'properties.vmGeneration' is not allowed." in outcome.stderr
-        assert "Target: properties.vmSize" in outcome.stderr
-        assert "add a node pool with the wanted value, move the workload, then delete this one" in outcome.stderr
+        assert outcome.returncode == 0, outcome.stderr
         assert before[name]["poolwright"]["resolvedGeneration"] == "V1"
-        assert lab.pool(name) == before[name]
+        assert "gen2" not in before[name]["nodeImageVersion"]
+        printed = json.loads(outcome.stdout)
+        assert "gen2" in printed["nodeImageVersion"]
+        after = lab.pool(name)
+        assert after["nodeImageVersion"] == printed["nodeImageVersion"]
+        assert after["vmSize"] == printed["vmSize"] != before[name]["vmSize"]
+        assert after["poolwright"]["observedGenerations"] == {"V1": 0, "V2": before[name]["count"], "unknown": 0}
+    shown = lab.json(f"aks nodepool show {OF_CLUSTER} --name lin")
+    assert "gen2" in shown["nodeImageVersion"]
 
 
 def test_pools_are_shown_in_tables_with_image_and_generation(lab: Lab, windows_gen2: dict[str, Any]) -> None:
@@ -415,14 +414,122 @@ def test_every_verb_that_puts_leaves_a_windows_gen2_pool_alone(lab: Lab) -> None
     assert lab.pool("prop", "wish")["currentOrchestratorVersion"] == "1.36.2"
 
 
-def test_resource_update_of_the_size_is_refused_and_nothing_changes(lab: Lab, windows_gen2: dict[str, Any]) -> None:
-    before = lab.pool("npwin")
+def test_resource_update_and_rest_change_the_size_and_with_it_the_generation(lab: Lab, cluster: dict[str, Any]) -> None:
+    client = lab.service.client
+    for name in ("byres", "byrest"):
+        client.make_pool(name, {"vmSize": V1_ONLY, "count": 2})
+    lab.ok(f"resource update --ids {client.pool('byres')} --set properties.vmSize={BOTH}")
+    url = f"{client.pool('byrest')}?api-version=2026-06-01"
+    lab.ok("rest --method put --url", url, "--body", json.dumps({"properties": {"vmSize": V2_ONLY}}))
+    lab.ok(f"aks nodepool wait {OF_CLUSTER} --name byrest --updated --interval 1 --timeout 30")
 
-    said = lab.refused(f"resource update --ids {windows_gen2['id']} --set properties.vmSize={ALSO_BOTH}")
+    for name, size in (("byres", BOTH), ("byrest", V2_ONLY)):
+        pool = lab.pool(name)
+        assert (pool["vmSize"], pool["poolwright"]["observedGenerations"]["V2"]) == (size, 2)
+        assert "gen2" in pool["nodeImageVersion"]
 
-    assert "(PropertyChangeNotAllowed) Changing property 'properties.vmSize' is not allowed." in said
-    assert "add a node pool with the wanted value" in said
-    assert lab.pool("npwin") == before
+
+def test_a_pool_goes_back_to_the_kubernetes_version_and_image_it_had(lab: Lab) -> None:
+    client = lab.service.client
+    client.make_cluster("back", kubernetesVersion="1.34.8")
+    of_back = "--resource-group rg --cluster-name back"
+    client.done(client.put(client.pool("np1", "back"), json={"properties": {"vmSize": BOTH, "count": 2}}))
+    old = lab.pool("np1", "back")
+    versions = f"aks nodepool get-rollback-versions {of_back} --nodepool-name np1"
+    assert lab.ok(versions) == ""
+    assert "No rollback versions available" in lab.refused(f"aks nodepool rollback {of_back} --nodepool-name np1")
+    lab.ok("aks upgrade --resource-group rg --name back --kubernetes-version 1.35.5 --yes")
+    assert "2404gen2" in lab.pool("np1", "back")["nodeImageVersion"]
+
+    (recent,) = lab.json(versions)
+    assert (recent["orchestratorVersion"], recent["nodeImageVersion"]) == ("1.34.8", old["nodeImageVersion"])
+    lab.ok(f"aks nodepool rollback {of_back} --nodepool-name np1")
+
+    pool = lab.pool("np1", "back")
+    assert (pool["currentOrchestratorVersion"], pool["nodeImageVersion"]) == ("1.34.8", old["nodeImageVersion"])
+    upgrades = lab.json(f"aks nodepool get-upgrades {of_back} --nodepool-name np1")
+    assert upgrades["latestNodeImageVersion"] == pool["nodeImageVersion"]
+    assert "1.35.5" in [target["kubernetesVersion"] for target in upgrades["upgrades"]]
+
+
+def test_a_rollback_across_generations_is_refused_and_names_the_one_that_does_it(
+    lab: Lab, cluster: dict[str, Any]
+) -> None:
+    lab.service.client.make_pool("cross", {"vmSize": V1_ONLY, "count": 1})
+    lab.ok(f"aks nodepool update {OF_CLUSTER} --name cross --vm-size {BOTH}")
+    before = lab.pool("cross")
+
+    said = lab.refused(f"aks nodepool rollback {OF_CLUSTER} --nodepool-name cross")
+
+    assert "(RollbackNotPossible)" in said
+    assert lab.pool("cross") == before
+
+
+def test_a_running_change_is_aborted_and_the_next_update_goes_on(
+    az_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    slow = ServiceProcess(tmp_path_factory.mktemp("slow") / "data", simulated_boot_seconds=3).start()
+    try:
+        lab = Lab(az_path, slow, tmp_path_factory.mktemp("home"))
+        slow.client.make_cluster("c1")
+        slow.client.make_pool("np1", {"vmSize": V1_ONLY, "count": 4, "upgradeSettings": {"maxSurge": "1"}})
+        update = f"aks nodepool update {OF_CLUSTER} --name np1"
+        lab.ok(f"{update} --vm-size {BOTH} --no-wait")
+        assert lab.ok(f"aks nodepool operation-abort {OF_CLUSTER} --nodepool-name np1") == ""
+        aborted = lab.pool("np1")
+        assert aborted["provisioningState"] == "Canceled"
+        assert aborted["poolwright"]["observedGenerations"]["V1"] > 0
+        lab.ok(f"{update} --max-surge 4")
+        resumed = lab.pool("np1")
+        assert resumed["provisioningState"] == "Succeeded"
+        assert resumed["poolwright"]["observedGenerations"] == {"V1": 0, "V2": 4, "unknown": 0}
+        assert "gen2" in resumed["nodeImageVersion"]
+    finally:
+        slow.stop()
+
+
+def test_machines_are_deleted_by_name_and_images_upgraded(lab: Lab, cluster: dict[str, Any]) -> None:
+    lab.service.client.make_pool("few", {"count": 3})
+    names = lab.json(f"aks machine list {OF_CLUSTER} --nodepool-name few --query [].name")
+
+    lab.ok(f"aks nodepool delete-machines {OF_CLUSTER} --nodepool-name few --machine-names {names[1]}")
+
+    assert lab.json(f"aks machine list {OF_CLUSTER} --nodepool-name few --query [].name") == [names[0], names[2]]
+    assert lab.pool("few")["count"] == 2
+    image = lab.pool("few")["nodeImageVersion"]
+    assert lab.ok(f"aks nodepool upgrade {OF_CLUSTER} --name few --node-image-only --yes") == ""
+    assert lab.pool("few")["nodeImageVersion"] == image
+
+
+def test_a_cluster_is_stopped_and_started(lab: Lab) -> None:
+    lab.service.client.make_cluster("power")
+    assert lab.ok("aks stop --resource-group rg --name power") == ""
+    show = "aks show --resource-group rg --name power --query powerState.code --output tsv"
+    assert lab.ok(show) == "Stopped\n"
+    said = lab.refused("aks nodepool add --resource-group rg --cluster-name power --name np1 --node-count 1")
+    assert "(OperationNotAllowed)" in said
+    assert lab.ok("aks start --resource-group rg --name power") == ""
+    assert lab.ok(show) == "Running\n"
+
+
+def test_usage_is_listed_and_a_quota_refuses_what_goes_beyond(lab: Lab, cluster: dict[str, Any]) -> None:
+    heading, *rows = lab.table("vm list-usage --location eastus")
+    assert heading == ["Name", "CurrentValue", "Limit"]
+    assert "Total Regional vCPUs" in [cells[0] for cells in rows]
+    compute = f"/subscriptions/{lab.service.credentials['subscriptionId']}/providers/Microsoft.Compute"
+    url = f"{compute}/locations/eastus/usages/standardFSv2Family?api-version=2024-11-01"
+    lab.ok("rest --method put --url", url, "--body", '{"limit": 6}')
+    add = f"aks nodepool add {OF_CLUSTER} --name quota --node-vm-size Standard_F2s_v2 --node-count"
+
+    said = lab.refused(f"{add} 4")
+    assert "Insufficient vcpu quota requested 8, remaining 6 for family standardFSv2Family for region eastus." in said
+    lab.ok(f"{add} 3")
+    # Replacing machines one by one takes two vCPUs that are not left.
+    said = lab.refused(f"aks nodepool update {OF_CLUSTER} --name quota --enable-vtpm")
+    assert "requested 2, remaining 0" in said
+    lab.ok("rest --method delete --url", url)
+    lab.ok(f"aks nodepool update {OF_CLUSTER} --name quota --enable-vtpm")
+    assert "gen2TL" in lab.pool("quota")["nodeImageVersion"]
 
 
 def test_update_arguments_reach_the_pool(lab: Lab, cluster: dict[str, Any]) -> None:
@@ -451,6 +558,12 @@ def test_a_virtual_machines_pool_is_added_and_scaled_by_size(lab: Lab, cluster: 
         "--node-count 2 --query virtualMachinesProfile.scale.manual"
     )
     assert scaled == [{"count": 2, "size": BOTH}]
+    resized = lab.json(
+        f"aks nodepool manual-scale update {OF_CLUSTER} --name vms --current-vm-sizes {BOTH} --vm-sizes {ALSO_BOTH} "
+        "--node-count 3 --query virtualMachinesProfile.scale.manual"
+    )
+    assert resized == [{"count": 3, "size": ALSO_BOTH}]
+    assert lab.pool("vms")["poolwright"]["observedGenerations"]["V2"] == 3
 
 
 def test_nothing_is_waited_for_where_that_is_asked(lab: Lab, cluster: dict[str, Any]) -> None:

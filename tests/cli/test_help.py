@@ -43,10 +43,11 @@ def test_the_tree_has_the_commands_people_know_from_az() -> None:
     known = {
         "group create/show/list/delete",
         "aks create/show/list/delete/get-versions",
-        "aks nodepool add/show/list/update/scale/delete/what-if",
+        "aks nodepool add/show/list/update/scale/delete/what-if/rollback/operation-abort",
         "aks machine list/show",
         "vm list-skus",
         "operations show/watch",
+        "quota list/set/reset",
         "sp reset",
     }
     for line in known:

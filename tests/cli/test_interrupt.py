@@ -38,7 +38,7 @@ def interrupted(arguments: list[str], data_dir: Path) -> tuple[int, str, str]:
     ) as process:
         os.close(follower)
         seen = ""
-        while not re.search(r"\d+%.*machines: ", seen):
+        while not re.search(r"\d+%.*unknown: ", seen):
             seen += os.read(leader, 4096).decode(errors="replace")
         process.send_signal(signal.SIGINT)
         assert process.stdout is not None

@@ -127,7 +127,7 @@ def test_a_decision_names_generation_image_rule_and_source() -> None:
 def test_progress_names_the_step_and_the_machines_of_each_generation() -> None:
     block = {"step": "ensure_machines", "wave": 1, "waves": 1, "generations": {"V1": 0, "V2": 3, "unknown": 1}}
 
-    assert detail({"properties": {"poolwright": block}}) == "ensure machines  machines: V2 3, unknown 1"
+    assert detail({"properties": {"poolwright": block}}) == "ensure machines  V2: 3, unknown: 1"
 
 
 @pytest.mark.parametrize(

@@ -10,20 +10,16 @@ import pytest
 
 from poolwright import errors
 from poolwright.catalog.catalog import Catalog
+from poolwright.domain.admission import settle
+from poolwright.domain.change import CHANGES, Effect, configuration_of
 from poolwright.domain.cluster import Cluster, ProvisioningState
 from poolwright.domain.generation import Generation
-from poolwright.domain.node_pool import (
-    UNCHANGEABLE,
-    NodePool,
-    NodePoolRequest,
-    ScaleProfile,
-    Surroundings,
-    settle,
-)
+from poolwright.domain.node_pool import NodePool, NodePoolRequest, ScaleProfile
 from poolwright.domain.node_pool_kind import Mode, PoolType, Priority
 from poolwright.domain.os_sku import OsSku, OsType
 from poolwright.domain.profile import Profile
 from poolwright.domain.resource_id import ClusterId, GroupId, NodePoolId
+from poolwright.domain.surroundings import Surroundings
 from poolwright.domain.wish import ABSENT, Wish, WishSource
 
 V1, V2 = Generation.V1, Generation.V2
@@ -85,7 +81,7 @@ def targets(error: errors.PoolwrightError) -> list[str | None]:
 
 def test_an_empty_put_of_an_existing_pool_changes_nothing_but_its_state() -> None:
     for made in (put(), put(vm_size=V1_ONLY), put(vm_size=BOTH, header=True, **WINDOWS), put(mode=Mode.SYSTEM)):
-        assert put(made) == replace(made, state=ProvisioningState.UPDATING)
+        assert put(made) == replace(made, state=ProvisioningState.UPDATING, promised=made.count)
 
 
 def test_an_update_that_touches_nothing_decisive_keeps_the_decision_although_the_rules_moved_on() -> None:
@@ -209,39 +205,69 @@ def test_a_stricter_rule_leaves_a_pool_alone_that_does_not_touch_it() -> None:
     assert put(made, count=2).count == 2
 
 
-CHANGES: dict[str, dict[str, Any]] = {
-    "vm_size": {"vm_size": "Standard_D2s_v3"},
-    "os_type": {"os_type": OsType.WINDOWS},
-    "os_sku": {"os_sku": OsSku.AZURE_LINUX},
-    "pool_type": {"pool_type": PoolType.AVAILABILITY_SET},
-    "os_disk_type": {"os_disk_type": "Ephemeral"},
-    "os_disk_size_gb": {"os_disk_size_gb": 64},
-    "max_pods": {"max_pods": 30},
-    "zones": {"zones": ("1",)},
-    "subnet": {"subnet": "/subscriptions/s/other"},
-    "host_group": {"host_group": "/subscriptions/s/h"},
-    "gpu_instance_profile": {"gpu_instance_profile": "MIG1g"},
-    "priority": {"priority": Priority.SPOT},
-    "fips": {"fips": True},
-    "vtpm": {"vtpm": True},
-    "secure_boot": {"secure_boot": True},
-    "workload_runtime": {"workload_runtime": "WasmWasi"},
-    "generation": {"vm_generation": V1},
+NEVER: dict[str, dict[str, Any]] = {
+    "osType": {"os_type": OsType.WINDOWS},
+    "type": {"pool_type": PoolType.AVAILABILITY_SET},
+    "osDiskType": {"os_disk_type": "Ephemeral"},
+    "osDiskSizeGB": {"os_disk_size_gb": 64},
+    "kubeletDiskType": {"sent": {"kubeletDiskType": "Temporary"}},
+    "maxPods": {"max_pods": 30},
+    "availabilityZones": {"zones": ("1",)},
+    "vnetSubnetID": {"subnet": "/subscriptions/s/other"},
+    "podSubnetID": {"sent": {"podSubnetID": "/subscriptions/s/pods"}},
+    "hostGroupID": {"host_group": "/subscriptions/s/h"},
+    "proximityPlacementGroupID": {"sent": {"proximityPlacementGroupID": "/subscriptions/s/p"}},
+    "gpuInstanceProfile": {"gpu_instance_profile": "MIG1g"},
+    "gpuProfile.driver": {"gpu_driver": "None"},
+    "scaleSetPriority": {"priority": Priority.SPOT},
+    "workloadRuntime": {"workload_runtime": "WasmWasi"},
+    "enableEncryptionAtHost": {"sent": {"enableEncryptionAtHost": True}},
+    "enableNodePublicIP": {"sent": {"enableNodePublicIP": True}},
+    "nodePublicIPPrefixID": {"sent": {"nodePublicIPPrefixID": "/subscriptions/s/ip"}},
+}
+ROLLS: dict[str, dict[str, Any]] = {
+    "vmSize": {"vm_size": "Standard_D2s_v3"},
+    "vmGeneration": {"vm_generation": V1},
+    "osSKU": {"os_sku": OsSku.AZURE_LINUX},
+    "orchestratorVersion": {"kubernetes_version": "1.34.1"},
+    "nodeImageVersion": {"os_sku": OsSku.AZURE_LINUX},
+    "enableFIPS": {"fips": True},
+    "securityProfile.enableVTPM": {"vtpm": True},
+    "securityProfile.enableSecureBoot": {"secure_boot": True},
+    "kubeletConfig": {"sent": {"kubeletConfig": {"podMaxPids": 100}}},
+    "linuxOSConfig": {"sent": {"linuxOSConfig": {"swapFileSizeMB": 100}}},
 }
 
 
-@pytest.mark.parametrize("row", UNCHANGEABLE, ids=lambda row: row.attribute)
+@pytest.mark.parametrize("row", [row for row in CHANGES if row.effect is Effect.NEVER], ids=lambda row: row.wire)
 def test_every_property_that_stays_is_refused_with_its_path(row: Any) -> None:
     made = put(vm_size=BOTH, subnet="/subscriptions/s/net")
     with pytest.raises(errors.PropertyChangeNotAllowed) as refused:
-        put(made, **CHANGES[row.attribute])
+        put(made, **NEVER[row.wire])
     assert f"properties.{row.wire}" in targets(refused.value)
     assert refused.value.message == f"Changing property '{refused.value.target}' is not allowed."
     assert None not in refused.value.information.values()
 
 
+@pytest.mark.parametrize("row", [row for row in CHANGES if row.effect is Effect.ROLLS], ids=lambda row: row.wire)
+def test_every_property_that_rolls_makes_machines_outdated(row: Any) -> None:
+    made = put(vm_size=BOTH, kubernetes_version="1.33")
+    changed = put(made, **ROLLS[row.wire])
+    outdated = configuration_of(changed) != configuration_of(made)
+    # Each machine has its size itself.
+    assert outdated or row.wire == "vmSize"
+    assert changed.promised == made.count
+
+
+def test_what_changes_at_once_makes_no_machine_outdated() -> None:
+    made = put(vm_size=BOTH)
+    changed = put(made, count=4, mode=Mode.SYSTEM, sent={"nodeLabels": {"a": "b"}, "nodeTaints": ["c=d:NoSchedule"]})
+    assert configuration_of(changed) == configuration_of(made)
+
+
 def test_a_change_is_proposed_for_every_row() -> None:
-    assert set(CHANGES) == {row.attribute for row in UNCHANGEABLE}
+    assert set(NEVER) == {row.wire for row in CHANGES if row.effect is Effect.NEVER}
+    assert set(ROLLS) == {row.wire for row in CHANGES if row.effect is Effect.ROLLS}
 
 
 @pytest.mark.parametrize(
@@ -292,8 +318,7 @@ def test_virtual_machines_pools_mix_sizes_of_one_family_and_one_image() -> None:
     rescaled = put(pool, manual_scale=(sizes[1], replace(sizes[0], count=5)))
     assert rescaled.count == 6
     assert put(pool).scale == pool.scale
-    with pytest.raises(errors.PropertyChangeNotAllowed):
-        put(pool, manual_scale=(sizes[0],))
+    assert put(pool, manual_scale=(sizes[0],)).vm_size == "Standard_D2s_v5"
     with pytest.raises(errors.InvalidParameter) as refused:
         put(pool_type=PoolType.VIRTUAL_MACHINES, manual_scale=(sizes[0], ScaleProfile("Standard_E2s_v5", 1)))
     assert "of one family" in refused.value.message

@@ -23,18 +23,22 @@ import pytest
 from poolwright.domain.operation import OperationKind
 from poolwright.operations.plans import PLANS
 from tests.durability.chains import Case, chained, require_all_in
+from tests.operations.workbench import steps_of
 from tests.support.service import ArmClient, ServiceProcess
 
 DEADLINE_SECONDS = 60
+V1_ONLY, BOTH = "Standard_D2_v3", "Standard_D2s_v3"
 # With profile azure-2026 this node pool is accepted and its operation fails (conflict C3): it unwinds.
 REFUSED = {"vmSize": "Standard_D4ads_v6", "osType": "Windows", "osSKU": "Windows2022", "count": 2}
+# Each kind of step once: the same step of another wave is the same code.
 CASES = [
-    *(Case(kind, step.name, moment) for kind, plan in PLANS.items() for step in plan for moment in ("before", "after")),
     *(
-        Case(OperationKind.CREATE_NODE_POOL, name, moment, fails=True)
-        for name in ("undo_allocate_machines", "mark_failed")
+        Case(kind, step, moment)
+        for kind in PLANS
+        for step in dict.fromkeys(name.rpartition(".")[2] for name in steps_of(kind))
         for moment in ("before", "after")
     ),
+    *(Case(OperationKind.CREATE_NODE_POOL, "mark_failed", moment, fails=True) for moment in ("before", "after")),
 ]
 CHAINS = chained(CASES, 4)
 
@@ -85,7 +89,9 @@ class Expectation:
             assert reply.json()["properties"]["provisioningState"] == state, f"{self.case.place}: {reply.text}"
         rows, boots = machine_rows(service.data_dir), machines(service.data_dir)
         assert rows == boots.keys(), f"{self.case.place}: machines left behind or missing"
-        assert set(boots.values()) <= {1}, f"{self.case.place}: a machine was started twice: {boots}"
+        most = 2 if self.case.kind is OperationKind.START_CLUSTER else 1
+        mine_or_not = {key: number for key, number in boots.items() if key.startswith(f"{self.path.lower()}/")}
+        assert set(mine_or_not.values()) <= {most}, f"{self.case.place}: a machine was started twice: {boots}"
         mine = [key for key in rows if key.startswith(f"{self.path.lower()}/")]
         assert len(mine) == (self.count or 0), f"{self.case.place}: {mine}"
         self.bystander.require(service.client, self.case.place)
@@ -137,12 +143,14 @@ def disturbed(client: ArmClient, number: int, kinds_taken: set[OperationKind | N
 def provoke(case: Case, number: int, client: ArmClient, bystander: Bystander) -> Expectation:
     """Send the request whose operation meets the place, and say what has to come of it."""
 
-    def sent(method: str, path: str, body: dict[str, Any] | None, count: int | None) -> Expectation:
+    def sent(
+        method: str, path: str, body: dict[str, Any] | None, count: int | None, resource: str | None = None
+    ) -> Expectation:
         # The process may die before it answers: what it stored counts.
         with suppress(httpx.TransportError):
             reply = client.request(method, path, json=body)
             assert reply.status_code in (200, 201, 202), reply.text
-        return Expectation(case, path, count, bystander)
+        return Expectation(case, resource or path, count, bystander)
 
     pool = client.pool(f"p{number}")
     # Growing and shrinking in turn: at `before` and `after` of a step, chains being what they are, each comes up.
@@ -153,8 +161,26 @@ def provoke(case: Case, number: int, client: ArmClient, bystander: Bystander) ->
         case OperationKind.CREATE_NODE_POOL:
             return sent("PUT", pool, {"properties": {"count": 2}}, 2)
         case OperationKind.UPDATE_NODE_POOL:
+            client.make_pool(f"p{number}", {"vmSize": V1_ONLY, "count": 2})
+            return sent("PUT", pool, {"properties": {"vmSize": BOTH, "count": count}}, count)
+        case OperationKind.UPGRADE_NODE_IMAGE:
             client.make_pool(f"p{number}", {"count": 2})
-            return sent("PUT", pool, {"properties": {"count": count}}, count)
+            return sent("POST", f"{pool}/upgradeNodeImageVersion", None, 2, pool)
+        case OperationKind.ROLLBACK_NODE_POOL:
+            client.make_pool(f"p{number}", {"vmSize": V1_ONLY, "count": 2})
+            client.done(client.put(pool, json={"properties": {"vmSize": BOTH}}))
+            return sent("POST", f"{pool}/rollback", None, 2, pool)
+        case OperationKind.DELETE_MACHINES:
+            client.make_pool(f"p{number}", {"count": 2})
+            name = client.get(f"{pool}/machines").json()["value"][0]["name"]
+            return sent("POST", f"{pool}/deleteMachines", {"machineNames": [name]}, 1, pool)
+        case OperationKind.STOP_CLUSTER | OperationKind.START_CLUSTER:
+            path = client.cluster(f"s{number}")
+            client.done(client.put(path, json=cluster(2)))
+            if case.kind is OperationKind.STOP_CLUSTER:
+                return sent("POST", f"{path}/stop", None, 2, path)
+            client.done(client.post(f"{path}/stop"))
+            return sent("POST", f"{path}/start", None, 2, path)
         case OperationKind.DELETE_NODE_POOL:
             client.make_pool(f"p{number}", {"count": 2})
             return sent("DELETE", pool, None, None)
@@ -163,7 +189,7 @@ def provoke(case: Case, number: int, client: ArmClient, bystander: Bystander) ->
         case OperationKind.UPDATE_CLUSTER:
             path = client.cluster(f"u{number}")
             client.done(client.put(path, json=cluster(2)))
-            return sent("PUT", path, cluster(count), count)
+            return sent("PUT", path, cluster(count, "Standard_D4s_v5"), count)
         case OperationKind.DELETE_CLUSTER:
             path = client.cluster(f"d{number}")
             client.done(client.put(path, json=cluster(2)))
@@ -171,10 +197,12 @@ def provoke(case: Case, number: int, client: ArmClient, bystander: Bystander) ->
         case OperationKind.DELETE_RESOURCE_GROUP:
             client.make_cluster(group=f"g{number}")
             return sent("DELETE", client.group(f"g{number}"), None, None)
+        case OperationKind.ABORT_NODE_POOL:
+            raise ValueError("an abort has no plan of its own")
 
 
-def cluster(count: int) -> dict[str, Any]:
-    profile = {"name": "sys", "mode": "System", "count": count}
+def cluster(count: int, size: str = "Standard_D2s_v5") -> dict[str, Any]:
+    profile = {"name": "sys", "mode": "System", "count": count, "vmSize": size}
     return {"location": "eastus", "properties": {"agentPoolProfiles": [profile]}}
 
 

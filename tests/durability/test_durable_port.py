@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from poolwright.domain.operation import OperationKind
-from poolwright.operations.plans import PLANS
 from tests.durability.operations_process import OperationsProcess
+from tests.operations.workbench import steps_of
 from tests.support.service import ServiceProcess
 
 PATIENCE_SECONDS = 30.0
@@ -63,7 +63,7 @@ def test_an_operation_begun_at_once_and_queued_is_carried_out_once(process: Oper
     steps = process.call("steps")
     assert sorted([steps[f"{operation}.at-once"], steps[f"{operation}.queued"]], key=len) == [
         ["claim"],
-        ["claim", *(step.name for step in PLANS[OperationKind.CREATE_NODE_POOL])],
+        ["claim", *steps_of(OperationKind.CREATE_NODE_POOL)],
     ]
     assert_one_machine_each(process.call("look", group="g"), 5)
     process.stop()
@@ -77,7 +77,7 @@ def test_an_operation_interrupted_by_a_stop_goes_on_at_the_next_start(
     process.call("prepare", group="g", kind="create_node_pool")
     process.call("misbehave", **behaviour)
     operation = process.call("ask", group="g", kind="create_node_pool")
-    until(lambda: "allocate_machines" in process.call("steps").get(f"{operation}.at-once", []))
+    until(lambda: "plan_waves" in process.call("steps").get(f"{operation}.at-once", []))
     process.stop()
     assert process.log() == ""
     process.start()

@@ -13,6 +13,7 @@ from poolwright.domain.cluster import ProvisioningState
 from poolwright.domain.node_pool import NodePool
 from poolwright.domain.operation import Operation, OperationKind, OperationStatus
 from poolwright.operations.plans import PLANS, Step
+from poolwright.operations.waves import WAVE_STEPS
 from tests.operations.workbench import (
     WANTED,
     Halt,
@@ -21,27 +22,40 @@ from tests.operations.workbench import (
     accept,
     ask,
     once,
+    steps_of,
     until_halt,
 )
 
 DELETIONS = (OperationKind.DELETE_NODE_POOL, OperationKind.DELETE_CLUSTER, OperationKind.DELETE_RESOURCE_GROUP)
 CREATIONS = (OperationKind.CREATE_NODE_POOL, OperationKind.CREATE_CLUSTER)
-every_kind = pytest.mark.parametrize("kind", list(OperationKind), ids=lambda kind: kind.value)
+OF_CLUSTER = (
+    OperationKind.CREATE_CLUSTER,
+    OperationKind.UPDATE_CLUSTER,
+    OperationKind.DELETE_CLUSTER,
+    OperationKind.STOP_CLUSTER,
+    OperationKind.START_CLUSTER,
+)
+every_kind = pytest.mark.parametrize("kind", list(PLANS), ids=lambda kind: kind.value)
 every_step = pytest.mark.parametrize(
     ("kind", "step"),
-    [pytest.param(kind, step, id=f"{kind.value}-{step.name}") for kind, plan in PLANS.items() for step in plan],
+    [pytest.param(kind, step, id=f"{kind.value}-{step}") for kind in PLANS for step in steps_of(kind)],
 )
 every_step_but_the_last = pytest.mark.parametrize(
     ("kind", "step"),
-    [pytest.param(kind, step, id=f"{kind.value}-{step.name}") for kind, plan in PLANS.items() for step in plan[:-1]],
+    [pytest.param(kind, step, id=f"{kind.value}-{step}") for kind in PLANS for step in steps_of(kind)[:-1]],
 )
 
 
-def test_every_kind_of_operation_has_a_plan() -> None:
-    assert set(PLANS) == set(OperationKind)
-    for plan in PLANS.values():
-        names = [step.name for step in plan]
-        assert len(set(names)) == len(names)
+def test_every_kind_of_operation_but_an_abort_has_a_plan() -> None:
+    assert set(PLANS) == set(OperationKind) - {OperationKind.ABORT_NODE_POOL}
+
+
+def test_every_kind_of_step_is_met() -> None:
+    met = {step.rpartition(".")[2] for kind in PLANS for step in steps_of(kind)}
+    plain = {part.name for plan in PLANS.values() for part in plan if isinstance(part, Step)}
+    # Cordon, drain and soak need a cluster: test_leaving.py.
+    assert met == plain | {step.name for step in WAVE_STEPS} - {"cordon", "drain", "soak"}
+    assert "wave_2.remove_machines" in steps_of(OperationKind.UPDATE_NODE_POOL)
 
 
 @every_kind
@@ -62,12 +76,12 @@ def test_every_step_may_happen_twice(bench: Workbench, kind: OperationKind) -> N
 @pytest.mark.parametrize("moment", ["before", "after"])
 @every_step
 def test_an_operation_interrupted_at_any_step_is_completed_from_the_start(
-    bench: Workbench, kind: OperationKind, step: Step, moment: str
+    bench: Workbench, kind: OperationKind, step: str, moment: str
 ) -> None:
     operation = accept(bench, kind)
-    script = Script(before=step.name) if moment == "before" else Script(after=step.name)
+    script = Script(before=step) if moment == "before" else Script(after=step)
     until_halt(bench, operation, script)
-    assert script.steps[-1] == step.name
+    assert script.steps[-1] == step
     assert bench.run(operation, once).status is OperationStatus.SUCCEEDED
     assert_succeeded(bench, kind)
 
@@ -81,53 +95,51 @@ def test_an_ended_operation_carried_out_again_changes_nothing(bench: Workbench, 
     bench.run(operation, script)
     assert script.steps == []
     # Its last step may still be repeated after a kill, once the operation has ended.
-    PLANS[kind][-1].do(bench.context, operation)
+    last = PLANS[kind][-1]
+    assert isinstance(last, Step)
+    last.do(bench.context, operation)
     assert bench.everything() == before
 
 
 @pytest.mark.parametrize("without_effect", [False, True], ids=["after its effect", "without effect"])
 @every_step_but_the_last
 def test_a_failure_at_any_step_ends_the_operation_and_frees_its_resource(
-    bench: Workbench, kind: OperationKind, step: Step, without_effect: bool
+    bench: Workbench, kind: OperationKind, step: str, without_effect: bool
 ) -> None:
-    ended = bench.run(accept(bench, kind), Script(fails=step.name, without_effect=without_effect))
+    ended = bench.run(accept(bench, kind), Script(fails=step, without_effect=without_effect))
     assert_failed(bench, kind, ended)
 
 
 @every_step_but_the_last
-def test_every_undo_may_happen_twice(bench: Workbench, kind: OperationKind, step: Step) -> None:
-    script = Script(twice=True, fails=step.name)
+def test_every_undo_may_happen_twice(bench: Workbench, kind: OperationKind, step: str) -> None:
+    script = Script(twice=True, fails=step)
     ended = bench.run(accept(bench, kind), script)
-    position = [each.name for each in PLANS[kind]].index(step.name)
-    assert script.steps == [
-        *(each.name for each in PLANS[kind][: position + 1]),
-        *(f"undo_{each.name}" for each in reversed(PLANS[kind][: position + 1]) if each.undo is not None),
-        "mark_failed",
-    ]
+    before = steps_of(kind)[: steps_of(kind).index(step) + 1]
+    assert script.steps == [*before, *undoing(step), "mark_failed"]
     assert_failed(bench, kind, ended)
 
 
 @every_step_but_the_last
-def test_an_unwinding_interrupted_anywhere_is_completed(bench: Workbench, kind: OperationKind, step: Step) -> None:
+def test_an_unwinding_interrupted_anywhere_is_completed(bench: Workbench, kind: OperationKind, step: str) -> None:
     operation = accept(bench, kind)
-    whole = Script(fails=step.name)
-    position = [each.name for each in PLANS[kind]].index(step.name)
-    unwinding = [f"undo_{each.name}" for each in PLANS[kind][: position + 1] if each.undo is not None] + ["mark_failed"]
-    for name in unwinding:
+    whole = Script(fails=step)
+    for name in [*undoing(step), "mark_failed"]:
         until_halt(bench, operation, replace(whole, after=name, steps=[]))
     assert_failed(bench, kind, bench.run(operation, whole))
 
 
 @every_step_but_the_last
-def test_what_failed_is_repaired_by_asking_again(bench: Workbench, kind: OperationKind, step: Step) -> None:
-    bench.run(accept(bench, kind), Script(fails=step.name))
+def test_what_failed_is_repaired_by_asking_again(bench: Workbench, kind: OperationKind, step: str) -> None:
+    bench.run(accept(bench, kind), Script(fails=step))
+    if kind is OperationKind.DELETE_MACHINES and step.endswith("remove_machines"):
+        pytest.skip("the machine is gone, and asking again would delete another one")
     assert bench.done(ask(bench, kind)).status is OperationStatus.SUCCEEDED
     assert_succeeded(bench, kind)
 
 
 @every_kind
 def test_a_failure_after_success_was_said_changes_nothing_any_more(bench: Workbench, kind: OperationKind) -> None:
-    ended = bench.run(accept(bench, kind), Script(fails=PLANS[kind][-1].name))
+    ended = bench.run(accept(bench, kind), Script(fails=steps_of(kind)[-1]))
     assert ended.status is OperationStatus.SUCCEEDED
     assert_succeeded(bench, kind)
 
@@ -139,7 +151,7 @@ def test_a_cluster_changes_its_etag_with_its_node_pools(bench: Workbench, group:
     etags = [etag(bench)]
     bench.done(operation)
     etags.append(etag(bench))
-    bench.run(bench.put_pool(count=1), Script(fails="await_ready"))
+    bench.run(bench.put_pool(count=1), Script(fails="plan_waves"))
     etags.append(etag(bench))
     bench.done(bench.delete_pool())
     etags.append(etag(bench))
@@ -174,6 +186,7 @@ class TestEndsInOneTransaction:
     ) -> None:
         operation = accept(bench, kind)
         last = PLANS[kind][-1]
+        assert isinstance(last, Step)
         until_halt(bench, operation, Script(before=last.name))
         before = bench.everything()
         render.broken = True
@@ -188,6 +201,7 @@ class TestEndsInOneTransaction:
     ) -> None:
         operation = accept(bench, kind)
         first = PLANS[kind][0]
+        assert isinstance(first, Step)
         until_halt(bench, operation, Script(fails=first.name, before="mark_failed"))
         before = bench.everything()
         render.broken = True
@@ -203,7 +217,7 @@ def assert_succeeded(bench: Workbench, kind: OperationKind) -> None:
     wanted = WANTED[kind]
     assert {name: len(bench.machines(name)) for name in wanted} == wanted
     assert bench.engine.keys() == bench.rows()
-    assert set(bench.simulated.boots().values()) <= {1}
+    assert set(bench.simulated.boots().values()) <= {2 if kind is OperationKind.START_CLUSTER else 1}
     pools = [pool for pool in map(bench.pool, wanted) if pool is not None]
     assert [pool.id.pool for pool in pools] == [name for name, count in wanted.items() if count]
     for pool in pools:
@@ -223,7 +237,13 @@ def assert_failed(bench: Workbench, kind: OperationKind, ended: Operation) -> No
     """The operation and its resource say Failed with the cause, are free again, and no machine is left behind."""
     assert ended.status is OperationStatus.FAILED
     assert ended.error is not None
-    assert (ended.error.code, ended.error.message) == ("Broken", "told to fail")
+    assert ended.error.code == "Broken"
+    replaced, wanted = ended.replaced, ended.to_replace
+    progress = (
+        f". {replaced} of {wanted} machines were replaced, {wanted - replaced} were not; "
+        "the node pool keeps running on both."
+    )
+    assert ended.error.message == "told to fail" + (progress if wanted else "")
     changed = [pool for pool in (bench.pool("sys"), bench.pool("np1")) if pool and pool.id.key in ended.pool_keys]
     assert {pool.id.key for pool in changed} == set(ended.pool_keys)
     for pool in changed:
@@ -233,8 +253,7 @@ def assert_failed(bench: Workbench, kind: OperationKind, ended: Operation) -> No
     cluster = bench.cluster()
     assert cluster is not None
     assert cluster.operation_id is None
-    of_cluster = kind in (OperationKind.CREATE_CLUSTER, OperationKind.UPDATE_CLUSTER, OperationKind.DELETE_CLUSTER)
-    assert cluster.state is (ProvisioningState.FAILED if of_cluster else ProvisioningState.SUCCEEDED)
+    assert cluster.state is (ProvisioningState.FAILED if kind in OF_CLUSTER else ProvisioningState.SUCCEEDED)
     if kind is OperationKind.DELETE_RESOURCE_GROUP:
         there = bench.group()
         assert there is not None
@@ -245,7 +264,15 @@ def assert_failed(bench: Workbench, kind: OperationKind, ended: Operation) -> No
         assert not any(machine.id.pool_id.key in ended.pool_keys for machine in bench.machines())
     if kind not in DELETIONS:
         assert bench.rows() == known
-    assert set(bench.simulated.boots().values()) <= {1}
+    assert set(bench.simulated.boots().values()) <= ({1, 2} if kind is OperationKind.START_CLUSTER else {1})
+
+
+def undoing(step: str) -> list[str]:
+    """The steps that take back what is under way when that step fails."""
+    wave, _, name = step.rpartition(".")
+    if wave:
+        return [f"{wave}.undo_wave"]
+    return ["undo_delete_machines"] if name in ("delete_machines", "remove_resources") else []
 
 
 def etag(bench: Workbench) -> str:

@@ -20,7 +20,8 @@ from poolwright.domain.os_sku import OsType
 from poolwright.domain.profile import Profile
 from poolwright.domain.resource_id import NodePoolId
 from poolwright.machines.engine import PermanentError, TemporaryError
-from poolwright.operations.plans import PLANS, READY_TIMEOUT_SECONDS, RETRY_TIMEOUT_SECONDS, NotEnded
+from poolwright.operations.plans import EACH_WAVE, PLANS, RETRY_TIMEOUT_SECONDS, NotEnded
+from poolwright.operations.waves import READY_TIMEOUT_SECONDS
 from tests.operations.workbench import CLUSTER, Workbench, accept, once
 
 Log = list[MutableMapping[str, Any]]
@@ -33,7 +34,9 @@ asking_the_engine = pytest.mark.parametrize(
     [
         pytest.param(kind, method, id=f"{kind.value}-{method}")
         for kind, plan in PLANS.items()
-        for method in (["ensure", "observe"] if any(step.name == "ensure_machines" for step in plan) else ["delete"])
+        # A node image that is the newest already leaves nothing to make.
+        if kind is not OperationKind.UPGRADE_NODE_IMAGE
+        for method in (["ensure", "observe"] if EACH_WAVE in plan else ["delete"])
     ],
 )
 
@@ -46,7 +49,8 @@ def test_a_permanent_error_fails_the_operation_in_the_engine_s_words(
     bench.engine.raises[method] = [PermanentError("the host has no room")]
     ended = bench.done(operation)
     assert ended.status is OperationStatus.FAILED
-    assert ended.error == OperationError(MACHINES_FAILED, "the host has no room")
+    assert ended.error is not None
+    assert (ended.error.code, ended.error.message.partition(". ")[0]) == (MACHINES_FAILED, "the host has no room")
     assert ended.ended == bench.clock.now
 
 
@@ -71,7 +75,8 @@ def test_a_temporary_error_without_end_fails_the_operation_at_last(
     retry_after = RETRY_TIMEOUT_SECONDS / 10
     bench.engine.raises[method] = [TemporaryError("still busy", retry_after_seconds=retry_after) for _ in range(11)]
     ended = bench.done(operation)
-    assert ended.error == OperationError(MACHINES_FAILED, "still busy")
+    assert ended.error is not None
+    assert (ended.error.code, ended.error.message.partition(". ")[0]) == (MACHINES_FAILED, "still busy")
     assert bench.clock.now - accepted == pytest.approx(RETRY_TIMEOUT_SECONDS)
 
 
@@ -145,7 +150,7 @@ def test_a_failed_scale_up_keeps_the_ready_machines_and_removes_only_the_new_one
     assert len(bench.machines()) == 6
 
 
-def test_machines_left_by_a_failed_clean_up_are_taken_away_by_the_next_failure(bench: Workbench) -> None:
+def test_machines_left_by_a_failed_clean_up_are_put_right_by_the_next_put(bench: Workbench) -> None:
     operation = accept(bench, OperationKind.CREATE_NODE_POOL)
     bench.behaviour.never_ready = (FIRST,)
     bench.engine.raises["delete"] = [PermanentError("the host is away")]
@@ -155,8 +160,9 @@ def test_machines_left_by_a_failed_clean_up_are_taken_away_by_the_next_failure(b
     # Nothing is forgotten: what could not be deleted is still known.
     assert len(bench.machines()) == 3
     assert bench.engine.keys() == bench.rows()
-    bench.done(bench.put_pool())
-    assert bench.machines() == []
+    assert bench.done(bench.put_pool()).status is OperationStatus.SUCCEEDED
+    assert len(bench.machines()) == 3
+    assert FIRST not in {machine.id.machine for machine in bench.machines()}
     assert bench.engine.keys() == bench.rows()
 
 
@@ -167,7 +173,7 @@ def test_a_failed_kubernetes_upgrade_keeps_the_machines(bench: Workbench) -> Non
     before = bench.there()
     operation = bench.put_pool(count=3, kubernetes_version="1.35.5")
     assert bench.there().node_image != before.node_image
-    bench.behaviour.fail_after = 1
+    bench.behaviour.fail_after = 0
     ended = bench.done(operation)
     assert ended.status is OperationStatus.FAILED
     assert len(bench.machines()) == 3
@@ -177,21 +183,24 @@ def test_a_failed_kubernetes_upgrade_keeps_the_machines(bench: Workbench) -> Non
     assert bench.done(bench.put_pool(kubernetes_version="1.35.5")).status is OperationStatus.SUCCEEDED
     assert {machine.spec.node_image for machine in bench.machines()} == {bench.there().node_image}
     pool_machines = {machine.id.key for machine in bench.machines()}
-    assert {count for key, count in bench.simulated.boots().items() if key in pool_machines} == {2}
+    assert {count for key, count in bench.simulated.boots().items() if key in pool_machines} == {1}
 
 
-def test_a_machine_that_vanished_shows_nothing_until_the_pool_is_repaired(bench: Workbench) -> None:
+def test_a_machine_that_vanished_goes_first_when_the_pool_shrinks(bench: Workbench) -> None:
     bench.done(accept(bench, OperationKind.CREATE_NODE_POOL))
-    operation = bench.put_pool(count=2)
-    bench.behaviour.lose = (SECOND,)
-    ended = bench.done(operation)
-    assert ended.error is not None
-    assert ended.error.message.startswith("1 machine(s) vanished: aks-np1-")
-    assert [machine.facts is not None for machine in bench.machines()] == [True, False, True]
-    assert bench.there().observed == {"V1": 0, "V2": 2, "unknown": 1}
-    bench.behaviour.lose = ()
-    assert bench.done(bench.put_pool()).status is OperationStatus.SUCCEEDED
+    bench.simulated.delete([machine.id.key for machine in bench.machines() if machine.id.machine == FIRST])
+    assert bench.done(bench.put_pool(count=2)).status is OperationStatus.SUCCEEDED
+    assert FIRST not in {machine.id.machine for machine in bench.machines()}
     assert bench.there().observed == {"V1": 0, "V2": 2, "unknown": 0}
+    assert bench.engine.keys() == bench.rows()
+
+
+def test_a_machine_that_vanished_comes_back_under_its_name_with_the_next_put(bench: Workbench) -> None:
+    bench.done(accept(bench, OperationKind.CREATE_NODE_POOL))
+    bench.simulated.delete([machine.id.key for machine in bench.machines() if machine.id.machine == SECOND])
+    assert bench.done(bench.put_pool()).status is OperationStatus.SUCCEEDED
+    assert SECOND in {machine.id.machine for machine in bench.machines()}
+    assert bench.there().observed == {"V1": 0, "V2": 3, "unknown": 0}
     assert bench.engine.keys() == bench.rows()
 
 
@@ -224,7 +233,7 @@ def test_machines_not_ready_in_time_are_named(bench: Workbench) -> None:
     names = [machine_name(NodePoolId(CLUSTER, "sys"), OsType.LINUX, ordinal) for ordinal in range(5)]
     assert ended.error.message == f"7 machine(s) did not become ready in time: {', '.join(names)} and 2 more."
     assert ended.ended is not None
-    assert READY_TIMEOUT_SECONDS < ended.ended - ended.started < READY_TIMEOUT_SECONDS + 60
+    assert READY_TIMEOUT_SECONDS <= ended.ended - ended.started < READY_TIMEOUT_SECONDS + 60
 
 
 def test_waiting_looks_often_at_first_and_less_often_later(bench: Workbench) -> None:
@@ -244,7 +253,7 @@ def test_progress_is_stored_while_machines_get_ready(bench: Workbench) -> None:
     bench.clock.meanwhile = lambda: seen.append(bench.operation(operation))
     bench.done(operation)
     assert {(state.status, state.step, state.percent) for state in seen} == {
-        (OperationStatus.IN_PROGRESS, "await_ready", 0)
+        (OperationStatus.IN_PROGRESS, "await_ready", 10)
     }
     assert seen[0].generations == {"V1": 0, "V2": 0, "unknown": 3}
 

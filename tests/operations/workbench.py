@@ -24,7 +24,9 @@ from poolwright.domain.node_pool_kind import Mode
 from poolwright.domain.operation import Operation, OperationKind
 from poolwright.domain.profile import Profile
 from poolwright.domain.resource_id import ClusterId, GroupId, NodePoolId
+from poolwright.domain.upgrade_settings import UpgradeSettings
 from poolwright.domain.wish import ABSENT
+from poolwright.kubernetes.endpoint import ClusterEndpoint, NoCluster
 from poolwright.machines.simulated import Behaviour, SimulatedEngine
 from poolwright.operations.crash_hook import CrashHook
 from poolwright.operations.durable import DurableOperations
@@ -35,12 +37,17 @@ from poolwright.store.database import Database, create_engine, migrate
 
 GROUP = GroupId("00000000-0000-4000-8000-000000000000", "rg")
 CLUSTER = ClusterId(GROUP, "c1")
-SIZE = "Standard_D2s_v5"
+SIZE, OTHER_SIZE = "Standard_D2s_v5", "Standard_D4s_v5"
 CALL = Call(api_version="2026-06-01", correlation_id="c0ffee00-0000-4000-8000-000000000000")
 # Machines by node pool after an operation of each kind, as `ask` makes it, has succeeded.
 WANTED = {
     OperationKind.CREATE_NODE_POOL: {"sys": 2, "np1": 3},
     OperationKind.UPDATE_NODE_POOL: {"sys": 2, "np1": 2},
+    OperationKind.UPGRADE_NODE_IMAGE: {"sys": 2, "np1": 3},
+    OperationKind.ROLLBACK_NODE_POOL: {"sys": 2, "np1": 3},
+    OperationKind.DELETE_MACHINES: {"sys": 2, "np1": 2},
+    OperationKind.STOP_CLUSTER: {"sys": 2, "np1": 3},
+    OperationKind.START_CLUSTER: {"sys": 2, "np1": 3},
     OperationKind.DELETE_NODE_POOL: {"sys": 2, "np1": 0},
     OperationKind.CREATE_CLUSTER: {"sys": 2, "np1": 3},
     OperationKind.UPDATE_CLUSTER: {"sys": 4, "np1": 1},
@@ -123,6 +130,7 @@ class Workbench:
         crash: CrashHook = lambda operation, step, moment: None,
         clock: Clock | None = None,
         new_id: Callable[[], str] | None = None,
+        cluster: ClusterEndpoint | None = None,
     ) -> None:
         self.clock = clock or Clock()
         self.group_id, self.cluster_id = GROUP, CLUSTER
@@ -141,6 +149,7 @@ class Workbench:
         self.context = Context(
             database=self.database,
             engine=self.engine,
+            cluster=cluster or NoCluster(),
             render=render or WireRenderer(),
             size_of=CATALOG.size,
             now=self.clock,
@@ -205,6 +214,11 @@ class Workbench:
     def delete_group(self) -> Operation:
         with self.database.transaction() as connection:
             return _operation(self.plane.delete_resource_group(connection, self.group_id, CALL))
+
+    def post(self, verb: str, *arguments: Any) -> Operation:
+        """Accept what another verb of the control plane does."""
+        with self.database.transaction() as connection:
+            return _operation(getattr(self.plane, verb)(connection, *arguments, CALL))
 
     # Carrying out.
 
@@ -331,12 +345,17 @@ def prepare(bench: Workbench, kind: OperationKind) -> None:
         bench.done(bench.put_cluster(pools={"sys": {"mode": Mode.SYSTEM, "count": 2}}))
         if kind is not OperationKind.CREATE_NODE_POOL:
             bench.done(bench.put_pool(count=3))
+    if kind is OperationKind.ROLLBACK_NODE_POOL:
+        bench.done(bench.put_pool(count=3, vm_size=OTHER_SIZE))
+    if kind is OperationKind.START_CLUSTER:
+        bench.done(bench.post("stop_cluster", bench.cluster_id))
 
 
 def ask(bench: Workbench, kind: OperationKind) -> Operation:
     """Accept an operation that has something to do at each of its steps.
 
-    A changing node pool loses a machine; a changing cluster has one pool that grows and one that shrinks.
+    A changing node pool gets another size and loses a machine; a changing cluster has one pool that grows and
+    one that shrinks.
     """
     match kind:
         case OperationKind.CREATE_CLUSTER:
@@ -344,7 +363,18 @@ def ask(bench: Workbench, kind: OperationKind) -> Operation:
         case OperationKind.CREATE_NODE_POOL:
             return bench.put_pool(count=3)
         case OperationKind.UPDATE_NODE_POOL:
-            return bench.put_pool(count=2)
+            return bench.put_pool(count=2, vm_size=OTHER_SIZE, upgrade=UpgradeSettings("2"))
+        case OperationKind.UPGRADE_NODE_IMAGE:
+            return bench.post("upgrade_node_image", NodePoolId(bench.cluster_id, "np1"))
+        case OperationKind.ROLLBACK_NODE_POOL:
+            return bench.post("rollback_node_pool", NodePoolId(bench.cluster_id, "np1"))
+        case OperationKind.DELETE_MACHINES:
+            names = [bench.machines()[-1].id.machine]
+            return bench.post("delete_machines", NodePoolId(bench.cluster_id, "np1"), names)
+        case OperationKind.STOP_CLUSTER:
+            return bench.post("stop_cluster", bench.cluster_id)
+        case OperationKind.START_CLUSTER:
+            return bench.post("start_cluster", bench.cluster_id)
         case OperationKind.UPDATE_CLUSTER:
             return bench.put_cluster(pools={"sys": {"mode": Mode.SYSTEM, "count": 4}, "np1": {"count": 1}})
         case OperationKind.DELETE_NODE_POOL:
@@ -353,6 +383,19 @@ def ask(bench: Workbench, kind: OperationKind) -> Operation:
             return bench.delete_cluster()
         case OperationKind.DELETE_RESOURCE_GROUP:
             return bench.delete_group()
+        case OperationKind.ABORT_NODE_POOL:
+            raise ValueError("an abort has no plan of its own")
+
+
+@cache
+def steps_of(kind: OperationKind) -> tuple[str, ...]:
+    """The steps that an operation of that kind, as `ask` makes it, takes."""
+    with TemporaryDirectory() as directory:
+        bench = Workbench(Path(directory))
+        script = Script()
+        bench.run(accept(bench, kind), script)
+        bench.close()
+        return tuple(script.steps)
 
 
 @cache

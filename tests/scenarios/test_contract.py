@@ -30,7 +30,7 @@ DECISION = {
     "image",
     "warnings",
 }
-POOL = DECISION | {"observedGenerations"}
+POOL = DECISION | {"observedGenerations", "lastGood"}
 MACHINE = DECISION | {
     "observedGeneration",
     "firmware",
@@ -40,7 +40,7 @@ MACHINE = DECISION | {
     "lastSeen",
     "cause",
 }
-OPERATION = {"step", "wave", "waves", "generations"}
+OPERATION = {"operation", "step", "wave", "waves", "replaced", "toReplace", "generations", "kubernetes"}
 
 # Pools with every kind of wish, with warnings and without, with machines and without.
 POOLS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
@@ -224,6 +224,12 @@ def test_what_if_has_the_answer_and_the_pool_as_it_would_be(client: ArmClient) -
     assert {"eTag", "provisioningState"}.isdisjoint(new["properties"]["after"])
     old = client.post(f"{client.pool('hdr')}/whatIf", json={"properties": {"count": 5}}).json()
     assert (old["properties"]["exists"], old["properties"]["generation"]) == (True, "V2")
+    assert set(old["properties"]) == set(new["properties"]) | {"before", "changes", "rollsMachines", "rollout"}
+    assert set(old["properties"]["before"]) == {"generation", "nodeImageVersion", "rule"}
+    (change,) = old["properties"]["changes"]
+    assert set(change) == {"property", "before", "after", "effect", "source"}
+    assert (change["property"], change["after"], change["effect"]) == ("count", 5, "at once")
+    assert set(old["properties"]["rollout"]) == {"waves", "machinesReplaced", "surgeMachines", "surgeVcpus"}
 
 
 def test_an_error_s_remedy_and_alternatives_stand_in_additional_info(client: ArmClient) -> None:

@@ -356,44 +356,40 @@ REFUSALS: dict[str, Refused] = {
         ),
     ),
     # Changes of a pool that exists.
-    "change of size, OS and disk": Refused(
+    "change of OS and disk": Refused(
         {"vmSize": "Standard_D4s_v3", "osType": "Windows", "osDiskSizeGB": 64, "maxPods": 30},
         "PropertyChangeNotAllowed",
-        "properties.vmSize",
-        r"^Changing property 'properties\.vmSize' is not allowed\.$",
+        "properties.osType",
+        r"^Changing property 'properties\.osType' is not allowed\.$",
         pool="lin",
         others=(
-            ("PropertyChangeNotAllowed", "properties.osType"),
             ("PropertyChangeNotAllowed", "properties.osDiskSizeGB"),
             ("PropertyChangeNotAllowed", "properties.maxPods"),
         ),
     ),
-    "change of OS SKU": Refused(
-        {"osSKU": "AzureLinux"},
+    "change of a Windows OS SKU": Refused(
+        {"osSKU": "Windows2025", "enableFIPS": True},
         "PropertyChangeNotAllowed",
         "properties.osSKU",
         r"^Changing property 'properties\.osSKU' is not allowed\.$",
-        pool="lin",
-    ),
-    "change of generation by header": Refused(
-        {"count": 1},
-        "PropertyChangeNotAllowed",
-        "properties.vmGeneration",
-        r"^Changing property 'properties\.vmGeneration' is not allowed\.$",
-        headers=TRUE,
         pool="win",
     ),
-    "change of size and generation": Refused(
-        {"vmSize": V2_ONLY},
+    "change of architecture": Refused(
+        {"vmSize": "Standard_D2ps_v5"},
         "PropertyChangeNotAllowed",
         "properties.vmSize",
-        r"vmSize' is not allowed",
-        pool="win",
-        others=(("PropertyChangeNotAllowed", "properties.vmGeneration"),),
+        r"^Changing property 'properties\.vmSize' is not allowed\. .* different CPU architectures\.$",
+        pool="lin",
+    ),
+    "change to confidential computing": Refused(
+        {"vmSize": "Standard_DC2as_v5"},
+        "PropertyChangeNotAllowed",
+        "properties.vmSize",
+        r"^Changing property 'properties\.vmSize' is not allowed\. .* differ in confidential computing\.$",
+        pool="lin",
     ),
     "change of everything else that stays": Refused(
         {
-            "enableFIPS": True,
             "scaleSetPriority": "Spot",
             "availabilityZones": ["1"],
             "vnetSubnetID": "/subscriptions/s/x",
@@ -416,18 +412,16 @@ REFUSALS: dict[str, Refused] = {
                 "hostGroupID",
                 "gpuInstanceProfile",
                 "scaleSetPriority",
-                "enableFIPS",
                 "workloadRuntime",
             )
         ),
     ),
-    "Trusted Launch on a pool that exists": Refused(
-        TRUSTED,
-        "PropertyChangeNotAllowed",
-        "properties.securityProfile.enableVTPM",
-        "enableVTPM' is not allowed",
+    "nothing could ever be replaced": Refused(
+        {"upgradeSettings": {"maxSurge": "0", "maxUnavailable": "0"}},
+        "InvalidParameter",
+        "properties.upgradeSettings",
+        "cannot both be 0",
         pool="lin",
-        others=(("PropertyChangeNotAllowed", "properties.securityProfile.enableSecureBoot"),),
     ),
     "older version for a pool that exists": Refused(
         {"orchestratorVersion": "1.34"},
@@ -570,8 +564,51 @@ def test_profile_azure_2026_says_vm_size_changes_in_the_words_seen_in_2026(tmp_p
     )
     assert [detail["target"] for detail in old["details"]] == ["properties.osDiskSizeGB"]
     new = client.put(client.pool("win"), json=body, params={"api-version": "2026-06-01"}).json()["error"]
-    assert new["message"] == "Changing property 'properties.vmSize' is not allowed."
+    assert new["message"].startswith("Changing property 'properties.vmSize' is not allowed. ")
     service.close()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "headers", "target", "words"),
+    [
+        ({"vmSize": V2_ONLY}, TRUE, "properties.vmSize", "would make it Generation 2"),
+        ({"vmSize": "Standard_D4s_v5", "count": 2}, {}, "properties.count", "cannot be changed in one request"),
+        (
+            {"vmSize": "Standard_D4s_v5", "upgradeSettings": {"maxSurge": "0", "maxUnavailable": "1"}},
+            {},
+            "properties.upgradeSettings.maxSurge",
+            "with maxSurge 0",
+        ),
+        ({"count": 1}, TRUE, "properties.vmGeneration", "would make it Generation 2"),
+    ],
+)
+def test_profile_azure_2026_resizes_alone_and_within_a_generation(
+    tmp_path: Path, wanted: dict[str, Any], headers: dict[str, str], target: str, words: str
+) -> None:
+    service = InProcess(tmp_path / "data", profile=Profile.AZURE_2026)
+    client = service.client
+    client.make_cluster()
+    client.make_pool("win", {"vmSize": BOTH, **WINDOWS, "count": 1})
+    refused = client.put(client.pool("win"), json={"properties": wanted}, headers=headers).json()["error"]
+    assert refused["target"] == target
+    assert words in refused["message"]
+    assert refused["additionalInfo"][0]["info"]["remedy"]
+    resized = client.put(client.pool("win"), json={"properties": {"vmSize": "Standard_D4s_v5"}})
+    assert client.operation(resized)["status"] == "Succeeded"
+    assert client.get(client.pool("win")).json()["properties"]["vmSize"] == "Standard_D4s_v5"
+    service.close()
+
+
+def test_in_profile_documented_the_api_version_makes_no_difference(app: InProcess) -> None:
+    client = app.client
+    client.make_pool("win", {"vmSize": BOTH, **WINDOWS, "count": 1})
+    for version, size in (("2025-10-01", V2_ONLY), ("2026-06-01", BOTH)):
+        put = client.put(
+            client.pool("win"), json={"properties": {"vmSize": size}}, params={"api-version": version}, headers=TRUE
+        )
+        assert client.operation(put)["status"] == "Succeeded"
+        pool = client.get(client.pool("win")).json()["properties"]
+        assert (pool["vmSize"], pool["poolwright"]["observedGenerations"]["V2"]) == (size, 1)
 
 
 def test_profile_azure_2026_lets_the_operation_fail_as_compute_does(tmp_path: Path) -> None:
@@ -685,11 +722,11 @@ def system_pool(**changes: Any) -> dict[str, Any]:
             ],
         ),
         (
-            {"properties": {"agentPoolProfiles": [{"name": "sys", "vmSize": V2_ONLY, "osSKU": "AzureLinux"}]}},
+            {"properties": {"agentPoolProfiles": [{"name": "sys", "maxPods": 30, "osDiskSizeGB": 64}]}},
             "c1",
             400,
             "PropertyChangeNotAllowed",
-            ["agentPoolProfiles[0].vmSize", "agentPoolProfiles[0].osSKU"],
+            ["agentPoolProfiles[0].osDiskSizeGB", "agentPoolProfiles[0].maxPods"],
         ),
     ],
 )
@@ -910,6 +947,47 @@ def failing_operation(app: InProcess) -> httpx.Response:
     return httpx.Response(200, json={"error": error})
 
 
+def stuck_drain(app: InProcess) -> httpx.Response:
+    app.client.make_pool("np1", {"vmSize": BOTH, "count": 2})
+    app.cluster.attached = True
+    accepted = app.client.put(app.client.pool("np1"), json={"properties": {"vmSize": "Standard_D4s_v5"}})
+    error = app.client.operation(accepted)["error"]
+    assert "Pod Disruption Budget" in error["message"]
+    assert app.cluster.cordoned == set(), "the node takes pods again"
+    return httpx.Response(200, json={"error": error})
+
+
+def no_capacity(app: InProcess) -> httpx.Response:
+    app.behaviour.capacity = 2
+    accepted = app.client.put(app.client.pool("np1"), json={"properties": {"count": 3}})
+    return httpx.Response(200, json={"error": app.client.operation(accepted)["error"]})
+
+
+def aborted_operation(app: InProcess) -> httpx.Response:
+    client, held = app.client, []
+    app.service.operations.begin = held.append  # type: ignore[method-assign]
+    accepted = client.put(client.pool("np1"), json={"properties": {"count": 3}})
+    abort = client.post(f"{client.pool('np1')}/abort")
+    assert abort.status_code == 202
+    del app.service.operations.begin
+    app.service.operations.begin(*held)
+    assert client.operation(abort)["status"] == "Succeeded"
+    assert client.get(client.pool("np1")).json()["properties"]["provisioningState"] == "Canceled"
+    operation = client.operation(accepted)
+    assert operation["status"] == "Canceled"
+    return httpx.Response(200, json={"error": operation["error"]})
+
+
+def no_quota(app: InProcess) -> httpx.Response:
+    usage = f"{app.client.subscription}/providers/Microsoft.Compute/locations/eastus/usages/cores"
+    assert app.client.put(usage, json={"limit": 3}).status_code == 200
+    return app.client.put(app.client.pool("np1"), json={"properties": {"vmSize": BOTH, "count": 2}})
+
+
+def nothing_to_go_back_to(app: InProcess) -> httpx.Response:
+    return app.client.post(f"{app.client.pool('sys')}/rollback")
+
+
 def failing_handler(app: InProcess) -> httpx.Response:
     def fail(*_: object) -> None:
         raise RuntimeError("a bug, with details that are nobody's business")
@@ -934,8 +1012,9 @@ PRODUCED: dict[type[errors.PoolwrightError], tuple[int, Callable[[InProcess], ht
     errors.InvalidImageRef: (400, by_pool("no image for the Kubernetes version")),
     errors.UnsupportedGen2VMSize: (400, by_pool("Gen 2 by header on a Gen 1 size")),
     errors.CannotBootGeneration: (400, by_pool("Gen 1 by header on a Gen 2 size")),
-    errors.PropertyChangeNotAllowed: (400, by_pool("change of OS SKU")),
+    errors.PropertyChangeNotAllowed: (400, by_pool("change of architecture")),
     errors.VMSizeNotSupported: (400, by_pool("unknown size")),
+    errors.InsufficientVcpuQuota: (400, no_quota),
     errors.VMSizeRestrictedByAKS: (400, by_pool("size too small for a user pool")),
     errors.SystemPoolSkuTooLow: (400, by_pool("size too small for a system pool")),
     errors.SystemPoolMustBeLinux: (400, by_pool("Windows system pool")),
@@ -960,10 +1039,14 @@ PRODUCED: dict[type[errors.PoolwrightError], tuple[int, Callable[[InProcess], ht
     errors.InvalidResourceType: (404, by_path("GET", "{sub}/nothing")),
     errors.HttpMethodNotAllowed: (405, by_path("PATCH", "{pool}")),
     errors.OperationNotAllowed: (409, by_path("DELETE", "{pool}")),
+    errors.RollbackNotPossible: (409, nothing_to_go_back_to),
     errors.InvalidResourceLocation: (409, by_path("PUT", "{cluster}", json={"location": "westus2"})),
     errors.PreconditionFailed: (412, by_path("DELETE", "{pool}", headers={"If-Match": "x"})),
     errors.RequestEntityTooLarge: (413, by_path("PUT", "{pool}", content=b" " * (5 * 2**20))),
     errors.ReconcileVMSSAgentPoolFailed: (200, failing_operation),
+    errors.UpgradeFailed: (200, stuck_drain),
+    errors.AllocationFailed: (200, no_capacity),
+    errors.OperationCanceled: (200, aborted_operation),
     errors.NoClusterAttached: (503, no_cluster),
     errors.InternalServerError: (500, failing_handler),
 }

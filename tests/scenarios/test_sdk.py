@@ -269,9 +269,26 @@ def test_upgrades_leave_the_generation_alone(lab: Lab, windows_gen2: dict[str, A
     assert lab.block("header")["requestedBy"] == "header"
 
 
-def test_a_change_of_size_is_refused_with_code_target_and_remedy(lab: Lab, windows_gen2: dict[str, AgentPool]) -> None:
+def test_a_put_with_another_size_rolls_the_machines_and_keeps_the_wish(
+    lab: Lab, windows_gen2: dict[str, AgentPool]
+) -> None:
     pool = lab.pool("header")
     pool.vm_size = ALSO_BOTH
+
+    lab.put("header", pool)
+    resized = lab.pool("header")
+
+    assert resized.vm_size == ALSO_BOTH
+    assert "gen2" in resized.node_image_version
+    lab.put("header", AgentPool(vm_size=BOTH))
+    assert lab.pool("header").vm_size == BOTH
+
+
+def test_a_change_that_is_never_possible_is_refused_with_code_target_and_remedy(
+    lab: Lab, windows_gen2: dict[str, AgentPool]
+) -> None:
+    pool = lab.pool("header")
+    pool.max_pods = 30
 
     with pytest.raises(HttpResponseError) as refused:
         lab.put("header", pool)
@@ -279,12 +296,12 @@ def test_a_change_of_size_is_refused_with_code_target_and_remedy(lab: Lab, windo
     error = refused.value.error
     assert (refused.value.status_code, error.code) == (400, "PropertyChangeNotAllowed")
     assert (error.message, error.target) == (
-        "Changing property 'properties.vmSize' is not allowed.",
-        "properties.vmSize",
+        "Changing property 'properties.maxPods' is not allowed.",
+        "properties.maxPods",
     )
     [remedy] = error.additional_info
     assert "add a node pool with the wanted value" in remedy.info["remedy"]
-    assert lab.pool("header").vm_size == BOTH
+    assert lab.pool("header").max_pods != 30
 
 
 def test_what_if_shows_the_decision_and_changes_nothing(lab: Lab, cluster: ManagedCluster) -> None:

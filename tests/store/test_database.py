@@ -53,7 +53,7 @@ def test_every_connection_waits_for_the_disk_and_checks_foreign_keys(database: D
 
 
 def test_a_machine_without_its_node_pool_is_refused(database: Database) -> None:
-    row = {"key": "k", "pool_key": "nowhere", "ordinal": 0, "settled": False, "record": b"", "wire": b""}
+    row = {"key": "k", "pool_key": "nowhere", "ordinal": 0, "size": "s", "observed": "V1", "record": b"", "wire": b""}
     with pytest.raises(sa.exc.IntegrityError, match="FOREIGN KEY"), database.transaction() as connection:
         connection.execute(sa.insert(tables.machines), row)
 

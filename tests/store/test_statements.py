@@ -104,12 +104,14 @@ class TestClaims:
 
 
 class TestMachines:
-    def test_new_machines_are_on_trial_until_they_are_settled(self, connection: Connection) -> None:
-        old, new = [machine(0), machine(1)], [machine(2), machine(3)]
-        statements.add_machines(connection, [(each, b"{}") for each in old])
-        statements.settle_machines(connection, POOL.key)
-        statements.add_machines(connection, [(each, b"{}") for each in new])
-        assert statements.unsettled_machines(connection, POOL.key) == [each.id.key for each in new]
+    def test_machines_are_counted_by_what_they_showed(self, connection: Connection) -> None:
+        statements.add_machines(connection, [(machine(ordinal), b"{}") for ordinal in range(3)])
+        assert statements.observed_counts(connection, POOL.key) == {"V1": 0, "V2": 0, "unknown": 3}
+
+    def test_machines_are_found_by_key_by_ordinal_however_many_are_asked_for(self, connection: Connection) -> None:
+        statements.add_machines(connection, [(machine(ordinal), b"{}") for ordinal in (4, 0, 2)])
+        keys = [machine(ordinal).id.key for ordinal in range(1200)]
+        assert [each.ordinal for each in statements.machines_by_key(connection, keys)] == [0, 2, 4]
 
     def test_an_update_changes_what_is_told_and_nothing_else(self, connection: Connection) -> None:
         statements.add_machines(connection, [(machine(0), b"before"), (machine(1), b"before")])
@@ -118,7 +120,6 @@ class TestMachines:
         assert statements.machines_of_pool(connection, POOL.key) == [machine(0), changed]
         wires = [row[0] for row in connection.execute(statements.MACHINE_WIRES, {"key": POOL.key})]
         assert wires == [b"before", b"after"]
-        assert len(statements.unsettled_machines(connection, POOL.key)) == 2
 
     def test_machines_come_in_the_order_of_their_ordinals(self, connection: Connection) -> None:
         shuffled = [machine(ordinal) for ordinal in (11, 2, 1, 10, 0)]

@@ -24,12 +24,12 @@ from poolwright.domain.profile import Profile
 from poolwright.identity import local_credentials
 from poolwright.identity.tokens import SigningKey, TokenIssuer, TokenVerifier
 from poolwright.installation import DataDirectory
-from poolwright.kubernetes.endpoint import NoCluster
 from poolwright.machines.simulated import Behaviour, SimulatedEngine
 from poolwright.operations.in_memory import InMemoryOperations
 from poolwright.operations.plans import Context
 from poolwright.store.statements import SUBSCRIPTIONS, Subscription
 from tests.support.service import API_VERSION, ArmClient
+from tests.support.stuck_cluster import StuckCluster
 
 BASE = "https://poolwright.test"
 
@@ -46,6 +46,7 @@ class InProcess:
         self.now: Callable[[], float] = time.time
         self.address = "127.0.0.1"
         self.behaviour = Behaviour()
+        self.cluster = StuckCluster(self._pass_time)
         self.database = installation.open_database(directory)
         installation.ensure_identity(self.database, directory, local=True)
         known = local_credentials.read(directory.credentials)
@@ -58,6 +59,7 @@ class InProcess:
             Context(
                 database=self.database,
                 engine=self._engine,
+                cluster=self.cluster,
                 render=WireRenderer(),
                 size_of=self.catalog.size,
                 now=self._clock,
@@ -82,7 +84,7 @@ class InProcess:
             verifier=TokenVerifier(self.key, {known.tenant_id}, {f"{BASE}/adfs", f"{BASE}/{known.tenant_id}/v2.0"}),
             login=self.login,
             skus=SkuPages(self.catalog),
-            cluster_endpoint=NoCluster(),
+            cluster_endpoint=self.cluster,
             metrics=Metrics(),
             profile=profile,
             subscriptions={row[0]: Subscription(*row) for row in self.database.reader.rows(SUBSCRIPTIONS)},
@@ -93,6 +95,10 @@ class InProcess:
         self.app = ArmApp(self.service)
         self._runner = asyncio.Runner()
         self.client = InProcessClient(self)
+
+    def _pass_time(self, seconds: float) -> None:
+        later = self._clock() + seconds
+        self.now = lambda: later
 
     def token(self, **changes: object) -> str:
         """A token the service takes; `changes` replace arguments of `TokenIssuer.issue`, or its `key`."""

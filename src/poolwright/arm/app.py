@@ -31,23 +31,32 @@ from poolwright.arm.kubeconfig import credential_results, kubernetes_status
 from poolwright.arm.login import Login
 from poolwright.arm.metrics import Metrics
 from poolwright.arm.skus import SkuPages
-from poolwright.arm.upgrades import cluster_upgrade_profile, kubernetes_versions
+from poolwright.arm.upgrades import (
+    available_node_pool_versions,
+    cluster_upgrade_profile,
+    kubernetes_versions,
+    node_pool_upgrade_profile,
+)
+from poolwright.arm.usages import render_usages
 from poolwright.arm.wire import (
     decode_cluster,
     decode_group,
+    decode_machine_names,
     decode_node_pool,
+    decode_quota_limit,
     encode_cluster,
+    encode_what_if,
     parse_body,
-    pool_properties,
 )
 from poolwright.catalog.catalog import display_names
-from poolwright.control_plane import Accepted, Call, ControlPlane, Preconditions
+from poolwright.control_plane import Accepted, Call, ControlPlane, Preconditions, WhatIf
 from poolwright.domain.cluster import Cluster
 from poolwright.domain.node_pool import NodePool
 from poolwright.domain.operation import Operation, OperationKind, OperationStatus
 from poolwright.domain.profile import Profile
 from poolwright.identity.tokens import Caller, InvalidToken, TokenVerifier, claims_challenge
 from poolwright.kubernetes.endpoint import ClusterEndpoint
+from poolwright.operations.context import CLUSTER_KINDS
 from poolwright.operations.durable import DurableOperations
 from poolwright.store import statements
 from poolwright.store.database import Database
@@ -66,6 +75,7 @@ _CLUSTER: Final = _GROUP_CLUSTERS + "/{cluster}"
 _POOLS: Final = _CLUSTER + "/agentpools"
 _POOL: Final = _POOLS + "/{pool}"
 _LOCATION: Final = "/subscriptions/{subscription}/providers/microsoft.containerservice/locations/{location}"
+_USAGES: Final = "/subscriptions/{subscription}/providers/microsoft.compute/locations/{location}/usages"
 _API_VERSIONS: Final = ("2026-08-01", "2026-06-01", "2026-04-01", "2026-01-02-preview", "2025-10-01")
 
 
@@ -263,11 +273,83 @@ class Handlers:
         wanted = decode_node_pool(await _body(request), self._service.profile)
         plane = self._service.control_plane
 
-        def settle() -> tuple[NodePool, NodePool | None]:
+        def settle() -> WhatIf:
             with self._service.database.engine.connect() as connection:
                 return plane.what_if_node_pool(connection, pool_id, wanted, call)
 
-        return _json(_what_if(*await asyncio.to_thread(settle)))
+        return _json(encode_what_if(await asyncio.to_thread(settle)))
+
+    async def upgrade_node_image(self, request: Request) -> Response:
+        pool_id, call = paths.node_pool_id(request), _call(request)
+        plane = self._service.control_plane
+        return await self._posted(request, lambda connection: plane.upgrade_node_image(connection, pool_id, call))
+
+    async def rollback_node_pool(self, request: Request) -> Response:
+        pool_id, call = paths.node_pool_id(request), _call(request)
+        plane = self._service.control_plane
+        return await self._posted(request, lambda connection: plane.rollback_node_pool(connection, pool_id, call))
+
+    async def delete_machines(self, request: Request) -> Response:
+        pool_id, call = paths.node_pool_id(request), _call(request)
+        names = decode_machine_names(await _body(request))
+        plane = self._service.control_plane
+        return await self._posted(request, lambda connection: plane.delete_machines(connection, pool_id, names, call))
+
+    async def abort_node_pool(self, request: Request) -> Response:
+        pool_id, call = paths.node_pool_id(request), _call(request)
+        plane = self._service.control_plane
+        # An abort has no plan of its own to begin: the operation it stops ends it.
+        return await self._posted(
+            request, lambda connection: plane.abort_node_pool(connection, pool_id, call), begins=False
+        )
+
+    async def stop_cluster(self, request: Request) -> Response:
+        cluster_id, call = paths.cluster_id(request), _call(request)
+        plane = self._service.control_plane
+        return await self._posted(request, lambda connection: plane.stop_cluster(connection, cluster_id, call))
+
+    async def start_cluster(self, request: Request) -> Response:
+        cluster_id, call = paths.cluster_id(request), _call(request)
+        plane = self._service.control_plane
+        return await self._posted(request, lambda connection: plane.start_cluster(connection, cluster_id, call))
+
+    async def get_node_pool_upgrades(self, request: Request) -> Response:
+        cluster = self._cluster(request)
+        self._require_pool(request)
+        record = self._reader.row(statements.POOL_RECORD, key=paths.node_pool_id(request).key)
+        assert record is not None
+        return _json(node_pool_upgrade_profile(cluster, load(NodePool, record[0]), self._service.control_plane.catalog))
+
+    async def list_node_pool_versions(self, request: Request) -> Response:
+        cluster = self._cluster(request)
+        return _json(available_node_pool_versions(cluster, self._service.control_plane.catalog.kubernetes))
+
+    async def list_usages(self, request: Request) -> Response:
+        plane = self._service.control_plane
+        location = plane.require_location(request.path_params["location"], "location")
+        subscription = request.path_params["subscription"]
+
+        def read() -> tuple[dict[str, int], dict[str, int]]:
+            with self._service.database.engine.connect() as connection:
+                return plane.quota(connection, subscription, location)
+
+        used, limits = await asyncio.to_thread(read)
+        return _json(render_usages(plane.catalog, location, used, limits))
+
+    async def put_quota(self, request: Request) -> Response:
+        return await self._store_quota(request, decode_quota_limit(await _body(request)))
+
+    async def delete_quota(self, request: Request) -> Response:
+        return await self._store_quota(request, None)
+
+    async def _store_quota(self, request: Request, limit: int | None) -> Response:
+        plane, place = self._service.control_plane, request.path_params
+        await self._service.database.write(
+            lambda connection: plane.put_quota(
+                connection, place["subscription"], place["location"], place["family"], limit
+            )
+        )
+        return await self.list_usages(request)
 
     async def delete_node_pool(self, request: Request) -> Response:
         pool_id, call = paths.node_pool_id(request), _call(request)
@@ -357,7 +439,7 @@ class Handlers:
             OperationKind.DELETE_RESOURCE_GROUP,
         ):
             return Response(status_code=204)
-        if operation.kind in (OperationKind.CREATE_NODE_POOL, OperationKind.UPDATE_NODE_POOL):
+        if operation.kind not in CLUSTER_KINDS:
             row = self._reader.row(statements.POOL_WIRE, key=operation.resource_key)
             return _json(row[0]) if row is not None else Response(status_code=204)
         record = self._reader.row(statements.CLUSTER_RECORD, key=operation.resource_key)
@@ -489,6 +571,15 @@ class Handlers:
         headers["Location"] = self._operation_url(request, accepted.operation, "operationresults")
         return Response(status_code=202, headers=headers)
 
+    async def _posted(self, request: Request, verb: Callable[[Any], Accepted], *, begins: bool = True) -> Response:
+        accepted = await self._service.database.write(verb)
+        assert accepted.operation is not None
+        if begins:
+            self._begin(accepted)
+        headers = self._polling(request, accepted)
+        headers["Location"] = self._operation_url(request, accepted.operation, "operationresults")
+        return Response(status_code=202, headers=headers)
+
     def _credentials(self, request: Request, *, admin: bool) -> Response:
         cluster = self._cluster(request)
         body = credential_results(
@@ -565,6 +656,29 @@ def offered(handlers: Handlers) -> tuple[OfferedRoute, ...]:
         OfferedRoute("Machines_List", "GET", _POOL + "/machines", handlers.list_machines),
         OfferedRoute("Machines_Get", "GET", _POOL + "/machines/{machine}", handlers.get_machine),
         OfferedRoute("AgentPools_WhatIf (Poolwright)", "POST", _POOL + "/whatif", handlers.what_if_node_pool),
+        OfferedRoute("AgentPools_Rollback (Poolwright)", "POST", _POOL + "/rollback", handlers.rollback_node_pool),
+        OfferedRoute(
+            "AgentPools_UpgradeNodeImageVersion",
+            "POST",
+            _POOL + "/upgradenodeimageversion",
+            handlers.upgrade_node_image,
+        ),
+        OfferedRoute("AgentPools_DeleteMachines", "POST", _POOL + "/deletemachines", handlers.delete_machines),
+        OfferedRoute("AgentPools_AbortLatestOperation", "POST", _POOL + "/abort", handlers.abort_node_pool),
+        OfferedRoute(
+            "AgentPools_GetUpgradeProfile", "GET", _POOL + "/upgradeprofiles/default", handlers.get_node_pool_upgrades
+        ),
+        OfferedRoute(
+            "AgentPools_GetAvailableAgentPoolVersions",
+            "GET",
+            _CLUSTER + "/availableagentpoolversions",
+            handlers.list_node_pool_versions,
+        ),
+        OfferedRoute("ManagedClusters_Stop", "POST", _CLUSTER + "/stop", handlers.stop_cluster),
+        OfferedRoute("ManagedClusters_Start", "POST", _CLUSTER + "/start", handlers.start_cluster),
+        OfferedRoute("Usage_List", "GET", _USAGES, handlers.list_usages),
+        OfferedRoute("Usage_SetLimit (Poolwright)", "PUT", _USAGES + "/{family}", handlers.put_quota),
+        OfferedRoute("Usage_ResetLimit (Poolwright)", "DELETE", _USAGES + "/{family}", handlers.delete_quota),
         OfferedRoute("ManagedClusters_Get", "GET", _CLUSTER, handlers.get_cluster),
         OfferedRoute("ManagedClusters_CreateOrUpdate", "PUT", _CLUSTER, handlers.put_cluster),
         OfferedRoute("ManagedClusters_Delete", "DELETE", _CLUSTER, handlers.delete_cluster),
@@ -636,7 +750,7 @@ _PROVIDERS: Final = {
         "Microsoft.ContainerService",
         ("managedClusters", "managedClusters/agentPools", "managedClusters/agentPools/machines"),
     ),
-    "microsoft.compute": ("Microsoft.Compute", ("skus",)),
+    "microsoft.compute": ("Microsoft.Compute", ("skus", "locations/usages")),
     "microsoft.resources": ("Microsoft.Resources", ("resourceGroups", "subscriptions")),
 }
 
@@ -766,31 +880,6 @@ def _subscription(known: Subscription) -> dict[str, Any]:
             "spendingLimit": "Off",
         },
     }
-
-
-def _what_if(pool: NodePool, old: NodePool | None) -> bytes:
-    after = pool_properties(pool)
-    for name in ("eTag", "provisioningState"):
-        del after[name]
-    block = after["poolwright"]
-    document: dict[str, Any] = {
-        "id": str(pool.id),
-        "name": pool.id.pool,
-        "properties": {
-            "exists": old is not None,
-            "generation": pool.generation.value,
-            "nodeImageVersion": pool.node_image,
-            "rule": block["rule"],
-            "warnings": block["warnings"],
-            "after": after,
-        },
-    }
-    if pool.late_failure is not None:
-        document["properties"]["operationWouldFail"] = {
-            "code": pool.late_failure.code,
-            "message": pool.late_failure.message,
-        }
-    return orjson.dumps(document)
 
 
 def _no_cluster(cluster: str, group: str) -> errors.ResourceNotFound:

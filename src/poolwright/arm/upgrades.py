@@ -10,7 +10,10 @@ from typing import Any
 
 import orjson
 
+from poolwright.arm.wire import timestamp
+from poolwright.catalog.catalog import Catalog
 from poolwright.catalog.kubernetes_versions import KubernetesVersions
+from poolwright.domain.admission import MAX_VERSION_SKEW
 from poolwright.domain.cluster import Cluster
 from poolwright.domain.kubernetes_version import KubernetesRelease, KubernetesVersion
 from poolwright.domain.node_pool import NodePool
@@ -67,6 +70,67 @@ def cluster_upgrade_profile(cluster: Cluster, pools: Sequence[NodePool], kuberne
                     for pool in pools
                 ],
             },
+        }
+    )
+
+
+def node_pool_upgrade_profile(cluster: Cluster, pool: NodePool, catalog: Catalog) -> bytes:
+    """Return the body of AgentPools_GetUpgradeProfile.
+
+    `recentlyUsedVersions` is what `az aks nodepool rollback` goes back to: the newest entry, if there is one.
+    """
+    control_plane = KubernetesVersion.parse(cluster.version)
+    kubernetes = catalog.kubernetes
+    targets = [
+        target for target in upgrades_of(KubernetesVersion.parse(pool.version), kubernetes) if target <= control_plane
+    ]
+    newest = next((image for image in catalog.images if image.definition == pool.image_definition), None)
+    former = pool.last_good
+    properties: dict[str, Any] = {
+        "kubernetesVersion": pool.version,
+        "osType": pool.os_type.value,
+        "upgrades": _upgrades(targets, kubernetes),
+        "latestNodeImageVersion": newest.version_string if newest is not None else pool.node_image,
+    }
+    if former is not None and (former.node_image, former.version) != (pool.node_image, pool.version):
+        properties["recentlyUsedVersions"] = [
+            {
+                "orchestratorVersion": former.version,
+                "nodeImageVersion": former.node_image,
+                "timestamp": timestamp(former.since),
+            }
+        ]
+    return orjson.dumps(
+        {
+            "id": f"{pool.id}/upgradeProfiles/default",
+            "name": "default",
+            "type": "Microsoft.ContainerService/managedClusters/agentPools/upgradeProfiles",
+            "properties": properties,
+        }
+    )
+
+
+def available_node_pool_versions(cluster: Cluster, kubernetes: KubernetesVersions) -> bytes:
+    """Return the body of GetAvailableAgentPoolVersions: the control plane's version and what may be behind it."""
+    control_plane = KubernetesVersion.parse(cluster.version)
+    lowest = control_plane.release.minor - MAX_VERSION_SKEW
+    versions = []
+    for offered in kubernetes.releases:
+        for patch in offered.patches:
+            if lowest <= patch.release.minor and patch <= control_plane:
+                versions.append(
+                    {
+                        "kubernetesVersion": str(patch),
+                        "default": patch == control_plane,
+                        **({"isPreview": True} if offered.is_preview else {}),
+                    }
+                )
+    return orjson.dumps(
+        {
+            "id": f"{cluster.id}/availableAgentPoolVersions",
+            "name": "default",
+            "type": "Microsoft.ContainerService/managedClusters/availableAgentPoolVersions",
+            "properties": {"agentPoolVersions": versions},
         }
     )
 

@@ -22,16 +22,18 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic_core import ErrorDetails
 
 from poolwright import errors
-from poolwright.control_plane import MAX_POOLS
+from poolwright.control_plane import MAX_POOLS, WhatIf
+from poolwright.domain import change
 from poolwright.domain.cluster import Cluster, ClusterRequest, ResourceGroup
 from poolwright.domain.generation import Generation
 from poolwright.domain.machine import Machine
-from poolwright.domain.node_pool import NodePool, NodePoolRequest, ScaleProfile
-from poolwright.domain.node_pool_kind import Mode, PoolType, PowerState, Priority
+from poolwright.domain.node_pool import GoodState, NodePool, NodePoolRequest, ScaleProfile
+from poolwright.domain.node_pool_kind import Mode, PoolType, PowerState, Priority, ScaleDownMode
 from poolwright.domain.operation import Operation
 from poolwright.domain.os_sku import OsSku, OsType
 from poolwright.domain.profile import Profile
 from poolwright.domain.resource_id import CLUSTER_TYPE, MACHINE_TYPE, NODE_POOL_TYPE
+from poolwright.domain.upgrade_settings import UndrainableNodeBehavior, UpgradeSettings
 from poolwright.domain.wish import ABSENT, Absent
 
 MAX_DEPTH: Final = 64
@@ -48,6 +50,7 @@ _READ_ONLY_POOL: Final = (
     "provisioningState",
     "currentOrchestratorVersion",
     "nodeImageVersion",
+    "recentlyUsedVersions",
     "status",
     "poolwright",
     "virtualMachineNodesStatus",
@@ -324,6 +327,24 @@ def decode_cluster(body: Json, profile: Profile) -> tuple[ClusterRequest, list[t
     return request, _pool_requests(properties.agentPoolProfiles or [], profile)
 
 
+class _MachineNames(_Sent):
+    machineNames: Annotated[list[str], Field(min_length=1, max_length=1000)]
+
+
+class _Limit(_Sent):
+    limit: Annotated[int, Field(ge=0, le=10_000_000)]
+
+
+def decode_machine_names(body: Json) -> tuple[str, ...]:
+    """Return the machines a deletion names, each once."""
+    return tuple(dict.fromkeys(_checked(_MachineNames, body, "").machineNames))
+
+
+def decode_quota_limit(body: Json) -> int:
+    """Return the vCPU limit of a quota's PUT."""
+    return _checked(_Limit, body, "").limit
+
+
 def encode_group(group: ResourceGroup) -> bytes:
     """Return a resource group as ARM shows it."""
     return orjson.dumps(
@@ -359,7 +380,6 @@ def pool_properties(pool: NodePool) -> Json:
         "enableNodePublicIP": False,
         "enableUltraSSD": False,
         "kubeletDiskType": "OS",
-        "scaleDownMode": "Delete",
         **pool.sent,
         "count": pool.count,
         "vmSize": pool.vm_size,
@@ -382,8 +402,9 @@ def pool_properties(pool: NodePool) -> Json:
             "enableVTPM": pool.vtpm,
             "enableSecureBoot": pool.secure_boot,
         },
-        "upgradeSettings": {"maxSurge": "10%", "maxUnavailable": "0", **pool.sent.get("upgradeSettings", {})},
-        "powerState": {"code": pool.power.value},
+        "scaleDownMode": pool.scale_down.value,
+        "upgradeSettings": _upgrade_settings(pool),
+        "powerState": {"code": (PowerState.RUNNING if pool.is_running else PowerState.STOPPED).value},
         "provisioningState": pool.state.value,
         "eTag": pool.etag,
         "poolwright": _pool_block(pool),
@@ -411,6 +432,18 @@ def pool_properties(pool: NodePool) -> Json:
     return shown
 
 
+def _upgrade_settings(pool: NodePool) -> Json:
+    settings = pool.upgrade
+    return {
+        **pool.sent.get("upgradeSettings", {}),
+        "maxSurge": settings.max_surge,
+        "maxUnavailable": settings.max_unavailable,
+        "drainTimeoutInMinutes": settings.drain_timeout_minutes,
+        "nodeSoakDurationInMinutes": settings.node_soak_minutes,
+        "undrainableNodeBehavior": settings.undrainable.value,
+    }
+
+
 def encode_cluster(cluster: Cluster, pools: Sequence[NodePool], tenant_id: str) -> bytes:
     """Return a cluster with its node pools as AKS shows it."""
     sent = dict(cluster.sent)
@@ -435,7 +468,7 @@ def encode_cluster(cluster: Cluster, pools: Sequence[NodePool], tenant_id: str) 
         "kubernetesVersion": cluster.wanted_version,
         "currentKubernetesVersion": cluster.version,
         "provisioningState": cluster.state.value,
-        "powerState": {"code": "Running"},
+        "powerState": {"code": cluster.power.value},
         "maxAgentPools": 100,
         "agentPoolProfiles": [{"name": pool.id.pool, **pool_properties(pool)} for pool in pools],
     }
@@ -471,6 +504,61 @@ def _kubelet_identity(cluster: Cluster, node_group: str) -> Json:
         "clientId": client_id,
         "objectId": object_id,
     }
+
+
+def encode_what_if(what_if: WhatIf) -> bytes:
+    """Return what a PUT would do: the node pool after it, what differs, and how the machines would follow."""
+    pool, old = what_if.pool, what_if.old
+    after = pool_properties(pool)
+    for name in ("eTag", "provisioningState"):
+        del after[name]
+    block = after["poolwright"]
+    warnings = list(block["warnings"])
+    if what_if.controllers is not None:
+        before, now = what_if.controllers
+        warnings.append(
+            {
+                "code": "DiskControllerChanges",
+                "message": f"The disk controller changes from {before} to {now}: device names inside the machines "
+                "change. AKS refuses such a resize; profile documented does it.",
+            }
+        )
+    properties: Json = {
+        "exists": old is not None,
+        "generation": pool.generation.value,
+        "nodeImageVersion": pool.node_image,
+        "rule": block["rule"],
+        "warnings": warnings,
+        "after": after,
+    }
+    if old is not None:
+        properties |= {
+            "before": {
+                "generation": old.generation.value,
+                "nodeImageVersion": old.node_image,
+                "rule": {"id": old.rule.id, "text": old.rule.text, "source": old.rule.source},
+            },
+            "changes": [
+                {
+                    "property": difference.row.wire,
+                    "before": difference.before,
+                    "after": difference.after,
+                    "effect": difference.row.effect.value,
+                    "source": difference.row.source,
+                }
+                for difference in what_if.differences
+            ],
+            "rollsMachines": bool(change.rolls(what_if.differences)),
+            "rollout": {
+                "waves": len(what_if.rollout.waves),
+                "machinesReplaced": what_if.rollout.to_replace,
+                "surgeMachines": what_if.surge_machines,
+                "surgeVcpus": what_if.surge_vcpus,
+            },
+        }
+    if pool.late_failure is not None:
+        properties["operationWouldFail"] = {"code": pool.late_failure.code, "message": pool.late_failure.message}
+    return orjson.dumps({"id": str(pool.id), "name": pool.id.pool, "properties": properties})
 
 
 def encode_machine(machine: Machine, pool: NodePool) -> bytes:
@@ -515,10 +603,14 @@ def encode_operation(operation: Operation) -> bytes:
         "resourceId": operation.resource_id,
         "properties": {
             "poolwright": {
+                "operation": operation.kind.words,
                 "step": operation.step,
                 "wave": operation.wave,
                 "waves": operation.waves,
+                "replaced": operation.replaced,
+                "toReplace": operation.to_replace,
                 "generations": _counted(operation.generations),
+                "kubernetes": _kubernetes(operation),
             }
         },
     }
@@ -533,6 +625,18 @@ def encode_operation(operation: Operation) -> bytes:
                 {"type": "PoolwrightRemedy", "info": {"remedy": operation.error.remedy}}
             ]
     return orjson.dumps(document)
+
+
+def _kubernetes(operation: Operation) -> Json | None:
+    """What becomes of the work on leaving machines; None where none leaves."""
+    if operation.cluster_attached is None:
+        return None
+    told = (
+        "nodes are cordoned and drained before they are removed"
+        if operation.cluster_attached
+        else "no Kubernetes cluster is attached: nodes are neither cordoned nor drained before they are removed"
+    )
+    return {"attached": operation.cluster_attached, "message": told}
 
 
 class WireRenderer:
@@ -565,6 +669,21 @@ def _pool_block(pool: NodePool) -> Json:
     return _decision_block(pool) | {
         "observedGenerations": _counted(pool.observed),
         "observedBy": pool.observed_by.value if pool.observed_by else None,
+        "lastGood": _good_block(pool.last_good),
+    }
+
+
+def _good_block(good: GoodState | None) -> Json | None:
+    """What a rollback would go back to."""
+    if good is None:
+        return None
+    return {
+        "vmSize": good.scale[0].size,
+        "osSKU": good.os_sku.value,
+        "orchestratorVersion": good.version,
+        "nodeImageVersion": good.node_image,
+        "generation": good.generation.value,
+        "since": timestamp(good.since),
     }
 
 
@@ -635,7 +754,29 @@ def _pool_request(model: _PoolProperties, path: str, profile: Profile) -> NodePo
         gpu_instance_profile=model.gpuInstanceProfile,
         node_image=model.nodeImageVersion,
         manual_scale=tuple(ScaleProfile(part.size, part.count) for part in scale.manual or ()) if scale else None,
+        upgrade=_upgrade_request(model.upgradeSettings, path),
+        scale_down=_member(ScaleDownMode, model.scaleDownMode),
     )
+
+
+def _upgrade_request(sent: _UpgradeSettings | None, path: str) -> UpgradeSettings | None:
+    if sent is None:
+        return None
+    try:
+        return UpgradeSettings(
+            max_surge=sent.maxSurge or "10%",
+            max_unavailable=sent.maxUnavailable or "0",
+            drain_timeout_minutes=sent.drainTimeoutInMinutes or 30,
+            node_soak_minutes=sent.nodeSoakDurationInMinutes or 0,
+            undrainable=_member(UndrainableNodeBehavior, sent.undrainableNodeBehavior)
+            or UndrainableNodeBehavior.SCHEDULE,
+        )
+    except ValueError as error:
+        raise errors.InvalidParameter(
+            f"The value of parameter {path}.upgradeSettings is invalid: {error}.",
+            target=f"{path}.upgradeSettings",
+            remedy="set maxSurge to a number or percentage, or maxSurge 0 together with a maxUnavailable above 0",
+        ) from None
 
 
 def _sent(model: BaseModel) -> Json:

@@ -26,6 +26,15 @@ def put(client: ServiceClient, path: str, body: Json, headers: Mapping[str, str]
     return client.get(path)
 
 
+def begin(client: ServiceClient, path: str, body: Json | None, doing: str, *, no_wait: bool) -> None:
+    """Send a POST that begins an operation, and wait for its end unless `no_wait` is set."""
+    reply = client.begin(path, body)
+    if no_wait:
+        _note_accepted(client.polling(reply))
+    else:
+        client.wait(reply, doing)
+
+
 def delete(client: ServiceClient, path: str, headers: Mapping[str, str], what: str, *, no_wait: bool) -> None:
     """Delete what is at the path. Raises `Failure` with exit code 3 when there is nothing."""
     reply = client.delete(path, headers)

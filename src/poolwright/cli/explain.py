@@ -142,8 +142,9 @@ def _settled(
     header: bool | None,
     subscription: str,
 ) -> NodePool:
-    from poolwright.domain.node_pool import Surroundings, settle
+    from poolwright.domain.admission import settle
     from poolwright.domain.resource_id import ClusterId, GroupId, NodePoolId
+    from poolwright.domain.surroundings import Surroundings
 
     cluster_id = ClusterId(GroupId(subscription, "rg"), "c1")
     surroundings = Surroundings(

@@ -229,6 +229,40 @@ def scale(
         _print(pool, output)
 
 
+@app.command(epilog=examples("poolwright aks nodepool rollback -g rg --cluster-name c1 -n np1"))
+def rollback(
+    resource_group: Group,
+    cluster_name: ClusterName,
+    name: PoolName,
+    no_wait: NoWait = False,
+    data_dir: DataDir = None,
+    output: OutputForm = Output.TABLE,
+) -> None:
+    """Go back to the last good state: size, OS SKU, generation, node image and Kubernetes version."""
+    with connect(data_dir, output) as client:
+        path = client.pool_path(resource_group, cluster_name, name)
+        changes.begin(client, f"{path}/rollback", None, f"rolling back node pool '{name}'", no_wait=no_wait)
+        _print(client.get(path), output)
+
+
+@app.command(
+    "operation-abort", epilog=examples("poolwright aks nodepool operation-abort -g rg --cluster-name c1 -n np1")
+)
+def operation_abort(
+    resource_group: Group,
+    cluster_name: ClusterName,
+    name: PoolName,
+    no_wait: NoWait = False,
+    data_dir: DataDir = None,
+    output: OutputForm = Output.TABLE,
+) -> None:
+    """Stop the running operation between two steps; machines that run keep running. The next update goes on."""
+    with connect(data_dir, output) as client:
+        path = client.pool_path(resource_group, cluster_name, name)
+        changes.begin(client, f"{path}/abort", None, f"stopping the operation on '{name}'", no_wait=no_wait)
+        _print(client.get(path), output)
+
+
 @app.command(epilog=examples("poolwright aks nodepool delete -g rg --cluster-name c1 -n np1"))
 def delete(
     resource_group: Group,

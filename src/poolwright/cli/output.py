@@ -71,9 +71,26 @@ def decision_text(properties: Mapping[str, Any]) -> str:
         ("NodeImageVersion", properties["nodeImageVersion"]),
         ("Rule", f"{rule['id']}: {rule['text']}"),
         ("Source", rule["source"]),
+        *_change_lines(properties),
         *(("Warning", f"{warning['code']}: {warning['message']}") for warning in properties["warnings"]),
     ]
     return "\n".join(f"{name:<18}{value}" for name, value in parts)
+
+
+def _change_lines(properties: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    """What a request would change of a node pool that exists, and how its machines would follow."""
+    if "before" not in properties:
+        return
+    before, rollout = properties["before"], properties["rollout"]
+    yield "Before", f"{before['generation']}, {before['nodeImageVersion']} ({before['rule']['id']})"
+    for change in properties["changes"]:
+        yield "Change", f"{change['property']}: {change['before']} -> {change['after']}, {change['effect']}"
+    if properties["rollsMachines"]:
+        yield (
+            "Rollout",
+            f"{rollout['machinesReplaced']} machines replaced in {rollout['waves']} waves, up to "
+            f"{rollout['surgeMachines']} surge machines and {rollout['surgeVcpus']} more vCPUs",
+        )
 
 
 def note_warnings(pool: Mapping[str, Any]) -> None:

@@ -43,7 +43,9 @@ def detail(operation: Mapping[str, Any]) -> str:
     parts = [(block.get("step") or "").replace("_", " ")]
     if block.get("waves", 1) > 1:
         parts.append(f"wave {block['wave']} of {block['waves']}")
-    counts = [f"{name} {count}" for name, count in block.get("generations", {}).items() if count]
+    if block.get("toReplace"):
+        parts.append(f"{block['replaced']} of {block['toReplace']} replaced")
+    counts = [f"{name}: {count}" for name, count in block.get("generations", {}).items() if count]
     if counts:
-        parts.append("machines: " + ", ".join(counts))
+        parts.append(", ".join(counts))
     return "  ".join(part for part in parts if part)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from poolwright.domain.node_pool_kind import PowerState
 from poolwright.domain.resource_id import ClusterId, GroupId
 
 
@@ -21,10 +22,11 @@ class ProvisioningState(Enum):
     DELETING = "Deleting"
     SUCCEEDED = "Succeeded"
     FAILED = "Failed"
+    CANCELED = "Canceled"
 
     @property
     def is_terminal(self) -> bool:
-        return self in (ProvisioningState.SUCCEEDED, ProvisioningState.FAILED)
+        return self in (ProvisioningState.SUCCEEDED, ProvisioningState.FAILED, ProvisioningState.CANCELED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +58,7 @@ class Cluster:
     etag: str
     state: ProvisioningState
     operation_id: str | None = None
+    power: PowerState = PowerState.RUNNING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

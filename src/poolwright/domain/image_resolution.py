@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Final
+from dataclasses import dataclass, field, fields
+from typing import Any, Final
 
 from poolwright import errors
 from poolwright.domain.generation import Generation, generations_text
@@ -77,13 +77,17 @@ class ResolutionWarning:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why the request is refused: the error it becomes, the rule behind it, and the next move."""
+    """Why the request is refused: the error it becomes, the rule behind it, and the next move.
+
+    `information` is what a client may want to read by name besides.
+    """
 
     error_type: type[errors.PoolwrightError]
     message: str
     target: str
     remedy: str
     rule: Rule
+    information: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def code(self) -> str:

@@ -7,9 +7,6 @@ engine chooses nothing.
 from __future__ import annotations
 
 import hashlib
-import itertools
-from collections import Counter
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -29,7 +26,11 @@ class Witness(Enum):
 
 @dataclass(frozen=True, slots=True)
 class MachineSpec:
-    """One machine as it should be. `key` is unique in the service; memory is in GB."""
+    """One machine as it should be. `key` is unique in the service; memory is in GB.
+
+    `configuration` is a digest of everything of the node pool that machines are replaced for
+    (`domain/change.py`); "" in machines stored before it was kept.
+    """
 
     key: str
     generation: Generation
@@ -41,6 +42,7 @@ class MachineSpec:
     vtpm: bool
     running: bool
     zone: str | None = None
+    configuration: str = ""
 
     @property
     def firmware(self) -> Firmware:
@@ -69,12 +71,18 @@ class MachineFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """A machine of a node pool as the service keeps it: its specification and the last facts."""
+    """A machine of a node pool as the service keeps it: its specification and the last facts.
+
+    `parked`: it was scaled down by stopping it (scale-down mode Deallocate) and does not count.
+    `quarantined`: its pods did not leave, so it was left cordoned beside its replacement.
+    """
 
     id: MachineId
     ordinal: int
     spec: MachineSpec
     facts: MachineFacts | None = None
+    parked: bool = False
+    quarantined: bool = False
 
 
 def scale_set_name(pool_id: NodePoolId, os_type: OsType) -> str:
@@ -88,27 +96,6 @@ def scale_set_name(pool_id: NodePoolId, os_type: OsType) -> str:
 def machine_name(pool_id: NodePoolId, os_type: OsType, ordinal: int) -> str:
     """Return the stable name of the machine with that ordinal: six base-36 digits after the scale set's name."""
     return f"{scale_set_name(pool_id, os_type)}{_base36(ordinal):0>6}"
-
-
-def assign_sizes(present: Mapping[int, str], wanted: Iterable[tuple[str, int]]) -> dict[int, str]:
-    """Return ordinal -> size for the machines a pool keeps or takes.
-
-    `present` are the machines there are, `wanted` sizes with counts. Machines of a wanted size are kept,
-    lowest ordinals first; missing ones take the lowest free ordinals. Calling it again with the result
-    among `present` gives the same result.
-    """
-    left = Counter[str]()
-    for size, count in wanted:
-        left[size] += count
-    assigned = {}
-    for ordinal, size in sorted(present.items()):
-        if left[size] > 0:
-            assigned[ordinal] = size
-            left[size] -= 1
-    free = (ordinal for ordinal in itertools.count() if ordinal not in present)
-    for size in left.elements():
-        assigned[next(free)] = size
-    return dict(sorted(assigned.items()))
 
 
 def _base36(number: int) -> str:

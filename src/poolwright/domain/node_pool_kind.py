@@ -36,3 +36,10 @@ class PowerState(Enum):
 
     RUNNING = "Running"
     STOPPED = "Stopped"
+
+
+class ScaleDownMode(Enum):
+    """What becomes of a machine that is one too many: it is deleted, or stopped and kept."""
+
+    DELETE = "Delete"
+    DEALLOCATE = "Deallocate"

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from typing import Any
 
 
 class OperationStatus(Enum):
@@ -32,9 +33,15 @@ class OperationKind(Enum):
 
     CREATE_NODE_POOL = "create_node_pool"
     UPDATE_NODE_POOL = "update_node_pool"
+    UPGRADE_NODE_IMAGE = "upgrade_node_image"
+    ROLLBACK_NODE_POOL = "rollback_node_pool"
+    DELETE_MACHINES = "delete_machines"
+    ABORT_NODE_POOL = "abort_node_pool"
     DELETE_NODE_POOL = "delete_node_pool"
     CREATE_CLUSTER = "create_cluster"
     UPDATE_CLUSTER = "update_cluster"
+    STOP_CLUSTER = "stop_cluster"
+    START_CLUSTER = "start_cluster"
     DELETE_CLUSTER = "delete_cluster"
     DELETE_RESOURCE_GROUP = "delete_resource_group"
 
@@ -62,7 +69,11 @@ class OperationError:
 class Operation:
     """One operation. Times are UNIX seconds; `pool_keys` are the node pools it changes.
 
-    `generations` counts the machines by observed generation (`V1`, `V2`, `unknown`).
+    `generations` counts the machines by observed generation (`V1`, `V2`, `unknown`). `replaced` of
+    `to_replace` machines have been replaced. `machines` names those a deletion of machines takes away.
+    `until` is when the step under way gives up or goes on. `aborted_by` is the operation that asks this
+    one to stop. `cluster_attached` says whether there is a Kubernetes cluster to cordon and drain in,
+    None where nothing leaves.
     """
 
     id: str
@@ -82,23 +93,44 @@ class Operation:
     wave: int = 1
     waves: int = 1
     generations: Mapping[str, int] = field(default_factory=dict)
+    replaced: int = 0
+    to_replace: int = 0
+    machines: tuple[str, ...] = ()
+    until: float | None = None
+    aborted_by: str | None = None
+    cluster_attached: bool | None = None
 
-    def advanced(self, *, step: str, percent: int, generations: Mapping[str, int]) -> Operation:
-        """Return the operation at that step. Raises `IllegalTransition` when it is terminal."""
+    def advanced(self, *, step: str, percent: int, **progress: Any) -> Operation:
+        """Return the operation at that step, with the fields in `progress`. Raises `IllegalTransition` when terminal.
+
+        The percentage never falls and stays below 100.
+        """
         self._require_running()
-        return replace(self, step=step, percent=max(self.percent, min(percent, 99)), generations=generations)
+        return replace(self, step=step, percent=max(self.percent, min(percent, 99)), **progress)
 
     def succeeded(self, now: float, generations: Mapping[str, int]) -> Operation:
         """Return the operation ended well. Raises `IllegalTransition` when it is terminal."""
         self._require_running()
         return replace(
-            self, status=OperationStatus.SUCCEEDED, ended=now, percent=100, step=None, generations=generations
+            self,
+            status=OperationStatus.SUCCEEDED,
+            ended=now,
+            percent=100,
+            step=None,
+            until=None,
+            wave=self.waves,
+            generations=generations,
         )
 
     def failed(self, now: float, error: OperationError) -> Operation:
         """Return the operation ended badly. Raises `IllegalTransition` when it is terminal."""
         self._require_running()
-        return replace(self, status=OperationStatus.FAILED, ended=now, error=error)
+        return replace(self, status=OperationStatus.FAILED, ended=now, until=None, error=error)
+
+    def canceled(self, now: float, error: OperationError) -> Operation:
+        """Return the operation stopped because somebody aborted it. Raises `IllegalTransition` when it is terminal."""
+        self._require_running()
+        return replace(self, status=OperationStatus.CANCELED, ended=now, until=None, error=error)
 
     def _require_running(self) -> None:
         if self.status.is_terminal:

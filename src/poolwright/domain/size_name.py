@@ -285,3 +285,24 @@ def _parsed(text: str) -> SizeName | None:
         return SizeName.parse(text)
     except ValueError:
         return None
+
+
+def disk_controllers(name: str) -> frozenset[str] | None:
+    """Return the disk controllers (SCSI, NVMe) the size takes, by its name; None where the name does not tell.
+
+    Source: https://learn.microsoft.com/azure/virtual-machines/enable-nvme-faqs: from version 6 on, and Lsv4 and
+    its kin, sizes are NVMe only; Ebsv5 and Mv3 take both; general purpose, compute and memory optimized
+    sizes up to version 5 are SCSI only.
+    """
+    try:
+        parsed = SizeName.parse(name)
+    except ValueError:
+        return None
+    series = (parsed.family, parsed.version)
+    if parsed.version >= 6 or series == ("L", 4):
+        return frozenset({"NVMe"})
+    if series == ("M", 3) or (series == ("E", 5) and "b" in parsed.letters):
+        return frozenset({"NVMe", "SCSI"})
+    if parsed.family in "ABDEF" and parsed.sub_family != "X":
+        return frozenset({"SCSI"})
+    return None

@@ -24,7 +24,11 @@ class TemporaryError(Exception):
 
 
 class PermanentError(Exception):
-    """Trying again will not help; the message is the cause in words."""
+    """Trying again will not help; the message is the cause in words, `code` Azure's for it if there is one."""
+
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class MachineEngine(Protocol):

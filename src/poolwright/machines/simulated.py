@@ -43,6 +43,7 @@ class Behaviour:
     `boot_seconds` is the time from start to Ready. `refuse` refuses every `ensure` with that cause.
     `fail_after` makes that many machines of an `ensure` and then fails. `lose` names machines (by the
     end of their key) that vanish once they exist; `never_ready` ones that stay unready with a cause.
+    `capacity` is the most machines there can be; one more is refused in Azure's words.
     """
 
     boot_seconds: float = 0.0
@@ -50,6 +51,7 @@ class Behaviour:
     fail_after: int | None = None
     lose: tuple[str, ...] = ()
     never_ready: tuple[str, ...] = ()
+    capacity: int | None = None
 
 
 class SimulatedEngine:
@@ -102,6 +104,7 @@ class SimulatedEngine:
                     for spec in changed[:limit]
                 ],
             )
+            self._require_capacity(connection)
         if limit is not None and limit < len(changed):
             raise PermanentError(f"the simulated engine failed after {limit} of {len(changed)} machines")
 
@@ -132,6 +135,15 @@ class SimulatedEngine:
     def close(self) -> None:
         with self._lock:
             self._connection.close()
+
+    def _require_capacity(self, connection: sqlite3.Connection) -> None:
+        """Raise inside the transaction, which takes back what was made."""
+        (number,) = connection.execute("SELECT count(*) FROM machines").fetchone()
+        if self.behaviour.capacity is not None and number > self.behaviour.capacity:
+            raise PermanentError(
+                "Allocation failed. We do not have sufficient capacity for the requested VM size in this region.",
+                code="AllocationFailed",
+            )
 
     def _lose(self) -> None:
         if self.behaviour.lose:

@@ -2,7 +2,8 @@
 
 `POOLWRIGHT_TEST_CRASH=create_node_pool:ensure_machines:after` makes the process send itself SIGKILL
 after that step has had its effect and before the step is checkpointed; `before` kills it before the
-effect. Nothing happens when the variable is not set.
+effect. A step of a wave has two names: `drain` in whichever wave it comes first, `wave_2.drain` in that
+one. Nothing happens when the variable is not set.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ def crash_hook(setting: str | None) -> CrashHook:
     operation_wanted, step_wanted, moment_wanted = _parse(setting)
 
     def kill_here(operation: str, step: str, moment: str) -> None:
-        if (operation, step, moment) == (operation_wanted, step_wanted, moment_wanted):
+        in_wave = step.rpartition(".")[2]
+        if (operation, moment) == (operation_wanted, moment_wanted) and step_wanted in (step, in_wave):
             os.kill(os.getpid(), signal.SIGKILL)
 
     return kill_here

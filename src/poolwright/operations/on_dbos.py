@@ -36,7 +36,7 @@ log = structlog.get_logger(__name__)
 QUEUE: Final = "operations"
 QUEUE_POLL_SECONDS: Final = 0.5
 # Raised when a plan's steps change names or order, so that old workflows are not replayed on new plans.
-PLANS_VERSION: Final = "1"
+PLANS_VERSION: Final = "2"
 # Operations at work at the same time, a thread each; further ones wait for their turn.
 MAX_AT_WORK: Final = 256
 # A workflow that has ended is of no more use: the operation's record says what came of it.

@@ -16,11 +16,14 @@ from sqlalchemy.engine import Connection
 from poolwright.domain.cluster import Cluster, ResourceGroup
 from poolwright.domain.machine import Machine
 from poolwright.domain.node_pool import NodePool
-from poolwright.domain.operation import Operation, OperationStatus
+from poolwright.domain.operation import Operation, OperationKind, OperationStatus
 from poolwright.domain.resource_id import GroupId
+from poolwright.domain.rollout import PlannedWaves
 from poolwright.store import tables
 from poolwright.store.database import insert_many
 from poolwright.store.records import dump, load
+
+_MOST_PARAMETERS: Final = 500  # SQLite takes 32 766 in one statement, PostgreSQL 65 535
 
 _KEY: sa.BindParameter[str] = sa.bindparam("key")
 
@@ -46,6 +49,7 @@ POOL_WIRE: Final = sa.select(tables.node_pools.c.wire, tables.node_pools.c.etag)
 POOL_WIRES: Final = (
     sa.select(tables.node_pools.c.wire).where(tables.node_pools.c.cluster_key == _KEY).order_by(tables.node_pools.c.key)
 )
+POOL_RECORD: Final = sa.select(tables.node_pools.c.record).where(tables.node_pools.c.key == _KEY)
 POOL_RECORDS: Final = (
     sa.select(tables.node_pools.c.record)
     .where(tables.node_pools.c.cluster_key == _KEY)
@@ -240,13 +244,35 @@ def machines_of_pool(connection: Connection, pool_key: str) -> list[Machine]:
     return [load(Machine, record) for (record,) in rows]
 
 
+def machine_of_pool(connection: Connection, pool_key: str) -> Machine | None:
+    """Return the machine with the lowest ordinal, or None."""
+    record = connection.execute(
+        sa.select(tables.machines.c.record)
+        .where(tables.machines.c.pool_key == pool_key)
+        .order_by(tables.machines.c.ordinal)
+        .limit(1)
+    ).scalar_one_or_none()
+    return load(Machine, record) if record is not None else None
+
+
 def machine_keys(connection: Connection) -> set[str]:
     """Return the key of every machine the service keeps."""
     return set(connection.execute(sa.select(tables.machines.c.key)).scalars())
 
 
+def machines_by_key(connection: Connection, keys: Sequence[str]) -> list[Machine]:
+    """Return those of the machines that are there, by ordinal."""
+    found: list[Machine] = []
+    for start in range(0, len(keys), _MOST_PARAMETERS):
+        rows = connection.execute(
+            sa.select(tables.machines.c.record).where(tables.machines.c.key.in_(keys[start : start + _MOST_PARAMETERS]))
+        )
+        found += [load(Machine, record) for (record,) in rows]
+    return sorted(found, key=lambda machine: machine.ordinal)
+
+
 def add_machines(connection: Connection, values: Sequence[tuple[Machine, bytes]]) -> None:
-    """Store new machines with their wire form, not settled yet. One statement, however many."""
+    """Store new machines with their wire form. One statement, however many."""
     insert_many(
         connection,
         tables.machines,
@@ -255,7 +281,8 @@ def add_machines(connection: Connection, values: Sequence[tuple[Machine, bytes]]
                 "key": machine.id.key,
                 "pool_key": machine.id.pool_id.key,
                 "ordinal": machine.ordinal,
-                "settled": False,
+                "size": machine.spec.size,
+                "observed": _observed(machine),
                 "record": dump(machine),
                 "wire": wire,
             }
@@ -266,25 +293,65 @@ def add_machines(connection: Connection, values: Sequence[tuple[Machine, bytes]]
 
 def update_machines(connection: Connection, values: Sequence[tuple[Machine, bytes]]) -> None:
     """Replace the record and wire form of machines that are there. One statement, however many."""
-    rows = [{"changed": machine.id.key, "record": dump(machine), "wire": wire} for machine, wire in values]
+    rows = [
+        {
+            "changed": machine.id.key,
+            "size": machine.spec.size,
+            "observed": _observed(machine),
+            "record": dump(machine),
+            "wire": wire,
+        }
+        for machine, wire in values
+    ]
     if rows:
         connection.execute(sa.update(tables.machines).where(tables.machines.c.key == sa.bindparam("changed")), rows)
 
 
-def settle_machines(connection: Connection, pool_key: str) -> None:
-    """Mark every machine of the node pool as one that stays when a later operation fails."""
-    connection.execute(sa.update(tables.machines).where(tables.machines.c.pool_key == pool_key).values(settled=True))
-
-
-def unsettled_machines(connection: Connection, pool_key: str) -> list[str]:
-    """Return the keys of the node pool's machines that no successful operation wanted yet."""
-    return list(
-        connection.execute(
-            sa.select(tables.machines.c.key)
-            .where(tables.machines.c.pool_key == pool_key, tables.machines.c.settled.is_(False))
-            .order_by(tables.machines.c.ordinal)
-        ).scalars()
+def observed_counts(connection: Connection, pool_key: str) -> dict[str, int]:
+    """Return the node pool's machines counted by observed generation: `V1`, `V2`, `unknown`."""
+    rows = connection.execute(
+        sa.select(tables.machines.c.observed, sa.func.count())
+        .where(tables.machines.c.pool_key == pool_key)
+        .group_by(tables.machines.c.observed)
     )
+    return {"V1": 0, "V2": 0, "unknown": 0} | {row[0]: row[1] for row in rows}
+
+
+def machine_counts(connection: Connection, subscription: str, location: str) -> dict[str, int]:
+    """Return the number of machines by size, of every cluster of the subscription in the location."""
+    rows = connection.execute(
+        sa.select(tables.clusters.c.key, tables.clusters.c.record).where(
+            tables.clusters.c.subscription_id == subscription
+        )
+    )
+    there = [key for key, record in rows if load(Cluster, record).location == location]
+    counted = connection.execute(
+        sa.select(tables.machines.c.size, sa.func.count())
+        .join(tables.node_pools, tables.node_pools.c.key == tables.machines.c.pool_key)
+        .where(tables.node_pools.c.cluster_key.in_(there))
+        .group_by(tables.machines.c.size)
+    )
+    return {row[0]: row[1] for row in counted}
+
+
+def quota_limits(connection: Connection, subscription: str, location: str) -> dict[str, int]:
+    """Return the vCPU limits that were set there, by family in lower case."""
+    rows = connection.execute(
+        sa.select(tables.quotas.c.family, tables.quotas.c.vcpus).where(
+            tables.quotas.c.subscription_id == subscription, tables.quotas.c.location == location
+        )
+    )
+    return {row.family: row.vcpus for row in rows}
+
+
+def put_quota(connection: Connection, subscription: str, location: str, family: str, vcpus: int | None) -> None:
+    """Store a vCPU limit; None takes it away."""
+    place = {"subscription_id": subscription, "location": location, "family": family}
+    connection.execute(
+        sa.delete(tables.quotas).where(*(tables.quotas.c[name] == value for name, value in place.items()))
+    )
+    if vcpus is not None:
+        connection.execute(sa.insert(tables.quotas).values(**place, vcpus=vcpus))
 
 
 def delete_machines(connection: Connection, keys: Iterable[str]) -> None:
@@ -292,6 +359,22 @@ def delete_machines(connection: Connection, keys: Iterable[str]) -> None:
     rows = [{"gone": key} for key in keys]
     if rows:
         connection.execute(sa.delete(tables.machines).where(tables.machines.c.key == sa.bindparam("gone")), rows)
+
+
+def waves(connection: Connection, operation_id: str) -> PlannedWaves | None:
+    """Return the waves planned for an operation, or None when they are not planned yet or not needed any more."""
+    record = connection.execute(
+        sa.select(tables.rollouts.c.record).where(tables.rollouts.c.operation_id == operation_id)
+    ).scalar_one_or_none()
+    return load(PlannedWaves, record) if record is not None else None
+
+
+def add_waves(connection: Connection, operation_id: str, planned: PlannedWaves) -> None:
+    connection.execute(sa.insert(tables.rollouts).values(operation_id=operation_id, record=dump(planned)))
+
+
+def delete_waves(connection: Connection, operation_id: str) -> None:
+    connection.execute(sa.delete(tables.rollouts).where(tables.rollouts.c.operation_id == operation_id))
 
 
 def operation(connection: Connection, operation_id: str) -> Operation | None:
@@ -336,13 +419,21 @@ def release_operation(connection: Connection, operation_id: str) -> None:
 
 
 def operations_in_progress(connection: Connection) -> dict[str, str | None]:
-    """Return the ID of every operation that has not ended, with the runner that claimed it."""
+    """Return the ID of every operation that has not ended, with the runner that claimed it.
+
+    Aborts are left out: they end together with the operation they stop.
+    """
     rows = connection.execute(
-        sa.select(tables.operations.c.id, tables.operations.c.runner)
+        sa.select(tables.operations.c.id, tables.operations.c.runner, tables.operations.c.record)
         .where(tables.operations.c.status == OperationStatus.IN_PROGRESS.value)
         .order_by(tables.operations.c.id)
     )
-    return {row.id: row.runner for row in rows}
+    return {row.id: row.runner for row in rows if load(Operation, row.record).kind is not OperationKind.ABORT_NODE_POOL}
+
+
+def _observed(machine: Machine) -> str:
+    observed = machine.facts.observed if machine.facts is not None else None
+    return observed.value if observed is not None else "unknown"
 
 
 def _record(connection: Connection, table: sa.Table, key: str) -> bytes | None:

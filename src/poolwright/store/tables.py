@@ -72,8 +72,9 @@ machines = sa.Table(
     sa.Column("key", sa.Text, primary_key=True),
     sa.Column("pool_key", sa.Text, sa.ForeignKey("pw_node_pools.key"), nullable=False),
     sa.Column("ordinal", sa.Integer, nullable=False),
-    # Whether an operation that wanted the machine has succeeded; until then a failure takes it away again.
-    sa.Column("settled", sa.Boolean, nullable=False),
+    # For counting without reading the records: the size, and the generation it showed (`unknown` until then).
+    sa.Column("size", sa.Text, nullable=False),
+    sa.Column("observed", sa.Text, nullable=False),
     sa.Column("record", sa.LargeBinary, nullable=False),
     sa.Column("wire", sa.LargeBinary, nullable=False),
     sa.UniqueConstraint("pool_key", "ordinal"),
@@ -89,4 +90,22 @@ operations = sa.Table(
     sa.Column("runner", sa.Text),
     sa.Column("record", sa.LargeBinary, nullable=False),
     sa.Column("wire", sa.LargeBinary, nullable=False),
+)
+
+# The waves of a running operation, as they were planned; gone when it has ended.
+rollouts = sa.Table(
+    "pw_rollouts",
+    metadata,
+    sa.Column("operation_id", sa.Text, sa.ForeignKey("pw_operations.id"), primary_key=True),
+    sa.Column("record", sa.LargeBinary, nullable=False),
+)
+
+# Limits that somebody set; `family` is in lower case.
+quotas = sa.Table(
+    "pw_quotas",
+    metadata,
+    sa.Column("subscription_id", sa.Text, primary_key=True),
+    sa.Column("location", sa.Text, primary_key=True),
+    sa.Column("family", sa.Text, primary_key=True),
+    sa.Column("vcpus", sa.Integer, nullable=False),
 )

@@ -1,0 +1,313 @@
+"""How the machines there are become the machines wanted, wave by wave. A pure function decides.
+
+    a wave:  add -> wait until ready and of the resolved generation -> cordon -> drain -> soak -> remove
+
+Invariant: with what a plan is given, machines that can work never fall below `promised - maxUnavailable`
+nor exceed `promised + maxSurge` while machines are replaced; a changed count is applied after that.
+Within one rollout a name never means two machines.
+
+Source of the order: resize-node-pool.md and upgrade-aks-node-pools-rolling.md (rule 50).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from poolwright.domain.upgrade_settings import UpgradeSettings
+
+
+@dataclass(frozen=True, slots=True)
+class PresentMachine:
+    """A machine there is. `current`: it is as the pool wants its machines, apart from the size.
+
+    `available`: it runs as it should; false for one that vanished, failed, is quarantined or was never there.
+    `vanished`: the engine has no such machine. `powered`: its power state is the wanted one.
+    `parked`: it was scaled down by stopping it and does not count.
+    """
+
+    ordinal: int
+    size: str
+    zone: str | None = None
+    current: bool = True
+    available: bool = True
+    vanished: bool = False
+    powered: bool = True
+    parked: bool = False
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether it is of no more use, also when made again: it failed or is quarantined."""
+        return not self.available and not self.vanished
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedMachine:
+    """A machine to come. `replaces` is the ordinal of the one it stands in for, None for an additional one."""
+
+    ordinal: int
+    size: str
+    zone: str | None
+    replaces: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wave:
+    """What happens together: `add` and `refit` first, then `remove` (or `park`) by ordinal.
+
+    `refit` machines keep their name: they are started, stopped, or made again after they vanished.
+    """
+
+    add: tuple[PlannedMachine, ...] = ()
+    refit: tuple[int, ...] = ()
+    remove: tuple[int, ...] = ()
+    park: tuple[int, ...] = ()
+
+    @property
+    def leaving(self) -> tuple[int, ...]:
+        return (*self.remove, *self.park)
+
+    def joined(self, other: Wave) -> Wave:
+        """Return one wave that does what both do."""
+        return Wave(
+            (*self.add, *other.add),
+            (*self.refit, *other.refit),
+            (*self.remove, *other.remove),
+            (*self.park, *other.park),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """The waves of one node pool. `promised` is the count kept while machines are replaced.
+
+    `surge` is how many machines there may be beyond it; `to_replace` how many are replaced.
+    """
+
+    waves: tuple[Wave, ...]
+    promised: int
+    surge: int
+    to_replace: int
+
+    def peak(self, present: Iterable[PresentMachine]) -> Counter[str]:
+        """Return size -> the most machines of it there are at any moment, those there are now included."""
+        sizes = {machine.ordinal: machine.size for machine in present}
+        now = Counter(sizes.values())
+        peak = Counter(now)
+        for wave in self.waves:
+            for planned in wave.add:
+                sizes[planned.ordinal] = planned.size
+                now[planned.size] += 1
+            peak |= now
+            now.subtract(sizes[ordinal] for ordinal in wave.remove)
+        return peak
+
+    def beyond(self, present: Sequence[PresentMachine]) -> Counter[str]:
+        """Return size -> how many machines of it are needed at the busiest moment beyond those there are."""
+        more = self.peak(present)
+        more.subtract(Counter(machine.size for machine in present))
+        return +more
+
+    def most_surge(self, present: Sequence[PresentMachine]) -> int:
+        """Return how many machines beyond the larger of old and new count there are at the busiest moment."""
+        now = most = len(present)
+        for wave in self.waves:
+            now += len(wave.add)
+            most = max(most, now)
+            now -= len(wave.remove)
+        return max(0, most - max(len(present), now))
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedWaves:
+    """The rollouts of one operation by node pool key. `drains`: machines are cordoned and drained before they go."""
+
+    rollouts: Mapping[str, Rollout]
+    drains: bool
+
+    @property
+    def number(self) -> int:
+        return max((len(rollout.waves) for rollout in self.rollouts.values()), default=0)
+
+    def wave(self, index: int) -> dict[str, Wave]:
+        """Return what happens in that wave (from 0), by node pool key."""
+        return {key: rollout.waves[index] for key, rollout in self.rollouts.items() if index < len(rollout.waves)}
+
+
+def plan_rollout(
+    present: Sequence[PresentMachine],
+    wanted: Sequence[tuple[str, int]],
+    *,
+    zones: Sequence[str],
+    settings: UpgradeSettings,
+    promised: int,
+    park: bool = False,
+    leaving: frozenset[int] = frozenset(),
+) -> Rollout:
+    """Return the waves that lead from the machines there are to the wanted sizes and counts.
+
+    `promised` is the count the pool had before the change. `leaving` names machines that must go whatever
+    else does. With `park`, machines that are one too many are stopped and kept (scale-down mode Deallocate).
+    Planning again with what a plan led to gives no wave.
+    """
+    parked = [machine for machine in present if machine.parked]
+    active = [machine for machine in present if not machine.parked]
+    kept, incoming = _kept(active, wanted, leaving)
+    outgoing = _without(active, kept)
+    surplus = _surplus(outgoing, max(0, len(outgoing) - len(incoming)), leaving)
+    replaced = sorted(_without(outgoing, surplus), key=lambda machine: (machine.available, machine.ordinal))
+    surge, unavailable = settings.surge(promised), settings.unavailable(promised)
+    rolling = _Rolling(kept, surplus, promised, upper=promised + surge, lower=max(0, promised - unavailable))
+    names = _free_ordinals(present)
+    waves, unplaced, unremoved = rolling.waves(replaced, incoming[: len(replaced)], names)
+    woken, extra = _woken([*unplaced, *incoming[len(replaced) :]], parked if park else [])
+    refit = [machine.ordinal for machine in kept if machine.vanished or not machine.powered]
+    asleep = [machine for machine in parked if park and machine.current and machine not in woken]
+    at_once = Wave(
+        refit=tuple(refit),
+        remove=tuple(
+            machine.ordinal for machine in [*_without(parked, [*woken, *asleep]), *(m for m in surplus if m.is_dead)]
+        ),
+    )
+    staying: list[PresentMachine | PlannedMachine] = [
+        *kept,
+        *woken,
+        *(planned for wave in waves for planned in wave.add),
+    ]
+    scale_up = Wave(add=_placed(extra, staying, zones, names), refit=tuple(machine.ordinal for machine in woken))
+    living = [machine for machine in surplus if not machine.is_dead and machine.ordinal not in rolling.removed_first]
+    to_park = {m.ordinal for m in living if park and m.current and m.available and m.ordinal not in leaving}
+    scale_down = Wave(
+        remove=(*unremoved, *(machine.ordinal for machine in living if machine.ordinal not in to_park)),
+        park=tuple(sorted(to_park)),
+    )
+    first, *rest = waves or [Wave()]
+    planned = [first.joined(at_once), *rest, scale_up, scale_down]
+    if not waves:
+        planned = [at_once.joined(scale_up).joined(scale_down)]
+    return Rollout(tuple(wave for wave in planned if wave != Wave()), promised, surge, len(replaced))
+
+
+class _Rolling:
+    """The waves that replace machines: as many at once as the two bounds allow."""
+
+    def __init__(
+        self,
+        kept: Sequence[PresentMachine],
+        surplus: Sequence[PresentMachine],
+        promised: int,
+        *,
+        upper: int,
+        lower: int,
+    ) -> None:
+        self._upper, self._lower = upper, lower
+        # Vanished ones are made again in the first wave, before anything leaves.
+        self._working = len(kept) + sum(machine.available for machine in surplus)
+        self._surplus = [machine for machine in surplus if machine.available]
+        self._promised = promised
+        self.removed_first: frozenset[int] = frozenset()
+
+    def waves(
+        self, replaced: Sequence[PresentMachine], incoming: Sequence[str], names: Iterator[int]
+    ) -> tuple[list[Wave], list[str], list[int]]:
+        """Return the waves, the sizes for which the bounds left no room, and the ordinals they did not let go.
+
+        Both follow when the new count applies.
+        """
+        self._working += sum(machine.available for machine in replaced)
+        coming = [
+            PlannedMachine(next(names), size, machine.zone, machine.ordinal)
+            for size, machine in zip(incoming, replaced, strict=True)
+        ]
+        dead = [machine.ordinal for machine in replaced if not machine.available]
+        working = [machine.ordinal for machine in replaced if machine.available]
+        # What a former scale-down left behind goes first: it would take the room of the replacements.
+        over = max(0, self._working - self._promised) if replaced else 0
+        first = [machine.ordinal for machine in self._surplus[:over]]
+        self.removed_first = frozenset(first)
+        self._working -= len(first)
+        waves: list[Wave] = []
+        while coming or working or dead:
+            added = coming[: max(0, self._upper - self._working)]
+            self._working += len(added)
+            removed = working[: max(0, self._working - self._lower)]
+            self._working -= len(removed)
+            if not (added or removed or dead):
+                break
+            waves.append(Wave(add=tuple(added), remove=(*first, *dead, *removed)))
+            coming, working, dead, first = coming[len(added) :], working[len(removed) :], [], []
+        return waves, [planned.size for planned in coming], working
+
+
+def _kept(
+    active: Sequence[PresentMachine], wanted: Sequence[tuple[str, int]], leaving: frozenset[int]
+) -> tuple[list[PresentMachine], list[str]]:
+    """The machines that stay as they are, and the sizes that are missing then."""
+    kept: list[PresentMachine] = []
+    missing: list[str] = []
+    usable: dict[str, list[PresentMachine]] = {}
+    for machine in active:
+        if machine.current and not machine.is_dead and machine.ordinal not in leaving:
+            usable.setdefault(machine.size, []).append(machine)
+    counts = Counter[str]()
+    for size, count in wanted:
+        counts[size] += count
+    for size, count in counts.items():
+        there = usable.get(size, [])
+        kept += _without(there, _surplus(there, max(0, len(there) - count), leaving))
+        missing += [size] * max(0, count - len(there))
+    return sorted(kept, key=lambda machine: machine.ordinal), missing
+
+
+def _surplus(machines: Sequence[PresentMachine], number: int, leaving: frozenset[int]) -> list[PresentMachine]:
+    """So many of the machines, those to go first: named ones, dead ones, then the newest of the fullest zone."""
+    by_zone: dict[str | None, list[PresentMachine]] = {}
+    for machine in sorted(machines, key=lambda m: (m.ordinal in leaving, not m.available, not m.current, m.ordinal)):
+        by_zone.setdefault(machine.zone, []).append(machine)
+    chosen: list[PresentMachine] = []
+    while len(chosen) < number:
+        ends = [zone for zone in by_zone.values() if zone]
+        urgent = [zone for zone in ends if zone[-1].ordinal in leaving or not zone[-1].available]
+        chosen.append(max(urgent or ends, key=lambda zone: (len(zone), zone[-1].ordinal)).pop())
+    return chosen
+
+
+def _woken(sizes: Sequence[str], parked: Sequence[PresentMachine]) -> tuple[list[PresentMachine], list[str]]:
+    """The parked machines that take the place of additional ones, and the sizes still to be made."""
+    left = list(sizes)
+    woken = []
+    for machine in parked:
+        if machine.current and machine.size in left:
+            left.remove(machine.size)
+            woken.append(machine)
+    return woken, left
+
+
+def _placed(
+    sizes: Sequence[str],
+    staying: Iterable[PresentMachine | PlannedMachine],
+    zones: Sequence[str],
+    names: Iterator[int],
+) -> tuple[PlannedMachine, ...]:
+    """Additional machines, each in the zone that has the fewest."""
+    population = Counter(dict.fromkeys(zones, 0))
+    population.update(machine.zone for machine in staying if machine.zone is not None and machine.zone in population)
+    placed = []
+    for size in sizes:
+        zone = min(zones, key=lambda each: population[each]) if zones else None
+        if zone is not None:
+            population[zone] += 1
+        placed.append(PlannedMachine(next(names), size, zone))
+    return tuple(placed)
+
+
+def _free_ordinals(present: Iterable[PresentMachine]) -> Iterator[int]:
+    taken = {machine.ordinal for machine in present}
+    return (ordinal for ordinal in itertools.count() if ordinal not in taken)
+
+
+def _without(machines: Iterable[PresentMachine], others: Iterable[PresentMachine]) -> list[PresentMachine]:
+    ordinals = {machine.ordinal for machine in others}
+    return [machine for machine in machines if machine.ordinal not in ordinals]
