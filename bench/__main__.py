@@ -107,6 +107,10 @@ def _served(service: ServiceProcess, scratch: Path) -> Iterator[tuple[str, str, 
     yield "PUT of a node pool to accepted", f"{accepted:.1f} ms", ""
     yield "PUT of a node pool to Succeeded", f"{succeeded:.1f} ms", ""
     yield "PUT of 1 000 machines to Succeeded", f"{_thousand_machines(client):.2f} s", ""
+    for count, pools in ((10, 1), (100, 1), (1000, 1), (100, 5)):
+        what = f"{count:,} machines" if pools == 1 else f"{pools} node pools of {count} machines at once"
+        spent = _median([_roll_milliseconds(client, count, pools) for _ in range(3)])
+        yield f"Generation 1 to 2 in place, maxSurge 33 %, {what}", f"{spent:.2f} ms a machine", ""
     yield "memory after all this", f"{_memory_mb(service.pid):.0f} MB", ""
 
 
@@ -160,6 +164,23 @@ def _thousand_machines(client: ArmClient) -> float:
         client.done(client.put(client.pool(f"big{number}"), json={"properties": {"count": 1000}}))
         times.append(time.perf_counter() - started)
     return _median(times)
+
+
+def _roll_milliseconds(client: ArmClient, count: int, pools: int = 1) -> float:
+    """The service's time per machine to take node pools from Generation 1 to Generation 2 with maxSurge 33 %."""
+    paths = [client.pool(f"r{count}x{number}") for number in range(pools)]
+    body = {"vmSize": "Standard_D2_v3", "count": count, "upgradeSettings": {"maxSurge": "33%"}}
+    for path in paths:
+        client.done(client.put(path, json={"properties": body}))
+    started = time.perf_counter()
+    replies = [client.put(path, json={"properties": {"vmSize": "Standard_D2s_v3"}}) for path in paths]
+    for reply in replies:
+        client.done(reply)
+    seconds = time.perf_counter() - started
+    for path in paths:
+        assert client.get(path).json()["properties"]["poolwright"]["observedGenerations"]["V2"] == count
+        client.done(client.delete(path))
+    return 1000 * seconds / (count * pools)
 
 
 def _sku_milliseconds(client: ArmClient) -> float:

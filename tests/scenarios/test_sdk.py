@@ -275,12 +275,12 @@ def test_a_put_with_another_size_rolls_the_machines_and_keeps_the_wish(
     pool = lab.pool("header")
     pool.vm_size = ALSO_BOTH
 
-    lab.put("header", pool)
+    lab.put("header", pool).result()
     resized = lab.pool("header")
 
     assert resized.vm_size == ALSO_BOTH
     assert "gen2" in resized.node_image_version
-    lab.put("header", AgentPool(vm_size=BOTH))
+    lab.put("header", AgentPool(vm_size=BOTH)).result()
     assert lab.pool("header").vm_size == BOTH
 
 

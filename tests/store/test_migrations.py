@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,50 @@ def test_what_was_migrated_can_be_taken_back_and_migrated_again(engine: Engine) 
     assert tables_of(engine) == {"pw_alembic_version"}
     migrate(engine)
     assert schema(engine) == before
+
+
+def test_machines_there_before_keep_their_rows_and_are_counted_by_size_and_generation(engine: Engine) -> None:
+    records = {
+        "ready": {"spec": {"size": "Standard_D2s_v5"}, "facts": {"observed": "V2"}},
+        "unseen": {"spec": {"size": "Standard_D2_v3"}, "facts": {"observed": None}},
+        "unborn": {"spec": {"size": "Standard_D2_v3"}, "facts": None},
+    }
+    with engine.connect() as connection:
+        command.upgrade(config(connection), "0001")
+        parents: list[tuple[str, dict[str, object]]] = [
+            ("pw_resource_groups", {"key": "g", "subscription_id": "s", "record": b"{}", "wire": b"{}"}),
+            ("pw_clusters", {"key": "c", "group_key": "g", "subscription_id": "s", "etag": "e", "record": b"{}"}),
+            ("pw_node_pools", {"key": "p", "cluster_key": "c", "etag": "e", "record": b"{}", "wire": b"{}"}),
+        ]
+        machines: list[dict[str, object]] = [
+            {
+                "key": key,
+                "pool_key": "p",
+                "ordinal": ordinal,
+                "settled": True,
+                "record": json.dumps(record).encode(),
+                "wire": key.encode(),
+            }
+            for ordinal, (key, record) in enumerate(records.items())
+        ]
+        for name, row in [*parents, *(("pw_machines", machine) for machine in machines)]:
+            connection.execute(sa.insert(sa.table(name, *(sa.column(column) for column in row))).values(row))
+        connection.commit()
+        expected = [
+            ("ready", "p", 0, "Standard_D2s_v5", "V2", machines[0]["record"], b"ready"),
+            ("unseen", "p", 1, "Standard_D2_v3", "unknown", machines[1]["record"], b"unseen"),
+            ("unborn", "p", 2, "Standard_D2_v3", "unknown", machines[2]["record"], b"unborn"),
+        ]
+        for _ in range(2):
+            command.upgrade(config(connection), "head")
+            connection.commit()
+            found = connection.execute(sa.select(tables.machines).order_by(tables.machines.c.ordinal)).all()
+            assert [tuple(row) for row in found] == expected
+            command.downgrade(config(connection), "0001")
+            connection.commit()
+            before: list[sa.ColumnClause[object]] = [sa.column(name) for name in machines[0]]
+            rows = connection.execute(sa.select(*before).select_from(sa.table("pw_machines")).order_by("ordinal"))
+            assert [dict(row) for row in rows.mappings()] == machines
 
 
 def test_other_tables_in_the_same_database_stay_as_they_are(engine: Engine) -> None:
