@@ -156,27 +156,34 @@ def plan_rollout(
     active = [machine for machine in present if not machine.parked]
     kept, incoming = _kept(active, wanted, leaving)
     outgoing = _without(active, kept)
-    surplus = _surplus(outgoing, max(0, len(outgoing) - len(incoming)), leaving)
+    surplus = _surplus(outgoing, max(0, len(outgoing) - len(incoming)), leaving, beside=kept)
     replaced = sorted(_without(outgoing, surplus), key=lambda machine: (machine.available, machine.ordinal))
     surge, unavailable = settings.surge(promised), settings.unavailable(promised)
-    rolling = _Rolling(kept, surplus, promised, upper=promised + surge, lower=max(0, promised - unavailable))
+    rolling = _Rolling(kept, surplus, replaced, promised, upper=promised + surge, lower=max(0, promised - unavailable))
     names = _free_ordinals(present)
-    waves, unplaced, unremoved = rolling.waves(replaced, incoming[: len(replaced)], names)
-    woken, extra = _woken([*unplaced, *incoming[len(replaced) :]], parked if park else [])
-    refit = [machine.ordinal for machine in kept if machine.vanished or not machine.powered]
-    asleep = [machine for machine in parked if park and machine.current and machine not in woken]
-    at_once = Wave(
-        refit=tuple(refit),
-        remove=tuple(
-            machine.ordinal for machine in [*_without(parked, [*woken, *asleep]), *(m for m in surplus if m.is_dead)]
-        ),
-    )
+    asleep = [m for m in parked if park and m.current and not m.is_dead and m.ordinal not in leaving]
+    # What a pool lacks of what it promised comes with the replacements; what it is to have beyond that, after them.
+    additional = incoming[len(replaced) :]
+    lacking = min(rolling.lacking, len(additional)) if replaced else 0
+    woken_first, missing = _woken(additional[:lacking], asleep, [*kept, *replaced])
+    refill = _placed(missing, [*kept, *replaced, *woken_first], zones, names)
+    waves, unplaced, unremoved = rolling.waves(incoming[: len(replaced)], names, refill, len(woken_first))
     staying: list[PresentMachine | PlannedMachine] = [
         *kept,
-        *woken,
+        *woken_first,
         *(planned for wave in waves for planned in wave.add),
     ]
-    scale_up = Wave(add=_placed(extra, staying, zones, names), refit=tuple(machine.ordinal for machine in woken))
+    woken, extra = _woken([*unplaced, *additional[lacking:]], _without(asleep, woken_first), staying)
+    refit = [machine.ordinal for machine in kept if machine.vanished or not machine.powered]
+    useless = [*_without(parked, asleep), *(machine for machine in surplus if machine.is_dead)]
+    at_once = Wave(
+        refit=(*refit, *(machine.ordinal for machine in woken_first)),
+        remove=tuple(machine.ordinal for machine in useless),
+    )
+    scale_up = Wave(
+        add=_placed(extra, [*staying, *woken], zones, names),
+        refit=tuple(machine.ordinal for machine in woken),
+    )
     living = [machine for machine in surplus if not machine.is_dead and machine.ordinal not in rolling.removed_first]
     to_park = {m.ordinal for m in living if park and m.current and m.available and m.ordinal not in leaving}
     scale_down = Wave(
@@ -197,6 +204,7 @@ class _Rolling:
         self,
         kept: Sequence[PresentMachine],
         surplus: Sequence[PresentMachine],
+        replaced: Sequence[PresentMachine],
         promised: int,
         *,
         upper: int,
@@ -204,22 +212,33 @@ class _Rolling:
     ) -> None:
         self._upper, self._lower = upper, lower
         # Vanished ones are made again in the first wave, before anything leaves.
-        self._working = len(kept) + sum(machine.available for machine in surplus)
+        self._working = len(kept) + sum(machine.available for machine in (*surplus, *replaced))
         self._surplus = [machine for machine in surplus if machine.available]
+        self._replaced = replaced
         self._promised = promised
         self.removed_first: frozenset[int] = frozenset()
 
+    @property
+    def lacking(self) -> int:
+        """How many machines there are fewer than promised."""
+        return max(0, self._promised - self._working)
+
     def waves(
-        self, replaced: Sequence[PresentMachine], incoming: Sequence[str], names: Iterator[int]
+        self, incoming: Sequence[str], names: Iterator[int], refill: Sequence[PlannedMachine], woken: int
     ) -> tuple[list[Wave], list[str], list[int]]:
         """Return the waves, the sizes for which the bounds left no room, and the ordinals they did not let go.
 
-        Both follow when the new count applies.
+        Both follow when the new count applies. `incoming` are the sizes of the replacements; `refill` and the
+        `woken`, which are there from the first wave on, are what was lacking.
         """
-        self._working += sum(machine.available for machine in replaced)
+        replaced = self._replaced
+        self._working += woken
         coming = [
-            PlannedMachine(next(names), size, machine.zone, machine.ordinal)
-            for size, machine in zip(incoming, replaced, strict=True)
+            *refill,
+            *(
+                PlannedMachine(next(names), size, machine.zone, machine.ordinal)
+                for size, machine in zip(incoming, replaced, strict=True)
+            ),
         ]
         dead = [machine.ordinal for machine in replaced if not machine.available]
         working = [machine.ordinal for machine in replaced if machine.available]
@@ -261,28 +280,44 @@ def _kept(
     return sorted(kept, key=lambda machine: machine.ordinal), missing
 
 
-def _surplus(machines: Sequence[PresentMachine], number: int, leaving: frozenset[int]) -> list[PresentMachine]:
-    """So many of the machines, those to go first: named ones, dead ones, then the newest of the fullest zone."""
+def _surplus(
+    machines: Sequence[PresentMachine],
+    number: int,
+    leaving: frozenset[int],
+    beside: Iterable[PresentMachine] = (),
+) -> list[PresentMachine]:
+    """So many of the machines, those to go first: named ones, dead ones, then the newest of the fullest zone.
+
+    `beside` are those that stay in any case; they count for how full a zone is.
+    """
     by_zone: dict[str | None, list[PresentMachine]] = {}
     for machine in sorted(machines, key=lambda m: (m.ordinal in leaving, not m.available, not m.current, m.ordinal)):
         by_zone.setdefault(machine.zone, []).append(machine)
+    population = Counter(machine.zone for machine in (*machines, *beside))
     chosen: list[PresentMachine] = []
     while len(chosen) < number:
-        ends = [zone for zone in by_zone.values() if zone]
-        urgent = [zone for zone in ends if zone[-1].ordinal in leaving or not zone[-1].available]
-        chosen.append(max(urgent or ends, key=lambda zone: (len(zone), zone[-1].ordinal)).pop())
+        ends = [zone[-1] for zone in by_zone.values() if zone]
+        urgent = [machine for machine in ends if machine.ordinal in leaving or not machine.available]
+        first = max(urgent or ends, key=lambda machine: (population[machine.zone], machine.ordinal))
+        population[first.zone] -= 1
+        chosen.append(by_zone[first.zone].pop())
     return chosen
 
 
-def _woken(sizes: Sequence[str], parked: Sequence[PresentMachine]) -> tuple[list[PresentMachine], list[str]]:
-    """The parked machines that take the place of additional ones, and the sizes still to be made."""
-    left = list(sizes)
-    woken = []
-    for machine in parked:
-        if machine.current and machine.size in left:
-            left.remove(machine.size)
-            woken.append(machine)
-    return woken, left
+def _woken(
+    sizes: Sequence[str], parked: Sequence[PresentMachine], staying: Iterable[PresentMachine | PlannedMachine]
+) -> tuple[list[PresentMachine], list[str]]:
+    """The parked machines that take the place of additional ones, emptiest zone first; the sizes still to be made."""
+    population = Counter(machine.zone for machine in staying)
+    left, asleep = Counter(sizes), list(parked)
+    woken: list[PresentMachine] = []
+    while fitting := [machine for machine in asleep if left[machine.size]]:
+        machine = min(fitting, key=lambda each: (population[each.zone], each.ordinal))
+        asleep.remove(machine)
+        left[machine.size] -= 1
+        population[machine.zone] += 1
+        woken.append(machine)
+    return woken, list(left.elements())
 
 
 def _placed(

@@ -92,6 +92,13 @@ def require_wanted(context: Context, operation: Operation) -> None:
         raise Aborted
 
 
+def has_ended(context: Context, operation: Operation) -> bool:
+    """Whether the operation has ended: its machines' names may mean machines of another one by now."""
+    with context.database.engine.connect() as connection:
+        current = statements.operation(connection, operation.id)
+    return current is None or current.status.is_terminal
+
+
 def machines_failed(what: str, keys: Sequence[str]) -> OperationFailed:
     """Return the failure of a step that names up to five machines."""
     return OperationFailed(

@@ -30,7 +30,9 @@ from poolwright.operations.context import (
     Context,
     OperationFailed,
     Renderer,
+    has_ended,
     machines_by_pool,
+    machines_failed,
     named,
     pools_of,
     put_operation,
@@ -65,7 +67,18 @@ class Step:
 
 
 def mark_succeeded(context: Context, operation: Operation) -> None:
-    """The node pools, their cluster and the operation say Succeeded, in one transaction."""
+    """The node pools, their cluster and the operation say Succeeded, in one transaction.
+
+    Not so when a machine vanished after its wave: then its row shows nothing and the operation fails.
+    """
+    if has_ended(context, operation):
+        return
+    keys = [machine.id.key for _, machines in machines_by_pool(context, operation) for machine in machines]
+    seen = context.engine.observe(keys)
+    vanished = [key for key in keys if key not in seen]
+    if vanished:
+        store_facts(context, operation, dict.fromkeys(vanished))
+        raise machines_failed("vanished", vanished)
     with context.database.transaction() as connection:
         current = statements.operation(connection, operation.id)
         if current is None or current.status.is_terminal:
@@ -260,7 +273,8 @@ def _effect(
             try:
                 if may_stop and act.step not in _NOT_STOPPED:
                     require_wanted(context, operation)
-                act.do(context, operation)
+                if not has_ended(context, operation):
+                    act.do(context, operation)
                 failure = None
             except (TemporaryError, DatabaseUnavailable) as error:
                 if context.now() < give_up:

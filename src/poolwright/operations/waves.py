@@ -249,9 +249,11 @@ def remove_machines(context: Context, operation: Operation, planned: PlannedWave
     with context.database.engine.connect() as connection:
         gone: list[str] = []
         parked: list[Machine] = []
+        needed: list[str] = []
         replaced = 0
         for pool, wave in _waves_of(connection, operation, planned, index):
             there = statements.machines_by_key(connection, _keys(pool, wave.leaving))
+            needed += _keys(pool, [*(part.ordinal for part in wave.add), *wave.refit])
             gone += [m.id.key for m in there if m.ordinal in wave.remove and not m.quarantined]
             parked += [
                 replace(m, spec=replace(m.spec, running=False), parked=True) for m in there if m.ordinal in wave.park
@@ -259,6 +261,11 @@ def remove_machines(context: Context, operation: Operation, planned: PlannedWave
     # Counted from the plan, so that a second run of the step does not count twice.
     for done in range(index + 1):
         replaced += sum(part.replaces is not None for wave in planned.wave(done).values() for part in wave.add)
+    # Draining and soaking take hours: a replacement lost meanwhile keeps what it was to replace.
+    seen = context.engine.observe(needed)
+    vanished = [key for key in needed if key not in seen]
+    if vanished:
+        raise machines_failed("vanished", vanished)
     context.engine.delete(gone)
     context.engine.ensure([machine.spec for machine in parked])
     with context.database.transaction() as connection:
