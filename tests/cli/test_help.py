@@ -42,8 +42,9 @@ def test_every_command_shows_an_example_on_one_line(path: tuple[str, ...], alone
 def test_the_tree_has_the_commands_people_know_from_az() -> None:
     known = {
         "group create/show/list/delete",
-        "aks create/show/list/delete/get-versions",
-        "aks nodepool add/show/list/update/scale/delete/what-if/rollback/operation-abort",
+        "aks create/show/list/delete/stop/start/get-versions",
+        "aks nodepool add/show/list/update/upgrade/get-upgrades/scale/stop/start/delete/delete-machines",
+        "aks nodepool what-if/rollback/operation-abort",
         "aks machine list/show",
         "vm list-skus",
         "operations show/watch",

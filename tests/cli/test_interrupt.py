@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.conftest import CommandLine
 from tests.support.service import ServiceProcess
 
 ADD = ["aks", "nodepool", "add", "-g", "rg", "--cluster-name", "c1", "-n", "slow", "-s", "Standard_D2s_v5", "-c", "2"]
@@ -67,3 +68,32 @@ def test_ctrl_c_ends_the_command_with_130_and_the_operation_goes_on(slow: Servic
     code, out, seen = interrupted(["operations", "watch", operation[1], "-l", "eastus"], slow.data_dir)
     assert (code, out) == (130, "")
     assert operation[1] in seen
+    assert "Stop it with: poolwright aks nodepool operation-abort -g rg --cluster-name c1 -n slow" in seen
+
+
+def test_the_abort_that_ctrl_c_names_stops_the_operation(slow: ServiceProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, _, seen = interrupted(ADD, slow.data_dir)
+    named = re.search(r"Stop it with: poolwright ([^\r\n]+)", seen)
+    operation = re.search(r"Operation ([0-9a-f-]{36})", seen)
+    assert named is not None
+    assert operation is not None
+    monkeypatch.setenv("POOLWRIGHT_DATA_DIR", str(slow.data_dir))
+    poolwright = CommandLine()
+
+    poolwright.done(*named[1].split())
+
+    ended = poolwright("operations", "watch", operation[1], "-o", "json")
+    assert (ended.code, ended.json["status"]) == (1, "Canceled")
+
+
+def test_a_terminal_shows_waves_and_says_once_that_no_cluster_is_attached(slow: ServiceProcess) -> None:
+    slow.stop()
+    # Long enough for the first wave to be seen, short enough to wait for the machines it replaces.
+    slow.start(simulated_boot_seconds=3).client.make_pool("roll", {"vmSize": "Standard_D2s_v5", "count": 2})
+
+    update = ["aks", "nodepool", "update", *ADD[3:7], "-n", "roll", "-s", "Standard_D4s_v5"]
+    code, _, seen = interrupted(update, slow.data_dir)
+
+    assert code == 130
+    assert seen.count("no Kubernetes cluster is attached") == 1
+    assert re.search(r"(add machines|await ready) +wave 1 of 2 +0 of 2 replaced +V2: 2, unknown: 1", seen)

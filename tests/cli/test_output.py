@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from poolwright.cli import options
+from poolwright.cli import options, progress
 from poolwright.cli.options import _one_value_each
 from poolwright.cli.output import decision_text, error_text, table
 from poolwright.cli.progress import detail
@@ -128,6 +128,46 @@ def test_progress_names_the_step_and_the_machines_of_each_generation() -> None:
     block = {"step": "ensure_machines", "wave": 1, "waves": 1, "generations": {"V1": 0, "V2": 3, "unknown": 1}}
 
     assert detail({"properties": {"poolwright": block}}) == "ensure machines  V2: 3, unknown: 1"
+
+
+def rolling(percent: int, wave: int, replaced: int) -> dict[str, object]:
+    block = {
+        "step": "await_ready",
+        "wave": wave,
+        "waves": 3,
+        "replaced": replaced,
+        "toReplace": 5,
+        "generations": {"V1": 5 - replaced, "V2": replaced, "unknown": 0},
+        "kubernetes": {"attached": False, "message": "no Kubernetes cluster is attached"},
+    }
+    return {"percentComplete": percent, "properties": {"poolwright": block}}
+
+
+def test_without_a_terminal_each_state_is_a_line_and_the_missing_cluster_is_told_once(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with progress.shown("updating 'np1'", lines=True) as show:
+        for state in (rolling(10, 1, 0), rolling(10, 1, 0), rolling(40, 2, 2)):
+            show(state)
+
+    assert capsys.readouterr() == (
+        "",
+        "note: no Kubernetes cluster is attached\n"
+        "updating 'np1': 10%  await ready  wave 1 of 3  0 of 5 replaced  V1: 5\n"
+        "updating 'np1': 40%  await ready  wave 2 of 3  2 of 5 replaced  V1: 3, V2: 2\n",
+    )
+
+
+def test_without_a_terminal_and_without_lines_nothing_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress.shown("updating 'np1'", lines=False) as show:
+        show(rolling(10, 1, 0))
+
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("kubernetes", [None, {"attached": True, "message": "nodes are cordoned and drained"}])
+def test_an_attached_cluster_needs_no_remark(kubernetes: object) -> None:
+    assert progress.remark({"properties": {"poolwright": {"kubernetes": kubernetes}}}) is None
 
 
 @pytest.mark.parametrize(

@@ -224,6 +224,13 @@ NEVER: dict[str, dict[str, Any]] = {
     "enableEncryptionAtHost": {"sent": {"enableEncryptionAtHost": True}},
     "enableNodePublicIP": {"sent": {"enableNodePublicIP": True}},
     "nodePublicIPPrefixID": {"sent": {"nodePublicIPPrefixID": "/subscriptions/s/ip"}},
+    "scaleSetEvictionPolicy": {"sent": {"scaleSetEvictionPolicy": "Deallocate"}},
+    "podIPAllocationMode": {"sent": {"podIPAllocationMode": "StaticBlock"}},
+    "enableUltraSSD": {"sent": {"enableUltraSSD": True}},
+    "capacityReservationGroupID": {"sent": {"capacityReservationGroupID": "/subscriptions/s/c"}},
+    "messageOfTheDay": {"sent": {"messageOfTheDay": "aGVsbG8="}},
+    "windowsProfile.disableOutboundNat": {"sent": {"windowsProfile": {"disableOutboundNat": True}}},
+    "gatewayProfile.publicIPPrefixSize": {"sent": {"gatewayProfile": {"publicIPPrefixSize": 30}}},
 }
 ROLLS: dict[str, dict[str, Any]] = {
     "vmSize": {"vm_size": "Standard_D2s_v3"},
@@ -236,6 +243,8 @@ ROLLS: dict[str, dict[str, Any]] = {
     "securityProfile.enableSecureBoot": {"secure_boot": True},
     "kubeletConfig": {"sent": {"kubeletConfig": {"podMaxPids": 100}}},
     "linuxOSConfig": {"sent": {"linuxOSConfig": {"swapFileSizeMB": 100}}},
+    "localDNSProfile": {"sent": {"localDNSProfile": {"mode": "Required"}}},
+    "creationData": {"sent": {"creationData": {"sourceResourceId": "/subscriptions/s/snapshot"}}},
 }
 
 

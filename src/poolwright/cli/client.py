@@ -6,6 +6,7 @@ Ctrl-C) leaves as a `Failure`.
 
 from __future__ import annotations
 
+import shlex
 import ssl
 import time
 from collections.abc import Mapping
@@ -26,6 +27,8 @@ SCOPE: Final = "https://management.core.windows.net//.default"
 TIMEOUT_SECONDS: Final = 30.0
 # A poll costs the service less than a millisecond; short first pauses show a quick operation's end at once.
 _FIRST_PAUSE_SECONDS: Final = 0.05
+# The service refuses to stop these.
+_NOT_ABORTED: Final = ("delete node pool", "abort node pool")
 _VERSIONED: Final = {"api-version": API_VERSION}
 
 
@@ -154,8 +157,9 @@ class ServiceClient:
     def follow(self, polling: Polling, doing: str) -> Json | None:
         """Poll until the operation has ended and return it; None where only a Location was there to poll."""
         pause = _FIRST_PAUSE_SECONDS
+        operation: Json | None = None
         try:
-            with progress.shown(doing) as show:
+            with progress.shown(doing, lines=self._output is not Output.JSON) as show:
                 while True:
                     reply = self._send("GET", polling.target)
                     operation = _json_object(reply) if reply.content else None
@@ -169,7 +173,8 @@ class ServiceClient:
                     pause *= 1.5
         except KeyboardInterrupt:
             raise Failure(
-                f"Interrupted. Operation {polling.operation} goes on{polling.how_to_follow}", code=INTERRUPTED
+                f"Interrupted. Operation {polling.operation} goes on{polling.how_to_follow}{_how_to_abort(operation)}",
+                code=INTERRUPTED,
             ) from None
         except NoAnswer as silence:
             raise NoAnswer(
@@ -225,6 +230,17 @@ def _is_about_trust(error: httpx.ConnectError) -> bool:
             return True
         cause = cause.__cause__ or cause.__context__
     return False
+
+
+def _how_to_abort(operation: Json | None) -> str:
+    """The command that stops an operation; empty where it is not known to be one that can be stopped."""
+    if operation is None or operation["properties"]["poolwright"]["operation"] in _NOT_ABORTED:
+        return ""
+    match operation["resourceId"].strip("/").split("/"):
+        case [_, _, _, group, _, _, _, cluster, "agentPools", pool]:
+            place = f"-g {shlex.quote(group)} --cluster-name {cluster} -n {pool}"
+            return f"\nStop it with: poolwright aks nodepool operation-abort {place}"
+    return ""
 
 
 def _json_object(reply: httpx.Response) -> Json:

@@ -9,8 +9,9 @@ import typer
 from poolwright.cli import changes, machines, node_pools, options
 from poolwright.cli.connection import connect
 from poolwright.cli.failure import Failure, Refused
-from poolwright.cli.node_pools import DEFAULT_COUNT, changed
+from poolwright.cli.node_pools import changed
 from poolwright.cli.options import (
+    DEFAULT_COUNT,
     AnyGroup,
     AnyLocation,
     AzStyleCommand,
@@ -141,6 +142,38 @@ def delete(
             f"cluster '{name}'",
             no_wait=no_wait,
         )
+
+
+@app.command(epilog=examples("poolwright aks stop -g rg -n c1"))
+def stop(
+    resource_group: Group,
+    name: OwnClusterName,
+    no_wait: NoWait = False,
+    data_dir: DataDir = None,
+    output: OutputForm = Output.TABLE,
+) -> None:
+    """Stop all machines of a cluster; `start` brings them back."""
+    with connect(data_dir, output) as client:
+        path = client.cluster_path(resource_group, name)
+        changes.begin(client, f"{path}/stop", None, f"stopping cluster '{name}'", no_wait=no_wait)
+        cluster = client.get(path)
+        print_answer(cluster, [_row(cluster)], output)
+
+
+@app.command(epilog=examples("poolwright aks start -g rg -n c1"))
+def start(
+    resource_group: Group,
+    name: OwnClusterName,
+    no_wait: NoWait = False,
+    data_dir: DataDir = None,
+    output: OutputForm = Output.TABLE,
+) -> None:
+    """Start the machines of a stopped cluster, except those of node pools that were stopped themselves."""
+    with connect(data_dir, output) as client:
+        path = client.cluster_path(resource_group, name)
+        changes.begin(client, f"{path}/start", None, f"starting cluster '{name}'", no_wait=no_wait)
+        cluster = client.get(path)
+        print_answer(cluster, [_row(cluster)], output)
 
 
 @app.command("get-versions", epilog=examples("poolwright aks get-versions -l eastus"))

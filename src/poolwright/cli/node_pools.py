@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
@@ -14,44 +14,48 @@ from poolwright.cli import changes, options
 from poolwright.cli.connection import connect
 from poolwright.cli.failure import FAILED, Failure, Refused
 from poolwright.cli.options import (
+    DEFAULT_COUNT,
     AzStyleCommand,
+    ChangeOptions,
     ClusterName,
     Count,
     CustomHeaders,
     DataDir,
-    Fips,
-    GpuDriverOption,
     Group,
     IfMatch,
     IfNoneMatch,
     KubernetesVersion,
-    Labels,
-    Mode,
-    ModeOption,
+    MachineNames,
+    NewPoolOptions,
+    NodeImageOnly,
     NoWait,
-    OsSku,
-    OsType,
-    OsTypeOption,
     OutputForm,
     PoolName,
-    SecureBoot,
-    Size,
-    Taints,
-    VmGenerationOption,
-    Vtpm,
-    WorkloadRuntimeOption,
+    PoolOptions,
+    RolloutOptions,
     Yes,
-    Zones,
     examples,
-    value_of,
+    spread,
 )
 from poolwright.cli.output import Json, Output, decision_text, error_text, note, note_warnings, print_answer, print_json
 
+if TYPE_CHECKING:
+    from poolwright.cli.client import ServiceClient
+
 app = typer.Typer(no_args_is_help=True, help="Node pools of a cluster.")
 
-DEFAULT_COUNT: Final = 3  # az's
 # What az's own model of a node pool leaves out of a PUT, and what only Poolwright adds to the reply.
 _NOT_SENT_BACK: Final = ("eTag", "provisioningState", "currentOrchestratorVersion", "status", "poolwright")
+_INSIDE: Final = {
+    "enableVTPM": "securityProfile",
+    "enableSecureBoot": "securityProfile",
+    "driver": "gpuProfile",
+    "maxSurge": "upgradeSettings",
+    "maxUnavailable": "upgradeSettings",
+    "drainTimeoutInMinutes": "upgradeSettings",
+    "nodeSoakDurationInMinutes": "upgradeSettings",
+    "undrainableNodeBehavior": "upgradeSettings",
+}
 
 
 @app.command(
@@ -62,26 +66,12 @@ _NOT_SENT_BACK: Final = ("eTag", "provisioningState", "currentOrchestratorVersio
         "-s Standard_D4ads_v6 --aks-custom-headers UseWindowsGen2VM=true",
     ),
 )
+@spread
 def add(
     resource_group: Group,
     cluster_name: ClusterName,
     name: PoolName,
-    vm_size: Size = None,
-    node_count: Count = DEFAULT_COUNT,
-    os_type: OsTypeOption = OsType.LINUX,
-    os_sku: OsSku = None,
-    kubernetes_version: KubernetesVersion = None,
-    mode: ModeOption = Mode.USER,
-    labels: Labels = None,
-    node_taints: Taints = None,
-    zones: Zones = None,
-    fips: Fips = None,
-    vtpm: Vtpm = None,
-    secure_boot: SecureBoot = None,
-    vm_generation: VmGenerationOption = None,
-    workload_runtime: WorkloadRuntimeOption = None,
-    gpu_driver: GpuDriverOption = None,
-    aks_custom_headers: CustomHeaders = None,
+    wanted: NewPoolOptions,
     if_match: IfMatch = None,
     if_none_match: IfNoneMatch = None,
     no_wait: NoWait = False,
@@ -89,37 +79,12 @@ def add(
     output: OutputForm = Output.TABLE,
 ) -> None:
     """Add a node pool to a cluster, and wait until its machines run."""
-    properties = changed(
-        {},
-        vmSize=vm_size,
-        count=node_count,
-        osType=value_of(os_type),
-        osSKU=os_sku,
-        orchestratorVersion=kubernetes_version,
-        mode=value_of(mode),
-        nodeLabels=options.pairs(labels, "--labels"),
-        nodeTaints=options.listed(node_taints),
-        availabilityZones=zones,
-        enableFIPS=fips,
-        enableVTPM=vtpm,
-        enableSecureBoot=secure_boot,
-        vmGeneration=value_of(vm_generation),
-        workloadRuntime=value_of(workload_runtime),
-        driver=value_of(gpu_driver),
-    )
-    headers = options.custom_headers(aks_custom_headers)
-    conditions = options.precondition_headers(if_match, if_none_match) or {"If-None-Match": "*"}
+    body = {"properties": changed({}, **wanted.asked())}
+    headers = wanted.headers() | (options.precondition_headers(if_match, if_none_match) or {"If-None-Match": "*"})
     with connect(data_dir, output) as client:
         path = client.pool_path(resource_group, cluster_name, name)
         try:
-            pool = changes.put(
-                client,
-                path,
-                {"properties": properties},
-                headers | conditions,
-                f"adding node pool '{name}'",
-                no_wait=no_wait,
-            )
+            pool = changes.put(client, path, body, headers, f"adding node pool '{name}'", no_wait=no_wait)
         except Refused as refused:
             if refused.status == 412 and not (if_match or if_none_match):
                 raise Failure(
@@ -158,49 +123,107 @@ def list_pools(
 @app.command(
     cls=AzStyleCommand,
     epilog=examples(
+        "poolwright aks nodepool update -g rg --cluster-name c1 -n np1 --node-vm-size Standard_D4s_v6 --max-surge 33%",
+        "poolwright aks nodepool update -g rg --cluster-name c1 -n win1 --aks-custom-headers UseWindowsGen2VM=true",
+        "poolwright aks nodepool update -g rg --cluster-name c1 -n np1 --enable-vtpm --enable-secure-boot",
         "poolwright aks nodepool update -g rg --cluster-name c1 -n np1 --labels team=a tier=web",
     ),
 )
+@spread
 def update(
     resource_group: Group,
     cluster_name: ClusterName,
     name: PoolName,
-    vm_size: Size = None,
-    os_type: OsTypeOption = None,
-    os_sku: OsSku = None,
-    mode: ModeOption = None,
-    labels: Labels = None,
-    node_taints: Taints = None,
-    fips: Fips = None,
-    vtpm: Vtpm = None,
-    secure_boot: SecureBoot = None,
-    vm_generation: VmGenerationOption = None,
-    aks_custom_headers: CustomHeaders = None,
+    wanted: ChangeOptions,
+    update_cluster_autoscaler: options.UpdateAutoscaler = False,
     if_match: IfMatch = None,
     if_none_match: IfNoneMatch = None,
     no_wait: NoWait = False,
     data_dir: DataDir = None,
     output: OutputForm = Output.TABLE,
 ) -> None:
-    """Change a node pool: read it, change it, send the whole of it back. Without options: repair it."""
-    headers = options.custom_headers(aks_custom_headers) | options.precondition_headers(if_match, if_none_match)
-    changes_asked: dict[str, Any] = {
-        "vmSize": vm_size,
-        "osType": value_of(os_type),
-        "osSKU": os_sku,
-        "mode": value_of(mode),
-        "nodeLabels": options.pairs(labels, "--labels"),
-        "nodeTaints": options.listed(node_taints),
-        "enableFIPS": fips,
-        "enableVTPM": vtpm,
-        "enableSecureBoot": secure_boot,
-        "vmGeneration": value_of(vm_generation),
-    }
+    """Change a node pool; another size, OS SKU or generation replaces its machines wave by wave.
+
+    Reads it, changes it, sends the whole of it back. Without options: repairs it, or goes on with a change that
+    stopped. `what-if` says before what would happen, `rollback` takes it back.
+    """
+    asked = wanted.asked()
+    headers = wanted.headers() | options.precondition_headers(if_match, if_none_match)
     with connect(data_dir, output) as client:
         path = client.pool_path(resource_group, cluster_name, name)
-        body = {"properties": changed(client.get(path)["properties"], **changes_asked)}
+        present = client.get(path)["properties"]
+        if update_cluster_autoscaler and not present["enableAutoScaling"]:
+            raise Failure(
+                f"error: the cluster autoscaler of node pool '{name}' is off: use --enable-cluster-autoscaler"
+            )
+        body = {"properties": changed(present, **asked)}
         pool = changes.put(client, path, body, headers, f"updating node pool '{name}'", no_wait=no_wait)
         _print(pool, output)
+
+
+@app.command(
+    epilog=examples(
+        "poolwright aks nodepool upgrade -g rg --cluster-name c1 -n np1 --kubernetes-version 1.34",
+        "poolwright aks nodepool upgrade -g rg --cluster-name c1 -n np1 --node-image-only",
+    )
+)
+@spread
+def upgrade(
+    resource_group: Group,
+    cluster_name: ClusterName,
+    name: PoolName,
+    rollout: RolloutOptions,
+    kubernetes_version: KubernetesVersion = None,
+    node_image_only: NodeImageOnly = False,
+    aks_custom_headers: CustomHeaders = None,
+    if_match: IfMatch = None,
+    if_none_match: IfNoneMatch = None,
+    yes: options.NothingAsked = False,
+    no_wait: NoWait = False,
+    data_dir: DataDir = None,
+    output: OutputForm = Output.TABLE,
+) -> None:
+    """Upgrade the Kubernetes version, or only the node image; the generation stays.
+
+    Without --kubernetes-version: to the version of the cluster.
+    """
+    asked = rollout.asked()
+    headers = options.custom_headers(aks_custom_headers) | options.precondition_headers(if_match, if_none_match)
+    if node_image_only and (kubernetes_version or headers or any(value is not None for value in asked.values())):
+        raise typer.BadParameter(
+            "goes with no other change: a Kubernetes upgrade brings its node image, and how machines are replaced is "
+            "set with `nodepool update`",
+            param_hint="--node-image-only",
+        )
+    with connect(data_dir, output) as client:
+        path = client.pool_path(resource_group, cluster_name, name)
+        doing = f"upgrading node pool '{name}'"
+        if node_image_only:
+            changes.begin(client, f"{path}/upgradeNodeImageVersion", None, doing, no_wait=no_wait)
+            _print(client.get(path), output)
+            return
+        properties = client.get(path)["properties"]
+        if kubernetes_version is None:
+            cluster = client.get(client.cluster_path(resource_group, cluster_name))
+            current = cluster["properties"]["currentKubernetesVersion"]
+            # `1.35` stays `1.35` where the node pool is there already.
+            kubernetes_version = None if current == properties["currentOrchestratorVersion"] else current
+        body = {"properties": changed(properties, orchestratorVersion=kubernetes_version, **asked)}
+        _print(changes.put(client, path, body, headers, doing, no_wait=no_wait), output)
+
+
+@app.command("get-upgrades", epilog=examples("poolwright aks nodepool get-upgrades -g rg --cluster-name c1 -n np1"))
+def get_upgrades(
+    resource_group: Group,
+    cluster_name: ClusterName,
+    name: PoolName,
+    data_dir: DataDir = None,
+    output: OutputForm = Output.TABLE,
+) -> None:
+    """List what a node pool can be upgraded to, and what an Azure rollback could go back to."""
+    with connect(data_dir, output) as client:
+        profile = client.get(f"{client.pool_path(resource_group, cluster_name, name)}/upgradeProfiles/default")
+        print_answer(profile, [upgrade_row(name, profile)], output)
 
 
 @app.command(epilog=examples("poolwright aks nodepool scale -g rg --cluster-name c1 -n np1 -c 5"))
@@ -263,6 +286,62 @@ def operation_abort(
         _print(client.get(path), output)
 
 
+@app.command(
+    "delete-machines",
+    cls=AzStyleCommand,
+    epilog=examples(
+        "poolwright aks nodepool delete-machines -g rg --cluster-name c1 -n np1 "
+        "--machine-names aks-np1-12345678-vmss000000 aks-np1-12345678-vmss000001"
+    ),
+)
+def delete_machines(
+    resource_group: Group,
+    cluster_name: ClusterName,
+    name: PoolName,
+    machine_names: MachineNames,
+    no_wait: NoWait = False,
+    data_dir: DataDir = None,
+    output: OutputForm = Output.TABLE,
+) -> None:
+    """Delete machines by name; the node pool's count falls by as many."""
+    with connect(data_dir, output) as client:
+        path = client.pool_path(resource_group, cluster_name, name)
+        body = {"machineNames": machine_names}
+        doing = f"deleting {len(machine_names)} machine(s) of node pool '{name}'"
+        changes.begin(client, f"{path}/deleteMachines", body, doing, no_wait=no_wait)
+        _print(client.get(path), output)
+
+
+@app.command(epilog=examples("poolwright aks nodepool stop -g rg --cluster-name c1 -n np1"))
+def stop(
+    resource_group: Group,
+    cluster_name: ClusterName,
+    name: PoolName,
+    no_wait: NoWait = False,
+    data_dir: DataDir = None,
+    output: OutputForm = Output.TABLE,
+) -> None:
+    """Stop the machines of a node pool; `start` brings them back as they were."""
+    with connect(data_dir, output) as client:
+        path = client.pool_path(resource_group, cluster_name, name)
+        _print(_powered(client, path, "Stopped", f"stopping node pool '{name}'", no_wait=no_wait), output)
+
+
+@app.command(epilog=examples("poolwright aks nodepool start -g rg --cluster-name c1 -n np1"))
+def start(
+    resource_group: Group,
+    cluster_name: ClusterName,
+    name: PoolName,
+    no_wait: NoWait = False,
+    data_dir: DataDir = None,
+    output: OutputForm = Output.TABLE,
+) -> None:
+    """Start the machines of a stopped node pool."""
+    with connect(data_dir, output) as client:
+        path = client.pool_path(resource_group, cluster_name, name)
+        _print(_powered(client, path, "Running", f"starting node pool '{name}'", no_wait=no_wait), output)
+
+
 @app.command(epilog=examples("poolwright aks nodepool delete -g rg --cluster-name c1 -n np1"))
 def delete(
     resource_group: Group,
@@ -291,50 +370,24 @@ def delete(
     cls=AzStyleCommand,
     epilog=examples(
         "poolwright aks nodepool what-if -g rg --cluster-name c1 -n win1 --os-type Windows -s Standard_D4ads_v6",
+        "poolwright aks nodepool what-if -g rg --cluster-name c1 -n np1 --node-vm-size Standard_D4s_v6 --max-surge 33%",
     ),
 )
+@spread
 def what_if(
     resource_group: Group,
     cluster_name: ClusterName,
     name: PoolName,
-    vm_size: Size = None,
-    node_count: Count = None,
-    os_type: OsTypeOption = None,
-    os_sku: OsSku = None,
-    kubernetes_version: KubernetesVersion = None,
-    mode: ModeOption = None,
-    labels: Labels = None,
-    node_taints: Taints = None,
-    zones: Zones = None,
-    fips: Fips = None,
-    vtpm: Vtpm = None,
-    secure_boot: SecureBoot = None,
-    vm_generation: VmGenerationOption = None,
-    workload_runtime: WorkloadRuntimeOption = None,
-    gpu_driver: GpuDriverOption = None,
-    aks_custom_headers: CustomHeaders = None,
+    wanted: PoolOptions,
     data_dir: DataDir = None,
     output: OutputForm = Output.TABLE,
 ) -> None:
-    """Say what add, or update of a pool that exists, would decide or refuse. Changes nothing."""
-    asked: dict[str, Any] = {
-        "vmSize": vm_size,
-        "count": node_count,
-        "osType": value_of(os_type),
-        "osSKU": os_sku,
-        "orchestratorVersion": kubernetes_version,
-        "mode": value_of(mode),
-        "nodeLabels": options.pairs(labels, "--labels"),
-        "nodeTaints": options.listed(node_taints),
-        "availabilityZones": zones,
-        "enableFIPS": fips,
-        "enableVTPM": vtpm,
-        "enableSecureBoot": secure_boot,
-        "vmGeneration": value_of(vm_generation),
-        "workloadRuntime": value_of(workload_runtime),
-        "driver": value_of(gpu_driver),
-    }
-    headers = options.custom_headers(aks_custom_headers)
+    """Say what add, or update of a pool that exists, would decide or refuse. Changes nothing.
+
+    For a pool that exists: what differs, what of it replaces machines, the generation before and after with rule and
+    source, waves, surge machines and their vCPUs, and warnings.
+    """
+    asked, headers = wanted.asked(), wanted.headers()
     with connect(data_dir, output) as client:
         path = client.pool_path(resource_group, cluster_name, name)
         pools = client.get(client.pool_path(resource_group, cluster_name))["value"]
@@ -381,13 +434,37 @@ def changed(properties: Mapping[str, Any], **asked: Any) -> Json:
     for name, value in asked.items():
         if value is None:
             continue
-        if name in ("enableVTPM", "enableSecureBoot"):
-            body["securityProfile"] = {**body.get("securityProfile", {}), name: value}
-        elif name == "driver":
-            body["gpuProfile"] = {**body.get("gpuProfile", {}), name: value}
+        if name in _INSIDE:
+            body[_INSIDE[name]] = {**body.get(_INSIDE[name], {}), name: value}
         else:
             body[name] = value
+    if not body.get("enableAutoScaling", True):
+        # Bounds without an autoscaler are refused; az drops them as well.
+        for name in ("minCount", "maxCount"):
+            if asked.get(name) is None:
+                body.pop(name, None)
     return body
+
+
+def upgrade_row(name: str, profile: Json) -> dict[str, object]:
+    """Return what a node pool's upgrade profile says, as a row."""
+    properties = profile["properties"]
+    former = [
+        f"{version['orchestratorVersion']} {version['nodeImageVersion']}"
+        for version in properties.get("recentlyUsedVersions", [])
+    ]
+    return {
+        "Name": name,
+        "KubernetesVersion": properties["kubernetesVersion"],
+        "Upgrades": ", ".join(upgrade["kubernetesVersion"] for upgrade in properties["upgrades"]) or "None available",
+        "LatestNodeImageVersion": properties["latestNodeImageVersion"],
+        "RecentlyUsed": ", ".join(former) or None,
+    }
+
+
+def _powered(client: ServiceClient, path: str, power: str, doing: str, *, no_wait: bool) -> Json:
+    body = {"properties": changed(client.get(path)["properties"], powerState={"code": power})}
+    return changes.put(client, path, body, {}, doing, no_wait=no_wait)
 
 
 def _print(pool: Json, output: Output) -> None:

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from poolwright.cli import progress
 from poolwright.cli.connection import connect
 from poolwright.cli.failure import FAILED
-from poolwright.cli.options import DataDir, Location, OutputForm, examples
+from poolwright.cli.options import DataDir, OutputForm, examples
 from poolwright.cli.output import Json, Output, error_text, note, print_answer
 
 app = typer.Typer(no_args_is_help=True, help="Long-running operations.")
 
 _ID = "0f5bd8c2-5b4c-4d52-9a43-0d5d1a4c2f11"
+# An operation's ID is enough for the service; its path has a place for a location all the same.
+_ANYWHERE: Final = "global"
+AnyLocation = Annotated[str, typer.Option("--location", "-l", help="Location; the ID is enough.", show_default=False)]
 OperationId = Annotated[str, typer.Argument(metavar="ID", help="The operation's ID.")]
 
 
-@app.command(epilog=examples(f"poolwright operations show {_ID} -l eastus"))
+@app.command(epilog=examples(f"poolwright operations show {_ID}"))
 def show(
-    operation_id: OperationId, location: Location, data_dir: DataDir = None, output: OutputForm = Output.TABLE
+    operation_id: OperationId,
+    location: AnyLocation = _ANYWHERE,
+    data_dir: DataDir = None,
+    output: OutputForm = Output.TABLE,
 ) -> None:
     """Show how far an operation is."""
     with connect(data_dir, output) as client:
@@ -28,9 +34,12 @@ def show(
         _print(operation, output)
 
 
-@app.command(epilog=examples(f"poolwright operations watch {_ID} -l eastus"))
+@app.command(epilog=examples(f"poolwright operations watch {_ID}"))
 def watch(
-    operation_id: OperationId, location: Location, data_dir: DataDir = None, output: OutputForm = Output.TABLE
+    operation_id: OperationId,
+    location: AnyLocation = _ANYWHERE,
+    data_dir: DataDir = None,
+    output: OutputForm = Output.TABLE,
 ) -> None:
     """Follow an operation to its end. Exits with 1 when it failed."""
     with connect(data_dir, output) as client:

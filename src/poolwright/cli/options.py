@@ -5,17 +5,20 @@ az takes several values after one option (`--labels a=b c=d`); `AzStyleCommand` 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum, StrEnum
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Final, get_type_hints
 
 import typer
 from typer.core import TyperCommand
 
-from poolwright.cli.output import Output
+from poolwright.cli.output import Json, Output
 
-E = TypeVar("E", bound=Enum)
+DEFAULT_COUNT: Final = 3  # az's
 
 
 class OsType(StrEnum):
@@ -43,6 +46,16 @@ class WorkloadRuntime(StrEnum):
 class GpuDriver(StrEnum):
     INSTALL = "Install"
     NONE = "None"
+
+
+class UndrainableNodeBehavior(StrEnum):
+    SCHEDULE = "Schedule"
+    CORDON = "Cordon"
+
+
+class ScaleDownMode(StrEnum):
+    DELETE = "Delete"
+    DEALLOCATE = "Deallocate"
 
 
 DataDir = Annotated[
@@ -118,6 +131,46 @@ WorkloadRuntimeOption = Annotated[
 GpuDriverOption = Annotated[
     GpuDriver | None, typer.Option("--gpu-driver", case_sensitive=False, metavar="Install|None", help="GPU driver.")
 ]
+MaxSurge = Annotated[
+    str | None, typer.Option("--max-surge", metavar="N|N%", help="Machines beyond the count while replacing: 1 or 33%.")
+]
+MaxUnavailable = Annotated[
+    str | None,
+    typer.Option("--max-unavailable", metavar="N|N%", help="Machines that may be missing while replacing: 1 or 5%."),
+]
+DrainTimeout = Annotated[
+    int | None, typer.Option("--drain-timeout", min=1, max=1440, help="Minutes that pods have to leave a node.")
+]
+NodeSoak = Annotated[
+    int | None, typer.Option("--node-soak-duration", min=0, max=30, help="Minutes to wait after each drained node.")
+]
+UndrainableOption = Annotated[
+    UndrainableNodeBehavior | None,
+    typer.Option(
+        "--undrainable-node-behavior",
+        case_sensitive=False,
+        metavar="Schedule|Cordon",
+        help="When pods do not leave in time: stop and take pods again, or leave the node cordoned and go on.",
+    ),
+]
+Autoscaler = Annotated[
+    bool | None,
+    typer.Option("--enable-cluster-autoscaler/--disable-cluster-autoscaler", "-e/-d", help="Cluster autoscaler."),
+]
+UpdateAutoscaler = Annotated[
+    bool, typer.Option("--update-cluster-autoscaler", "-u", help="Change the bounds of the autoscaler that is on.")
+]
+MinCount = Annotated[int | None, typer.Option("--min-count", help="Fewest machines of the autoscaler.")]
+MaxCount = Annotated[int | None, typer.Option("--max-count", help="Most machines of the autoscaler.")]
+ScaleDownOption = Annotated[
+    ScaleDownMode | None,
+    typer.Option(
+        "--scale-down-mode",
+        case_sensitive=False,
+        metavar="Delete|Deallocate",
+        help="What becomes of machines that scaling down takes away.",
+    ),
+]
 CustomHeaders = Annotated[
     str | None,
     typer.Option("--aks-custom-headers", help="Headers of the PUT: UseWindowsGen2VM=true,B=c."),
@@ -126,6 +179,134 @@ IfMatch = Annotated[str | None, typer.Option("--if-match", help="Only if the res
 IfNoneMatch = Annotated[str | None, typer.Option("--if-none-match", help="'*': only if it does not exist.")]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Return when the request is accepted.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
+# az's scripts pass it where az asks and this command does not.
+NothingAsked = Annotated[bool, typer.Option("--yes", "-y", hidden=True)]
+NodeImageOnly = Annotated[bool, typer.Option("--node-image-only", help="Only the newest node image.")]
+MachineNames = Annotated[list[str], typer.Option("--machine-names", help="Machines: name name.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RolloutOptions:
+    """How machines are replaced."""
+
+    max_surge: MaxSurge = None
+    max_unavailable: MaxUnavailable = None
+    drain_timeout: DrainTimeout = None
+    node_soak_duration: NodeSoak = None
+    undrainable_node_behavior: UndrainableOption = None
+
+    def asked(self) -> Json:
+        """Return the properties that were given, by their ARM name; None where not given."""
+        return {
+            "maxSurge": self.max_surge,
+            "maxUnavailable": self.max_unavailable,
+            "drainTimeoutInMinutes": self.drain_timeout,
+            "nodeSoakDurationInMinutes": self.node_soak_duration,
+            "undrainableNodeBehavior": value_of(self.undrainable_node_behavior),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangeOptions(RolloutOptions):
+    """What `update` takes. The OS type never changes; az's page of Generation 2 sends it all the same."""
+
+    vm_size: Size = None
+    os_type: OsTypeOption = None
+    os_sku: OsSku = None
+    mode: ModeOption = None
+    labels: Labels = None
+    node_taints: Taints = None
+    tags: Tags = None
+    fips: Fips = None
+    vtpm: Vtpm = None
+    secure_boot: SecureBoot = None
+    vm_generation: VmGenerationOption = None
+    autoscaler: Autoscaler = None
+    min_count: MinCount = None
+    max_count: MaxCount = None
+    scale_down_mode: ScaleDownOption = None
+    aks_custom_headers: CustomHeaders = None
+
+    def asked(self) -> Json:
+        return super().asked() | {
+            "vmSize": self.vm_size,
+            "osType": value_of(self.os_type),
+            "osSKU": self.os_sku,
+            "mode": value_of(self.mode),
+            "nodeLabels": pairs(self.labels, "--labels"),
+            "nodeTaints": listed(self.node_taints),
+            "tags": pairs(self.tags, "--tags"),
+            "enableFIPS": self.fips,
+            "enableVTPM": self.vtpm,
+            "enableSecureBoot": self.secure_boot,
+            "vmGeneration": value_of(self.vm_generation),
+            "enableAutoScaling": self.autoscaler,
+            "minCount": self.min_count,
+            "maxCount": self.max_count,
+            "scaleDownMode": value_of(self.scale_down_mode),
+        }
+
+    def headers(self) -> dict[str, str]:
+        return custom_headers(self.aks_custom_headers)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolOptions(ChangeOptions):
+    """Everything of a node pool."""
+
+    node_count: Count = None
+    kubernetes_version: KubernetesVersion = None
+    zones: Zones = None
+    workload_runtime: WorkloadRuntimeOption = None
+    gpu_driver: GpuDriverOption = None
+
+    def asked(self) -> Json:
+        return super().asked() | {
+            "count": self.node_count,
+            "orchestratorVersion": self.kubernetes_version,
+            "availabilityZones": self.zones,
+            "workloadRuntime": value_of(self.workload_runtime),
+            "driver": value_of(self.gpu_driver),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewPoolOptions(PoolOptions):
+    """What `add` takes, with az's defaults."""
+
+    node_count: Count = DEFAULT_COUNT
+    os_type: OsTypeOption = OsType.LINUX
+    mode: ModeOption = Mode.USER
+
+
+def spread(command: Callable[..., None]) -> Callable[..., None]:
+    """Return the command with the fields of each dataclass it takes as options of their own."""
+    hints = get_type_hints(command, include_extras=True)
+    groups: dict[str, type[Any]] = {}
+    parameters: list[inspect.Parameter] = []
+    for parameter in inspect.signature(command).parameters.values():
+        kind = hints[parameter.name]
+        if not (isinstance(kind, type) and is_dataclass(kind)):
+            parameters.append(parameter.replace(annotation=kind, kind=inspect.Parameter.KEYWORD_ONLY))
+            continue
+        groups[parameter.name] = kind
+        of_fields = get_type_hints(kind, include_extras=True)
+        parameters += [
+            inspect.Parameter(
+                field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=of_fields[field.name]
+            )
+            for field in fields(kind)
+        ]
+
+    @functools.wraps(command)
+    def gathered(**given: Any) -> None:
+        for name, kind in groups.items():
+            given[name] = kind(**{field.name: given.pop(field.name) for field in fields(kind)})
+        command(**given)
+
+    gathered.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what typer reads
+    gathered.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return gathered
 
 
 class AzStyleCommand(TyperCommand):

@@ -63,34 +63,80 @@ def error_text(error: Mapping[str, Any], *, status: int | None = None) -> str:
 
 
 def decision_text(properties: Mapping[str, Any]) -> str:
-    """Return what was decided about a node pool: generation, image, rule with source, warnings."""
+    """Return what was decided about a node pool: generation, image, rule with source, warnings.
+
+    For a node pool that exists also what was before, what differs, and how its machines would follow.
+    """
     firmware = {"V1": "V1 (BIOS)", "V2": "V2 (UEFI)"}
-    rule = properties["rule"]
-    parts = [
-        ("Generation", firmware[properties["generation"]]),
-        ("NodeImageVersion", properties["nodeImageVersion"]),
+    before, rule = properties.get("before"), properties["rule"]
+    generation, image = firmware[properties["generation"]], properties["nodeImageVersion"]
+    decided = [
+        ("Generation", _then(before and firmware[before["generation"]], generation)),
+        ("NodeImageVersion", _then(before and before["nodeImageVersion"], image)),
         ("Rule", f"{rule['id']}: {rule['text']}"),
         ("Source", rule["source"]),
-        *_change_lines(properties),
-        *(("Warning", f"{warning['code']}: {warning['message']}") for warning in properties["warnings"]),
     ]
+    warnings = [("Warning", f"{warning['code']}: {warning['message']}") for warning in properties["warnings"]]
+    if before is None:
+        return _aligned(decided + warnings)
+    if before["rule"] != rule:
+        decided += [
+            ("RuleBefore", f"{before['rule']['id']}: {before['rule']['text']}"),
+            ("SourceBefore", before["rule"]["source"]),
+        ]
+    parts = [_aligned(decided), _differences(properties["changes"]), _aligned(_rollout(properties) + warnings)]
+    return "\n\n".join(parts)
+
+
+def _then(before: str | None, after: str) -> str:
+    return after if before in (None, after) else f"{before} -> {after}"
+
+
+def _aligned(parts: Iterable[tuple[str, str]]) -> str:
     return "\n".join(f"{name:<18}{value}" for name, value in parts)
 
 
-def _change_lines(properties: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-    """What a request would change of a node pool that exists, and how its machines would follow."""
-    if "before" not in properties:
+def _differences(changes: Sequence[Mapping[str, Any]]) -> str:
+    rows = [
+        {"Property": name, "Before": _plain(before), "After": _plain(after), "Changes": change["effect"]}
+        for change in changes
+        for name, before, after in _parts(change["property"], change["before"], change["after"])
+    ]
+    return table(rows) if rows else "No property differs."
+
+
+def _parts(name: str, before: object, after: object) -> Iterable[tuple[str, object, object]]:
+    """A difference; of an object only those of its properties that differ."""
+    if not (isinstance(before, dict) and isinstance(after, dict)):
+        yield name, before, after
         return
-    before, rollout = properties["before"], properties["rollout"]
-    yield "Before", f"{before['generation']}, {before['nodeImageVersion']} ({before['rule']['id']})"
-    for change in properties["changes"]:
-        yield "Change", f"{change['property']}: {change['before']} -> {change['after']}, {change['effect']}"
-    if properties["rollsMachines"]:
-        yield (
-            "Rollout",
-            f"{rollout['machinesReplaced']} machines replaced in {rollout['waves']} waves, up to "
-            f"{rollout['surgeMachines']} surge machines and {rollout['surgeVcpus']} more vCPUs",
-        )
+    for part in before | after:
+        if before.get(part) != after.get(part):
+            yield f"{name}.{part}", before.get(part), after.get(part)
+
+
+def _plain(value: object) -> str:
+    """A JSON value in a cell: text as it is, nothing as `-`."""
+    if value is None or isinstance(value, str):
+        return value or "-"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _rollout(properties: Mapping[str, Any]) -> list[tuple[str, str]]:
+    rollout = properties["rollout"]
+    replaced = rollout["machinesReplaced"]
+    # Machines of an earlier change that stopped are replaced although nothing differs.
+    followed = (
+        f"{_counted(replaced, 'machine')} replaced in {_counted(rollout['waves'], 'wave')}"
+        if replaced
+        else "no machine is replaced"
+    )
+    surge = f"up to {_counted(rollout['surgeMachines'], 'machine')} and {_counted(rollout['surgeVcpus'], 'vCPU')} more"
+    return [("Rollout", followed), ("Surge", surge if rollout["surgeMachines"] else "none")]
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def note_warnings(pool: Mapping[str, Any]) -> None:

@@ -29,6 +29,7 @@ from poolwright.domain.vm_size import VmSize
 
 RESIZE_API_VERSION: Final = "2026-01-02-preview"
 _SPEC = "Azure/azure-rest-api-specs AgentPool.tsp"
+_ONLY_ADD = "azure-cli 2.91: `az aks nodepool add` takes it, `update` does not"
 _RESIZE_PAGE = "Resize node pools in AKS (resize-node-pool.md, preview from 2026-04-30)"
 
 
@@ -68,6 +69,8 @@ CHANGES: Final = (
     ChangeRow("securityProfile.enableSecureBoot", _ROLLS, "use-trusted-launch.md, 2026-07 (rule 27)", "secure_boot"),
     ChangeRow("kubeletConfig", _ROLLS, "Poolwright; AKS documents it for new node pools only", default={}),
     ChangeRow("linuxOSConfig", _ROLLS, "Poolwright; AKS documents it for new node pools only", default={}),
+    ChangeRow("localDNSProfile", _ROLLS, "localdns-custom.md"),
+    ChangeRow("creationData", _ROLLS, "node-pool-snapshot.md (az aks nodepool upgrade --snapshot-id)"),
     ChangeRow("count", _AT_ONCE, "scale-cluster.md", "count"),
     ChangeRow("virtualMachinesProfile.scale.manual", _AT_ONCE, "virtual-machines-node-pools.md (rule 53)", "scale"),
     ChangeRow("enableAutoScaling", _AT_ONCE, "cluster-autoscaler.md", "autoscaling"),
@@ -81,6 +84,8 @@ CHANGES: Final = (
     ChangeRow("tags", _AT_ONCE, "use-tags.md", default={}),
     ChangeRow("upgradeSettings", _AT_ONCE, "upgrade-aks-node-pools-rolling.md", "upgrade"),
     ChangeRow("spotMaxPrice", _AT_ONCE, _SPEC, default=-1.0),
+    ChangeRow("networkProfile", _AT_ONCE, "use-node-public-ips.md (az aks nodepool update --allowed-host-ports)"),
+    ChangeRow("securityProfile.sshAccess", _AT_ONCE, "manage-ssh-node-access.md", default="LocalUser"),
     ChangeRow("osType", _NEVER, _SPEC, "os_type"),
     ChangeRow("type", _NEVER, _SPEC, "pool_type"),
     ChangeRow("osDiskType", _NEVER, f"{_SPEC}: may not be changed after creation", "os_disk_type"),
@@ -99,6 +104,13 @@ CHANGES: Final = (
     ChangeRow("enableEncryptionAtHost", _NEVER, "enable-host-encryption.md", default=False),
     ChangeRow("enableNodePublicIP", _NEVER, _SPEC, default=False),
     ChangeRow("nodePublicIPPrefixID", _NEVER, _SPEC),
+    ChangeRow("scaleSetEvictionPolicy", _NEVER, "spot-node-pool.md", default="Delete"),
+    ChangeRow("podIPAllocationMode", _NEVER, _SPEC, default="DynamicIndividual"),
+    ChangeRow("enableUltraSSD", _NEVER, _ONLY_ADD, default=False),
+    ChangeRow("capacityReservationGroupID", _NEVER, _ONLY_ADD),
+    ChangeRow("messageOfTheDay", _NEVER, _ONLY_ADD),
+    ChangeRow("windowsProfile.disableOutboundNat", _NEVER, _ONLY_ADD, default=False),
+    ChangeRow("gatewayProfile.publicIPPrefixSize", _NEVER, _ONLY_ADD, default=31),
 )
 
 
@@ -287,6 +299,8 @@ def refused(old: NodePool, new: NodePool, surroundings: Surroundings) -> list[Re
 def configuration_of(pool: NodePool) -> str:
     """Return the digest of everything machines are replaced for, except the size, which each machine has itself."""
     values = {row.wire: value_of(pool, row) for row in CHANGES if row.effect is Effect.ROLLS and row.wire != "vmSize"}
+    # What nobody set is left out, so that a row added to the table makes no machine outdated.
+    values = {wire: value for wire, value in values.items() if value is not None}
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 

@@ -184,7 +184,7 @@ def plan_rollout(
         add=_placed(extra, [*staying, *woken], zones, names),
         refit=tuple(machine.ordinal for machine in woken),
     )
-    living = [machine for machine in surplus if not machine.is_dead and machine.ordinal not in rolling.removed_first]
+    living = [machine for machine in surplus if not machine.is_dead and machine.ordinal not in rolling.removed_surplus]
     to_park = {m.ordinal for m in living if park and m.current and m.available and m.ordinal not in leaving}
     scale_down = Wave(
         remove=(*unremoved, *(machine.ordinal for machine in living if machine.ordinal not in to_park)),
@@ -216,7 +216,7 @@ class _Rolling:
         self._surplus = [machine for machine in surplus if machine.available]
         self._replaced = replaced
         self._promised = promised
-        self.removed_first: frozenset[int] = frozenset()
+        self.removed_surplus: frozenset[int] = frozenset()
 
     @property
     def lacking(self) -> int:
@@ -245,7 +245,9 @@ class _Rolling:
         # What a former scale-down left behind goes first: it would take the room of the replacements.
         over = max(0, self._working - self._promised) if replaced else 0
         first = [machine.ordinal for machine in self._surplus[:over]]
-        self.removed_first = frozenset(first)
+        # A named machine may be one too many while a dead one is replaced, and then has the room its replacement needs.
+        working += [machine.ordinal for machine in self._surplus[over:][: len(dead)]]
+        self.removed_surplus = frozenset((*first, *working))
         self._working -= len(first)
         waves: list[Wave] = []
         while coming or working or dead:

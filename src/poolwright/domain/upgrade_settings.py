@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-_SHARE: Final = re.compile(r"(\d{1,4})(%?)")
+_SHARE: Final = re.compile(r"([0-9]{1,4})(%?)")
 
 
 class UndrainableNodeBehavior(Enum):
@@ -39,7 +39,7 @@ class UpgradeSettings:
     undrainable: UndrainableNodeBehavior = UndrainableNodeBehavior.SCHEDULE
 
     def __post_init__(self) -> None:
-        if _share(self.max_surge, 100) == 0 and _share(self.max_unavailable, 100) == 0:
+        if (_share(self.max_surge, 100), _share(self.max_unavailable, 100)) == (0, 0):
             raise ValueError("maxSurge and maxUnavailable cannot both be 0: no machine could ever be replaced")
 
     def surge(self, count: int) -> int:
