@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from poolwright.arm.app import Handlers, offered
+from poolwright.arm.app import AREAS
 from poolwright.arm.errors import status_of
 from poolwright.catalog.catalog import Catalog
 from poolwright.domain import image_resolution as rules
@@ -57,7 +57,7 @@ def tables() -> dict[str, str]:
         ),
         "operations": _table(
             ("operation", "method", "path"),
-            [(row.operation, row.method, f"`{row.path}`") for row in offered(object.__new__(Handlers))],
+            [(row.operation, row.method, f"`{row.path}`") for area in AREAS for row in object.__new__(area).offered()],
         ),
         "plans": _table(
             ("operation", "steps"),

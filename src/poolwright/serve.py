@@ -26,7 +26,8 @@ from starlette.requests import Request
 
 from poolwright import installation
 from poolwright.arm import paths
-from poolwright.arm.app import ArmApp, Service
+from poolwright.arm.app import ArmApp
+from poolwright.arm.area import Service
 from poolwright.arm.login import Login
 from poolwright.arm.metrics import Metrics
 from poolwright.arm.skus import SkuPages

@@ -11,7 +11,8 @@ import httpx
 import jwt
 import pytest
 
-from poolwright.arm.app import Handlers, OfferedRoute, offered
+from poolwright.arm.app import AREAS
+from poolwright.arm.area import OfferedRoute
 from poolwright.identity.tokens import SigningKey
 from tests.support.in_process import BASE, InProcess
 
@@ -36,7 +37,7 @@ def fresh(app: InProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 def routes(app: InProcess) -> tuple[OfferedRoute, ...]:
-    return offered(Handlers(app.service))
+    return tuple(row for area in AREAS for row in area(app.service).offered())
 
 
 def path_of(route: OfferedRoute, app: InProcess) -> str:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from poolwright.arm.app import MAX_BODY_BYTES
+from poolwright.arm.http import MAX_BODY_BYTES
 from poolwright.arm.wire import _ClusterBody, _ClusterProperties, _PoolProperties
 from poolwright.store import tables
 from tests.support.everything import everything

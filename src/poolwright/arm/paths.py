@@ -23,6 +23,16 @@ _HOST: Final = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?|\[[0-9a
 MAX_PATH: Final = 2048
 AS_SENT: Final = "poolwright.path"
 
+# Where resources are, in lower case; names in braces.
+CLUSTERS: Final = "/subscriptions/{subscription}/providers/microsoft.containerservice/managedclusters"
+GROUP: Final = "/subscriptions/{subscription}/resourcegroups/{group}"
+GROUP_CLUSTERS: Final = GROUP + "/providers/microsoft.containerservice/managedclusters"
+CLUSTER: Final = GROUP_CLUSTERS + "/{cluster}"
+POOLS: Final = CLUSTER + "/agentpools"
+POOL: Final = POOLS + "/{pool}"
+LOCATION: Final = "/subscriptions/{subscription}/providers/microsoft.containerservice/locations/{location}"
+USAGES: Final = "/subscriptions/{subscription}/providers/microsoft.compute/locations/{location}/usages"
+
 
 def fold(path: str) -> str:
     """Return the path with single slashes and no slash at the end. Raises `InvalidRequestContent`."""

@@ -1,0 +1,160 @@
+"""What every area of the API has in common: the service it works with, and how accepted operations are answered.
+
+Invariant: a handler reads, calls one verb, writes; it decides nothing.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from poolwright import errors
+from poolwright.arm import paths
+from poolwright.arm.http import RETRY_AFTER
+from poolwright.arm.login import Login
+from poolwright.arm.metrics import Metrics
+from poolwright.arm.skus import SkuPages
+from poolwright.arm.wire import encode_cluster
+from poolwright.control_plane import Accepted, ControlPlane
+from poolwright.domain.cluster import Cluster
+from poolwright.domain.node_pool import NodePool
+from poolwright.domain.operation import Operation
+from poolwright.domain.profile import Profile
+from poolwright.identity.tokens import TokenVerifier
+from poolwright.kubernetes.endpoint import ClusterEndpoint
+from poolwright.operations.durable import DurableOperations
+from poolwright.store import statements
+from poolwright.store.database import Database
+from poolwright.store.records import load
+from poolwright.store.statements import Subscription
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Everything the application works with."""
+
+    database: Database
+    control_plane: ControlPlane
+    operations: DurableOperations
+    verifier: TokenVerifier
+    login: Login
+    skus: SkuPages
+    cluster_endpoint: ClusterEndpoint
+    metrics: Metrics
+    profile: Profile
+    subscriptions: dict[str, Subscription]
+    ca_pem: bytes
+    now: Callable[[], float]
+    base_of: Callable[[Request], str]
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedRoute:
+    """A row of the table of operations: what Azure calls it, and where it is."""
+
+    operation: str
+    method: str
+    path: str
+    handler: Handler
+
+
+class Area(ABC):
+    """The handlers of one area of the API, one method per operation."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._reader = service.database.reader
+
+    @abstractmethod
+    def offered(self) -> tuple[OfferedRoute, ...]:
+        """Return the area's rows of the table of Azure operations; docs/compatibility.md prints it."""
+
+    def _begin(self, accepted: Accepted) -> None:
+        if accepted.operation is not None:
+            self._service.operations.begin(accepted.operation.id)
+
+    def _polling(self, request: Request, accepted: Accepted) -> dict[str, str]:
+        operation = accepted.operation
+        assert operation is not None
+        return RETRY_AFTER | {"Azure-AsyncOperation": self._operation_url(request, operation, "operations")}
+
+    def _operation_url(self, request: Request, operation: Operation, kind: str) -> str:
+        return (
+            f"{self._service.base_of(request)}/subscriptions/{operation.subscription}/providers/"
+            f"Microsoft.ContainerService/locations/{operation.location}/{kind}/{operation.id}"
+            f"?api-version={request.scope['poolwright.api_version']}"
+        )
+
+    async def _deleted(self, request: Request, verb: Callable[[Any], Accepted]) -> Response:
+        accepted = await self._service.database.write(verb)
+        if accepted.operation is None:
+            return Response(status_code=204)
+        self._begin(accepted)
+        headers = self._polling(request, accepted)
+        headers["Location"] = self._operation_url(request, accepted.operation, "operationresults")
+        return Response(status_code=202, headers=headers)
+
+    async def _posted(self, request: Request, verb: Callable[[Any], Accepted], *, begins: bool = True) -> Response:
+        accepted = await self._service.database.write(verb)
+        assert accepted.operation is not None
+        if begins:
+            self._begin(accepted)
+        headers = self._polling(request, accepted)
+        headers["Location"] = self._operation_url(request, accepted.operation, "operationresults")
+        return Response(status_code=202, headers=headers)
+
+    def _cluster(self, request: Request) -> Cluster:
+        cluster_id = paths.cluster_id(request)
+        row = self._reader.row(statements.CLUSTER_RECORD, key=cluster_id.key)
+        if row is None:
+            self._require_group(cluster_id.group_id.key, cluster_id.group_id.group)
+            raise no_cluster(cluster_id.cluster, cluster_id.group_id.group)
+        return load(Cluster, row[0])
+
+    def _pools(self, cluster: Cluster) -> list[NodePool]:
+        return [load(NodePool, row[0]) for row in self._reader.rows(statements.POOL_RECORDS, key=cluster.id.key)]
+
+    def _encoded(self, cluster: Cluster, request: Request) -> bytes:
+        tenant = self._service.subscriptions[cluster.id.group_id.subscription].tenant_id
+        return encode_cluster(cluster, self._pools(cluster), tenant)
+
+    def _require_group(self, key: str, name: str) -> bytes:
+        row = self._reader.row(statements.GROUP_WIRE, key=key)
+        if row is None:
+            raise errors.ResourceGroupNotFound(
+                f"Resource group '{name}' could not be found.",
+                remedy=f"create it: az group create --name {name} --location <location>",
+            )
+        wire: bytes = row[0]
+        return wire
+
+    def _require_cluster(self, key: str, request: Request) -> None:
+        if self._reader.row(statements.CLUSTER_EXISTS, key=key) is None:
+            cluster_id = paths.cluster_id(request)
+            self._require_group(cluster_id.group_id.key, cluster_id.group_id.group)
+            raise no_cluster(cluster_id.cluster, cluster_id.group_id.group)
+
+    def _require_pool(self, request: Request) -> None:
+        pool_id = paths.node_pool_id(request)
+        if self._reader.row(statements.POOL_EXISTS, key=pool_id.key) is None:
+            self._require_cluster(pool_id.cluster_id.key, request)
+            raise errors.AgentPoolNotFound(
+                f"The agent pool '{pool_id.pool}' was not found in managed cluster '{pool_id.cluster_id.cluster}'.",
+                remedy="`az aks nodepool list` shows what exists",
+            )
+
+
+def no_cluster(cluster: str, group: str) -> errors.ResourceNotFound:
+    """Return the refusal of a cluster that does not exist, in ARM's words."""
+    return errors.ResourceNotFound(
+        f"The Resource 'Microsoft.ContainerService/managedClusters/{cluster}' under resource group '{group}' was not "
+        "found. For more details please go to https://aka.ms/ARMResourceNotFoundFix",
+        remedy="`az aks list` shows what exists",
+    )

@@ -1,0 +1,127 @@
+"""Clusters over HTTP.
+
+Invariant: a cluster is shown with its node pools as they are now.
+"""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from poolwright.arm import paths
+from poolwright.arm.area import Area, OfferedRoute
+from poolwright.arm.http import call_of, json_response, listed, read_body
+from poolwright.arm.kubeconfig import credential_results
+from poolwright.arm.paths import CLUSTER, CLUSTERS, GROUP_CLUSTERS, LOCATION
+from poolwright.arm.upgrades import cluster_upgrade_profile, kubernetes_versions
+from poolwright.arm.wire import decode_cluster
+from poolwright.domain.cluster import Cluster
+from poolwright.store import statements
+from poolwright.store.records import load
+
+
+class Clusters(Area):
+    """Handlers of `managedClusters`."""
+
+    def offered(self) -> tuple[OfferedRoute, ...]:
+        return (
+            OfferedRoute("ManagedClusters_Stop", "POST", CLUSTER + "/stop", self.stop_cluster),
+            OfferedRoute("ManagedClusters_Start", "POST", CLUSTER + "/start", self.start_cluster),
+            OfferedRoute("ManagedClusters_Get", "GET", CLUSTER, self.get_cluster),
+            OfferedRoute("ManagedClusters_CreateOrUpdate", "PUT", CLUSTER, self.put_cluster),
+            OfferedRoute("ManagedClusters_Delete", "DELETE", CLUSTER, self.delete_cluster),
+            OfferedRoute("ManagedClusters_List", "GET", CLUSTERS, self.list_clusters),
+            OfferedRoute("ManagedClusters_ListByResourceGroup", "GET", GROUP_CLUSTERS, self.list_group_clusters),
+            OfferedRoute(
+                "ManagedClusters_GetUpgradeProfile",
+                "GET",
+                CLUSTER + "/upgradeprofiles/default",
+                self.get_cluster_upgrades,
+            ),
+            OfferedRoute(
+                "ManagedClusters_ListClusterUserCredentials",
+                "POST",
+                CLUSTER + "/listclusterusercredential",
+                self.user_credentials,
+            ),
+            OfferedRoute(
+                "ManagedClusters_ListClusterAdminCredentials",
+                "POST",
+                CLUSTER + "/listclusteradmincredential",
+                self.admin_credentials,
+            ),
+            OfferedRoute(
+                "ManagedClusters_ListKubernetesVersions",
+                "GET",
+                LOCATION + "/kubernetesversions",
+                self.list_kubernetes_versions,
+            ),
+        )
+
+    async def get_cluster(self, request: Request) -> Response:
+        cluster = self._cluster(request)
+        return json_response(self._encoded(cluster, request), headers={"ETag": f'"{cluster.etag}"'})
+
+    async def put_cluster(self, request: Request) -> Response:
+        cluster_id, call = paths.cluster_id(request), call_of(request)
+        wanted, pools = decode_cluster(await read_body(request), self._service.profile)
+        plane = self._service.control_plane
+        accepted = await self._service.database.write(
+            lambda connection: plane.put_cluster(connection, cluster_id, wanted, pools, call)
+        )
+        cluster = self._cluster(request)
+        body = self._encoded(cluster, request)
+        self._begin(accepted)
+        headers = self._polling(request, accepted) | {"ETag": f'"{cluster.etag}"'}
+        return json_response(body, 201 if accepted.created else 200, headers)
+
+    async def delete_cluster(self, request: Request) -> Response:
+        cluster_id, call = paths.cluster_id(request), call_of(request)
+        plane = self._service.control_plane
+        return await self._deleted(request, lambda connection: plane.delete_cluster(connection, cluster_id, call))
+
+    async def list_clusters(self, request: Request) -> Response:
+        subscription = request.path_params["subscription"]
+        rows = self._reader.rows(statements.CLUSTERS_OF_SUBSCRIPTION, key=subscription)
+        return listed(self._encoded(load(Cluster, record), request) for _, record in rows)
+
+    async def list_group_clusters(self, request: Request) -> Response:
+        group_id = paths.group_id(request)
+        self._require_group(group_id.key, group_id.group)
+        rows = self._reader.rows(statements.CLUSTERS_OF_GROUP, key=group_id.key)
+        return listed(self._encoded(load(Cluster, record), request) for _, record in rows)
+
+    async def stop_cluster(self, request: Request) -> Response:
+        cluster_id, call = paths.cluster_id(request), call_of(request)
+        plane = self._service.control_plane
+        return await self._posted(request, lambda connection: plane.stop_cluster(connection, cluster_id, call))
+
+    async def start_cluster(self, request: Request) -> Response:
+        cluster_id, call = paths.cluster_id(request), call_of(request)
+        plane = self._service.control_plane
+        return await self._posted(request, lambda connection: plane.start_cluster(connection, cluster_id, call))
+
+    async def get_cluster_upgrades(self, request: Request) -> Response:
+        cluster = self._cluster(request)
+        kubernetes = self._service.control_plane.catalog.kubernetes
+        return json_response(cluster_upgrade_profile(cluster, self._pools(cluster), kubernetes))
+
+    async def user_credentials(self, request: Request) -> Response:
+        return self._credentials(request, admin=False)
+
+    async def admin_credentials(self, request: Request) -> Response:
+        return self._credentials(request, admin=True)
+
+    async def list_kubernetes_versions(self, request: Request) -> Response:
+        return json_response(kubernetes_versions(self._service.control_plane.catalog.kubernetes))
+
+    def _credentials(self, request: Request, *, admin: bool) -> Response:
+        cluster = self._cluster(request)
+        body = credential_results(
+            self._service.base_of(request),
+            cluster.id.cluster,
+            cluster.id.group_id.group,
+            admin=admin,
+            ca_pem=self._service.ca_pem,
+        )
+        return json_response(body)

@@ -1,0 +1,68 @@
+"""Sizes and quotas over HTTP: what Azure has under Microsoft.Compute.
+
+Invariant: a family's quota is shown right after it was set.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from poolwright.arm.area import Area, OfferedRoute
+from poolwright.arm.http import json_response, read_body
+from poolwright.arm.paths import USAGES
+from poolwright.arm.usages import render_usages
+from poolwright.arm.wire import decode_quota_limit
+
+
+class Compute(Area):
+    """Handlers of sizes and usages."""
+
+    def offered(self) -> tuple[OfferedRoute, ...]:
+        return (
+            OfferedRoute("Usage_List", "GET", USAGES, self.list_usages),
+            OfferedRoute("Usage_SetLimit (Poolwright)", "PUT", USAGES + "/{family}", self.put_quota),
+            OfferedRoute("Usage_ResetLimit (Poolwright)", "DELETE", USAGES + "/{family}", self.delete_quota),
+            OfferedRoute(
+                "ResourceSkus_List",
+                "GET",
+                "/subscriptions/{subscription}/providers/microsoft.compute/skus",
+                self.list_skus,
+            ),
+        )
+
+    async def list_skus(self, request: Request) -> Response:
+        body, encoding = self._service.skus.page(
+            request.query_params.get("$filter"), request.headers.get("accept-encoding", "")
+        )
+        headers = {"Content-Encoding": encoding, "Vary": "Accept-Encoding"} if encoding else {}
+        return json_response(body, headers=headers)
+
+    async def list_usages(self, request: Request) -> Response:
+        plane = self._service.control_plane
+        location = plane.require_location(request.path_params["location"], "location")
+        subscription = request.path_params["subscription"]
+
+        def read() -> tuple[dict[str, int], dict[str, int]]:
+            with self._service.database.engine.connect() as connection:
+                return plane.quota(connection, subscription, location)
+
+        used, limits = await asyncio.to_thread(read)
+        return json_response(render_usages(plane.catalog, location, used, limits))
+
+    async def put_quota(self, request: Request) -> Response:
+        return await self._store_quota(request, decode_quota_limit(await read_body(request)))
+
+    async def delete_quota(self, request: Request) -> Response:
+        return await self._store_quota(request, None)
+
+    async def _store_quota(self, request: Request, limit: int | None) -> Response:
+        plane, place = self._service.control_plane, request.path_params
+        await self._service.database.write(
+            lambda connection: plane.put_quota(
+                connection, place["subscription"], place["location"], place["family"], limit
+            )
+        )
+        return await self.list_usages(request)

@@ -1,0 +1,88 @@
+"""Reading a request and writing a reply, as every handler does.
+
+Invariant: a body is read up to ARM's own limit and no further.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from poolwright import errors
+from poolwright.arm import paths
+from poolwright.arm.wire import parse_body
+from poolwright.control_plane import Call, Preconditions
+
+MAX_BODY_BYTES: Final = 4 * 1024 * 1024  # ARM's own limit for a request body
+RETRY_AFTER: Final = {"Retry-After": "1"}
+_JSON: Final = "application/json; charset=utf-8"
+
+
+def call_of(request: Request) -> Call:
+    """Return what verbs need to know of the request. Raises `InvalidParameter` for an unusable UseWindowsGen2VM."""
+    return Call(
+        api_version=request.scope["poolwright.api_version"],
+        correlation_id=request.scope["poolwright.correlation_id"],
+        preconditions=Preconditions(
+            _unquoted(request.headers.get("if-match")), _unquoted(request.headers.get("if-none-match"))
+        ),
+        header=_generation_header(request.headers.getlist("usewindowsgen2vm")),
+    )
+
+
+async def read_body(request: Request) -> dict[str, Any]:
+    """Return the JSON object sent. Raises `InvalidRequestContent` or `RequestEntityTooLarge`."""
+    declared = request.headers.get("content-length", "0")
+    body = bytearray()
+    if declared.isdecimal() and int(declared) <= MAX_BODY_BYTES:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MAX_BODY_BYTES:
+                raise _too_large()
+        return parse_body(bytes(body))
+    raise _too_large()
+
+
+def target_of(request: Request) -> str:
+    """Return the request's path and query as a header may carry them."""
+    path = quote(request.scope[paths.AS_SENT], safe="/")
+    query = request.scope["query_string"].decode("latin-1")
+    return f"{path}?{query}" if query else path
+
+
+def json_response(body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """Return a reply with a JSON document that is rendered already."""
+    return Response(body, status, headers=headers, media_type=_JSON)
+
+
+def listed(documents: Iterable[bytes]) -> Response:
+    """Return rendered documents as ARM lists them."""
+    return json_response(b'{"value":[' + b",".join(documents) + b"]}")
+
+
+def _unquoted(etag: str | None) -> str | None:
+    return etag.strip().removeprefix("W/").strip('"') if etag is not None else None
+
+
+def _generation_header(values: list[str]) -> bool | None:
+    """The wish of UseWindowsGen2VM; sent more than once, it must say the same."""
+    wishes = {value.strip().lower() for value in values}
+    if not wishes:
+        return None
+    if wishes in ({"true"}, {"false"}):
+        return wishes == {"true"}
+    raise errors.InvalidParameter(
+        f"The value of the header UseWindowsGen2VM is invalid: '{', '.join(values)[:60]}'. It is true or false.",
+        target="UseWindowsGen2VM",
+        remedy="send true or false (az: --aks-custom-headers UseWindowsGen2VM=true)",
+    )
+
+
+def _too_large() -> errors.RequestEntityTooLarge:
+    return errors.RequestEntityTooLarge(
+        f"The request body is larger than {MAX_BODY_BYTES} bytes.", remedy="send a smaller body"
+    )

@@ -1,0 +1,169 @@
+"""Subscriptions, resource groups and resource providers over HTTP.
+
+Invariant: nobody sees the subscriptions of another tenant.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from poolwright import errors
+from poolwright.arm import paths
+from poolwright.arm.area import Area, OfferedRoute
+from poolwright.arm.http import RETRY_AFTER, call_of, json_response, listed, read_body
+from poolwright.arm.paths import GROUP
+from poolwright.arm.wire import decode_group
+from poolwright.catalog.catalog import display_names
+from poolwright.store import statements
+from poolwright.store.statements import Subscription
+
+_API_VERSIONS: Final = ("2026-08-01", "2026-06-01", "2026-04-01", "2026-01-02-preview", "2025-10-01")
+_PROVIDERS: Final = {
+    "microsoft.containerservice": (
+        "Microsoft.ContainerService",
+        ("managedClusters", "managedClusters/agentPools", "managedClusters/agentPools/machines"),
+    ),
+    "microsoft.compute": ("Microsoft.Compute", ("skus", "locations/usages")),
+    "microsoft.resources": ("Microsoft.Resources", ("resourceGroups", "subscriptions")),
+}
+
+
+class Subscriptions(Area):
+    """Handlers of what Azure has under Microsoft.Resources."""
+
+    def offered(self) -> tuple[OfferedRoute, ...]:
+        return (
+            OfferedRoute("ResourceGroups_Get", "GET", GROUP, self.get_group),
+            OfferedRoute("ResourceGroups_CheckExistence", "HEAD", GROUP, self.head_group),
+            OfferedRoute("ResourceGroups_CreateOrUpdate", "PUT", GROUP, self.put_group),
+            OfferedRoute("ResourceGroups_Delete", "DELETE", GROUP, self.delete_group),
+            OfferedRoute(
+                "ResourceGroups_List", "GET", "/subscriptions/{subscription}/resourcegroups", self.list_groups
+            ),
+            OfferedRoute(
+                "Providers_Get", "GET", "/subscriptions/{subscription}/providers/{namespace}", self.get_provider
+            ),
+            OfferedRoute(
+                "Providers_Register",
+                "POST",
+                "/subscriptions/{subscription}/providers/{namespace}/register",
+                self.get_provider,
+            ),
+            OfferedRoute("Subscriptions_List", "GET", "/subscriptions", self.list_subscriptions),
+            OfferedRoute("Subscriptions_Get", "GET", "/subscriptions/{subscription}", self.get_subscription),
+            OfferedRoute(
+                "Subscriptions_ListLocations", "GET", "/subscriptions/{subscription}/locations", self.list_locations
+            ),
+        )
+
+    async def list_subscriptions(self, request: Request) -> Response:
+        tenant = request.scope["poolwright.caller"].tenant_id
+        return listed(
+            orjson.dumps(_subscription(known))
+            for known in self._service.subscriptions.values()
+            if known.tenant_id == tenant
+        )
+
+    async def get_subscription(self, request: Request) -> Response:
+        return json_response(
+            orjson.dumps(_subscription(self._service.subscriptions[request.path_params["subscription"]]))
+        )
+
+    async def list_locations(self, request: Request) -> Response:
+        subscription = request.path_params["subscription"]
+        shown = display_names()
+        return listed(
+            orjson.dumps(
+                {
+                    "id": f"/subscriptions/{subscription}/locations/{location}",
+                    "name": location,
+                    "type": "Region",
+                    "displayName": shown.get(location, location),
+                    "regionalDisplayName": shown.get(location, location),
+                    "metadata": {"regionType": "Physical", "regionCategory": "Recommended"},
+                }
+            )
+            for location in self._service.control_plane.catalog.locations
+        )
+
+    async def get_group(self, request: Request) -> Response:
+        group_id = paths.group_id(request)
+        return json_response(self._require_group(group_id.key, group_id.group))
+
+    async def head_group(self, request: Request) -> Response:
+        row = self._reader.row(statements.GROUP_WIRE, key=paths.group_id(request).key)
+        return Response(status_code=204 if row is not None else 404)
+
+    async def put_group(self, request: Request) -> Response:
+        group_id = paths.group_id(request)
+        location, sent = decode_group(await read_body(request))
+        plane = self._service.control_plane
+        _, created = await self._service.database.write(
+            lambda connection: plane.put_resource_group(connection, group_id, location, sent)
+        )
+        return json_response(self._require_group(group_id.key, group_id.group), 201 if created else 200)
+
+    async def delete_group(self, request: Request) -> Response:
+        group_id, call = paths.group_id(request), call_of(request)
+        plane = self._service.control_plane
+        accepted = await self._service.database.write(
+            lambda connection: plane.delete_resource_group(connection, group_id, call)
+        )
+        self._begin(accepted)
+        assert accepted.operation is not None
+        base, version = self._service.base_of(request), request.scope["poolwright.api_version"]
+        location = (
+            f"{base}/subscriptions/{accepted.operation.subscription}/operationresults/{accepted.operation.id}"
+            f"?api-version={version}"
+        )
+        return Response(status_code=202, headers=RETRY_AFTER | {"Location": location})
+
+    async def list_groups(self, request: Request) -> Response:
+        rows = self._reader.rows(statements.GROUP_WIRES, key=request.path_params["subscription"])
+        return listed(row[0] for row in rows)
+
+    async def get_provider(self, request: Request) -> Response:
+        subscription = request.path_params["subscription"]
+        known = _PROVIDERS.get(request.path_params["namespace"])
+        if known is None:
+            raise errors.InvalidResourceType(
+                f"The resource provider '{request.path_params['namespace']}' is not one this service offers.",
+                remedy=f"offered are {', '.join(name for name, _ in _PROVIDERS.values())}",
+            )
+        namespace, types = known
+        document = {
+            "id": f"/subscriptions/{subscription}/providers/{namespace}",
+            "namespace": namespace,
+            "registrationState": "Registered",
+            "registrationPolicy": "RegistrationRequired",
+            "resourceTypes": [
+                {
+                    "resourceType": kind,
+                    "locations": list(self._service.control_plane.catalog.locations),
+                    "apiVersions": list(_API_VERSIONS),
+                }
+                for kind in types
+            ],
+        }
+        return json_response(orjson.dumps(document))
+
+
+def _subscription(known: Subscription) -> dict[str, Any]:
+    return {
+        "id": f"/subscriptions/{known.subscription_id}",
+        "subscriptionId": known.subscription_id,
+        "tenantId": known.tenant_id,
+        "displayName": known.display_name,
+        "state": "Enabled",
+        "authorizationSource": "RoleBased",
+        "managedByTenants": [],
+        "subscriptionPolicies": {
+            "locationPlacementId": "Public_2014-09-01",
+            "quotaId": "PayAsYouGo_2014-09-01",
+            "spendingLimit": "Off",
+        },
+    }
