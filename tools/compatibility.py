@@ -18,6 +18,7 @@ from poolwright.catalog.catalog import Catalog
 from poolwright.domain import image_resolution as rules
 from poolwright.domain.change import CHANGES, REFUSED_CHANGES
 from poolwright.domain.generation import Generation
+from poolwright.domain.pool_limits import LIMIT_TABLE
 from poolwright.errors import leaves
 from poolwright.operations.plans import PLANS, Step
 from poolwright.operations.waves import WAVE_STEPS
@@ -34,7 +35,13 @@ def tables() -> dict[str, str]:
             "refused with",
             [
                 (row.rule, row.condition, row.error_type.code)
-                for table in (rules.REFUSAL_TABLE, rules.ADMISSION_TABLE, rules.NAME_TABLE, rules.CLUSTER_TABLE)
+                for table in (
+                    rules.REFUSAL_TABLE,
+                    rules.ADMISSION_TABLE,
+                    LIMIT_TABLE,
+                    rules.NAME_TABLE,
+                    rules.CLUSTER_TABLE,
+                )
                 for row in table
             ],
         ),

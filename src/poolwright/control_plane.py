@@ -30,7 +30,7 @@ from poolwright.domain.node_pool_kind import Mode, PowerState
 from poolwright.domain.operation import Operation, OperationKind
 from poolwright.domain.profile import Profile
 from poolwright.domain.resource_id import ClusterId, GroupId, NodePoolId
-from poolwright.domain.rollout import PresentMachine, Rollout
+from poolwright.domain.rollout import PresentMachine, Rollout, moments_together
 from poolwright.domain.surroundings import Surroundings
 from poolwright.operations.context import Renderer
 from poolwright.operations.durable import DurableOperations
@@ -240,7 +240,7 @@ class ControlPlane:
             differences=tuple(change.differences(old, pool)) if old else (),
             rollout=rollout,
             surge_machines=rollout.most_surge(present),
-            surge_vcpus=quota.used_by_family(rollout.beyond(present), self.catalog.size).get(quota.TOTAL, 0),
+            surge_vcpus=self._vcpus_beyond([(present, rollout)]).get(quota.TOTAL, 0),
             controllers=change.controller_change(old, pool) if old else None,
         )
 
@@ -469,21 +469,19 @@ class ControlPlane:
         seen = {machine.id.key: machine.facts for machine in machines if machine.facts is not None}
         return present_machines(pool, machines, seen), planned_rollout(pool, machines, seen)
 
+    def _vcpus_beyond(self, rollouts: Sequence[tuple[Sequence[PresentMachine], Rollout]]) -> dict[str, int]:
+        """The vCPUs by family that the rollouts need at their busiest moment beyond those in use now."""
+        now = Counter(machine.size for present, _ in rollouts for machine in present)
+        return quota.most_beyond(moments_together(rollouts), now, self.catalog.size)
+
     def _require_quota(self, connection: Connection, cluster: Cluster, pools: Sequence[NodePool]) -> None:
         """Raise `InsufficientVcpuQuota` unless the machines of all waves, surge included, are within the quota."""
-        needed: Counter[str] = Counter()
-        for pool in pools:
-            present, rollout = self._rollout(connection, pool)
-            needed.update(rollout.beyond(present))
+        needed = self._vcpus_beyond([self._rollout(connection, pool) for pool in pools])
         if not needed:
             return
         used, limits = self.quota(connection, cluster.id.group_id.subscription, cluster.location)
         missing = quota.shortage(
-            quota.used_by_family(needed, self.catalog.size),
-            used,
-            limits,
-            location=cluster.location,
-            names=quota.family_names(self.catalog.sizes),
+            needed, used, limits, location=cluster.location, names=quota.family_names(self.catalog.sizes)
         )
         if missing is not None:
             raise missing

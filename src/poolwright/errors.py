@@ -209,8 +209,9 @@ class AgentPoolK8sVersionNotSupported(InvalidRequest):
     advice = "`az aks get-versions --location L` lists what is offered"
 
 
-class InvalidAgentPoolOrchestratorVersion(InvalidRequest):
-    code = "InvalidAgentPoolOrchestratorVersion"
+class NodePoolMcVersionIncompatible(InvalidRequest):
+    code = "NodePoolMcVersionIncompatible"
+    wording = "azure"
     cause = "the node pool would be newer than the control plane, or more than three minor versions older"
     advice = "upgrade the control plane first, or choose a version within the skew"
 

@@ -249,7 +249,7 @@ KNOWN: dict[str, Any] = {
     "tags": {"Cost Centre": "7"},
     "upgradeSettings": {
         "maxSurge": "33%",
-        "maxUnavailable": "1",
+        "maxUnavailable": "0",
         "drainTimeoutInMinutes": 5,
         "nodeSoakDurationInMinutes": 3,
         "undrainableNodeBehavior": "Cordon",

@@ -44,6 +44,7 @@ def changing(cluster: ServiceProcess) -> ServiceProcess:
         ("--disable-fips-image", "enableFIPS", False),
         ("--max-surge 33%", "upgradeSettings.maxSurge", "33%"),
         ("--max-surge 0 --max-unavailable 1", "upgradeSettings.maxUnavailable", "1"),
+        ("--max-surge 1 --max-unavailable 0", "upgradeSettings.maxSurge", "1"),
         ("--drain-timeout 5", "upgradeSettings.drainTimeoutInMinutes", 5),
         ("--node-soak-duration 0", "upgradeSettings.nodeSoakDurationInMinutes", 0),
         ("--undrainable-node-behavior cordon", "upgradeSettings.undrainableNodeBehavior", "Cordon"),

@@ -153,17 +153,25 @@ def test_a_new_pool_s_version_is_the_control_plane_s_or_an_older_one(
 def test_an_existing_pool_keeps_its_version_until_another_is_asked_for() -> None:
     made = put(kubernetes_version="1.33")
     newer = around("1.35.7")
-    for asked in (None, "", "1.33"):
+    for asked in (None, "1.33"):
         assert put(made, newer, kubernetes_version=asked).version == "1.33.13"
-    assert put(made, newer, kubernetes_version="1.34").version == "1.34.10"
+
+
+def test_a_blank_version_is_the_cluster_s_as_az_upgrade_means_it() -> None:
+    made = put(kubernetes_version="1.33")
+    upgraded = put(made, around("1.35.7"), kubernetes_version="")
+    assert (upgraded.version, upgraded.wanted_version) == ("1.35.7", around("1.35.7").cluster.wanted_version)
+    # Nothing is asked of a node pool that is there already; its version stays as it was written.
+    assert put(made, around(made.version), kubernetes_version="").wanted_version == "1.33"
+    assert put(made, around("1.35.7"), kubernetes_version="1.34").version == "1.34.10"
 
 
 @pytest.mark.parametrize(
     ("asked", "error"),
     [
-        ("1.34.3", errors.InvalidAgentPoolOrchestratorVersion),
-        ("1.35", errors.InvalidAgentPoolOrchestratorVersion),
-        ("1.30", errors.InvalidAgentPoolOrchestratorVersion),
+        ("1.34.3", errors.NodePoolMcVersionIncompatible),
+        ("1.35", errors.NodePoolMcVersionIncompatible),
+        ("1.30", errors.NodePoolMcVersionIncompatible),
         ("1.34.99", errors.AgentPoolK8sVersionNotSupported),
         ("latest", errors.AgentPoolK8sVersionNotSupported),
         ("１.34", errors.AgentPoolK8sVersionNotSupported),

@@ -8,7 +8,15 @@ import pytest
 
 from poolwright import errors
 from poolwright.domain.generation import Generation
-from poolwright.domain.quota import DEFAULT_LIMIT, TOTAL, family_names, family_of, shortage, used_by_family
+from poolwright.domain.quota import (
+    DEFAULT_LIMIT,
+    TOTAL,
+    family_names,
+    family_of,
+    most_beyond,
+    shortage,
+    used_by_family,
+)
 from poolwright.domain.vm_size import Architecture, VmSize
 
 
@@ -63,6 +71,24 @@ def test_a_size_without_a_family_counts_under_its_own_name() -> None:
 
 def test_a_size_that_left_the_catalogue_counts_nothing() -> None:
     assert used_by_family({"Standard_Gone": 9, "Standard_D4s_v5": 1}, size_of) == {"standarddsv5family": 4, "cores": 4}
+
+
+def test_vcpus_needed_at_different_moments_are_not_added_up() -> None:
+    # Three machines of 4 vCPUs become three of 8, one at a time.
+    small, large = "Standard_D4s_v5", "Standard_D8s_v5"
+    moments = [{small: 3, large: 1}, {small: 2, large: 2}, {small: 1, large: 3}, {large: 3}]
+    assert most_beyond(moments, {small: 3}, size_of) == {"standarddsv5family": 16, "cores": 16}
+
+
+def test_each_family_has_its_own_busiest_moment_and_the_total_has_one_of_all() -> None:
+    old, new = "Standard_E4as_v4", "Standard_D4s_v5"
+    moments = [{old: 2, new: 1}, {old: 1, new: 2}, {new: 2}]
+    assert list(most_beyond(moments, {old: 2}, size_of).items()) == [("standarddsv5family", 8), ("cores", 4)]
+
+
+def test_what_needs_no_more_than_there_is_needs_nothing() -> None:
+    assert most_beyond([{"Standard_D8s_v5": 1}], {"Standard_D8s_v5": 2}, size_of) == {}
+    assert most_beyond([], {}, size_of) == {}
 
 
 def test_nothing_used_is_a_total_of_zero() -> None:

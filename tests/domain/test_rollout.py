@@ -15,7 +15,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from poolwright.domain.rollout import PlannedMachine, PlannedWaves, PresentMachine, Rollout, Wave, plan_rollout
+from poolwright.domain.rollout import (
+    PlannedMachine,
+    PlannedWaves,
+    PresentMachine,
+    Rollout,
+    Wave,
+    moments_together,
+    plan_rollout,
+)
 from poolwright.domain.upgrade_settings import UpgradeSettings
 
 A, B = "Standard_A", "Standard_B"
@@ -441,8 +449,8 @@ def test_a_rollout_tells_its_surge_and_the_sizes_it_needs_at_its_busiest_moment(
     situation = Situation(old(4), ((B, 6),), 4, UpgradeSettings("50%"))
     rollout = situation.plan()
     assert (rollout.promised, rollout.surge, rollout.to_replace) == (4, 2, 4)
-    assert rollout.peak(situation.present) == {A: 4, B: 6}
-    assert rollout.beyond(situation.present) == {B: 6}
+    # Two of the new size beside four old ones, twice; then two more.
+    assert rollout.moments(situation.present) == [{A: 4, B: 2}, {A: 2, B: 4}, {B: 6}, {B: 6}]
     # Two beyond the four while they are replaced, which is not beyond the six they become.
     assert rollout.most_surge(situation.present) == 0
     assert Situation(old(4), ((B, 4),), 4, UpgradeSettings("50%")).plan().most_surge(old(4)) == 2
@@ -453,12 +461,19 @@ def test_a_rollout_tells_its_surge_and_the_sizes_it_needs_at_its_busiest_moment(
 def test_what_a_rollout_says_it_needs_is_what_carrying_it_out_needs(situation: Situation) -> None:
     rollout = situation.plan()
     present = situation.present
-    most = Counter(machine.size for machine in present)
+    moments = []
     for wave in rollout.waves:
         present = added(present, wave)
-        most |= Counter(machine.size for machine in present)
+        moments.append(Counter(machine.size for machine in present))
         present = removed(present, wave)
-    assert rollout.peak(situation.present) == most
+    assert rollout.moments(situation.present) == [*moments, Counter(machine.size for machine in present)]
+
+
+def test_moments_of_several_pools_are_those_of_waves_carried_out_together() -> None:
+    long, brief = Situation(old(2), ((A, 2),), 2), Situation(there(1, B), ((B, 2),), 1)
+    together = moments_together([(each.present, each.plan()) for each in (long, brief)])
+    assert together == [{A: 3, B: 2}, {A: 3, B: 2}, {A: 2, B: 2}]
+    assert moments_together([]) == []
 
 
 def test_rollouts_of_several_pools_share_wave_numbers() -> None:

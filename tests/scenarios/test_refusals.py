@@ -234,6 +234,18 @@ REFUSALS: dict[str, Refused] = {
     ),
     "1001 nodes": Refused({"count": 1001}, "InvalidParameter", "properties.count", r"0 to 1000 nodes"),
     "-1 nodes": Refused({"count": -1}, "InvalidParameter", "properties.count", r"invalid: -1"),
+    "stopped system pool": Refused(
+        {"mode": "System", "powerState": {"code": "Stopped"}},
+        "InvalidParameter",
+        "properties.powerState.code",
+        r"^Node pool 'bad' has mode System and cannot be stopped\.$",
+    ),
+    "system pool without surge machines": Refused(
+        {"mode": "System", "upgradeSettings": {"maxSurge": "0", "maxUnavailable": "1"}},
+        "InvalidParameter",
+        "properties.upgradeSettings.maxUnavailable",
+        r"^upgradeSettings\.maxUnavailable cannot be set on node pool 'bad', which has mode System\.$",
+    ),
     "disk size": Refused({"osDiskSizeGB": 4096}, "InvalidParameter", "properties.osDiskSizeGB", "0 .* to 2048"),
     "max pods": Refused({"maxPods": 5}, "InvalidParameter", "properties.maxPods", "10 to 250"),
     "autoscaler without bounds": Refused(
@@ -286,15 +298,18 @@ REFUSALS: dict[str, Refused] = {
     ),
     "newer than the control plane": Refused(
         {"orchestratorVersion": "1.36"},
-        "InvalidAgentPoolOrchestratorVersion",
+        "NodePoolMcVersionIncompatible",
         "properties.orchestratorVersion",
-        "cannot be newer than its control plane",
+        r"^Node pool version 1\.36\.\d+ and control plane version 1\.35\.\d+ are incompatible\. Minor version of node "
+        r"pool version 36 is bigger than control plane version 35\. For more information, please check "
+        r"https://aka\.ms/version-skew-policy$",
     ),
     "too old for the control plane": Refused(
         {"orchestratorVersion": "1.31"},
-        "InvalidAgentPoolOrchestratorVersion",
+        "NodePoolMcVersionIncompatible",
         "properties.orchestratorVersion",
-        "at most 3 minor versions older",
+        r"Minor version of node pool cannot be more than 3 versions less than control plane's version\. Minor version "
+        r"of node pool is 31 and control plane is \d+\.",
     ),
     # Zones.
     "zone that does not exist": Refused(
@@ -1021,7 +1036,7 @@ PRODUCED: dict[type[errors.PoolwrightError], tuple[int, Callable[[InProcess], ht
     errors.SystemPoolMustBeRegular: (400, by_pool("Spot system pool")),
     errors.AvailabilityZoneNotSupported: (400, by_pool("zone that does not exist")),
     errors.AgentPoolK8sVersionNotSupported: (400, by_pool("unknown version")),
-    errors.InvalidAgentPoolOrchestratorVersion: (400, by_pool("newer than the control plane")),
+    errors.NodePoolMcVersionIncompatible: (400, by_pool("newer than the control plane")),
     errors.AgentPoolUpgradeVersionNotAllowed: (400, by_pool("older version for a pool that exists")),
     errors.LocationNotAvailableForResourceType: (400, by_path("PUT", "{cluster}", json={"location": "mars"})),
     errors.AuthenticationFailed: (401, by_path("GET", "{pool}", headers={"Authorization": ""})),

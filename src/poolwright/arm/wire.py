@@ -167,7 +167,7 @@ class _PoolProperties(_Sent):
     osType: Annotated[_OsTypes | None, _spelled(*get_args(_OsTypes))] = None
     osSKU: Text = None
     count: int | None = None
-    orchestratorVersion: Text = None
+    orchestratorVersion: str | None = None
     mode: Annotated[_Modes | None, _spelled(*get_args(_Modes))] = None
     type: Annotated[_PoolTypes | None, _spelled(*get_args(_PoolTypes))] = None
     scaleSetPriority: Annotated[_Priorities | None, _spelled(*get_args(_Priorities))] = None
@@ -714,7 +714,9 @@ def _pool_requests(profiles: Sequence[Json], profile: Profile) -> list[tuple[str
         try:
             if not isinstance(name, str):
                 raise _wrong([(f"{place}.name", f"a string is expected, got {_shown(name)}")])
-            pools.append((name, _pool_request(_checked(_PoolProperties, raw, place), place, profile)))
+            request = _pool_request(_checked(_PoolProperties, raw, place), place, profile)
+            # Only the PUT of a node pool itself means the cluster's version by a blank one.
+            pools.append((name, replace(request, kubernetes_version=request.kubernetes_version or None)))
         except errors.InvalidRequest as error:
             problems.append(error)
     if problems:

@@ -203,12 +203,8 @@ def upgrade(
             _print(client.get(path), output)
             return
         properties = client.get(path)["properties"]
-        if kubernetes_version is None:
-            cluster = client.get(client.cluster_path(resource_group, cluster_name))
-            current = cluster["properties"]["currentKubernetesVersion"]
-            # `1.35` stays `1.35` where the node pool is there already.
-            kubernetes_version = None if current == properties["currentOrchestratorVersion"] else current
-        body = {"properties": changed(properties, orchestratorVersion=kubernetes_version, **asked)}
+        # Blank means the cluster's version.
+        body = {"properties": changed(properties, orchestratorVersion=kubernetes_version or "", **asked)}
         _print(changes.put(client, path, body, headers, doing, no_wait=no_wait), output)
 
 

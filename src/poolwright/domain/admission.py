@@ -35,6 +35,7 @@ from poolwright.domain.node_pool import GoodState, NodePool, NodePoolRequest, Sc
 from poolwright.domain.node_pool_kind import Mode, PoolType, PowerState, Priority, ScaleDownMode
 from poolwright.domain.operation import OperationError
 from poolwright.domain.os_sku import OsSku, OsType
+from poolwright.domain.pool_limits import beyond_limits
 from poolwright.domain.resource_id import NodePoolId
 from poolwright.domain.rules import Rule
 from poolwright.domain.size_name import alternatives, nearest_names
@@ -43,8 +44,6 @@ from poolwright.domain.upgrade_settings import UpgradeSettings
 from poolwright.domain.vm_size import VmSize
 from poolwright.domain.wish import ABSENT, SettledWish, Wish, WishConflict, settle_wish
 
-MAX_COUNT: Final = 1000
-MAX_SCALE_PROFILES: Final = 5
 MAX_ALTERNATIVES: Final = 5
 DEFAULT_OS_DISK_GB: Final = 128
 # With Azure CNI Overlay, what az creates today (https://learn.microsoft.com/azure/aks/quotas-skus-regions).
@@ -54,6 +53,7 @@ DEFAULT_SIZE: Final = "Standard_DS2_v2"
 # AKS supports node pools up to three minor versions behind the control plane since 1.28
 # (https://learn.microsoft.com/azure/aks/supported-kubernetes-versions).
 MAX_VERSION_SKEW: Final = 3
+_SKEW_POLICY: Final = "https://aka.ms/version-skew-policy"
 
 
 def settle(
@@ -82,8 +82,9 @@ def settle(
     pool = _goal(pool_id, request, old, os_type, pool_type, scale, version, wanted_version, settled.wish, surroundings)
     pool = replace(pool, etag=etag)
     problems += _name_problems(pool)
-    problems += _number_problems(pool, request, old)
-    problems += _scale_set_problems(pool, surroundings)
+    sizes = [surroundings.catalog.size(profile.size) for profile in pool.scale]
+    known = [size for size in sizes if size is not None]
+    problems += [error_of(refusal) for refusal in beyond_limits(pool, request, old, known)]
     problems += _image_problems(request, old)
     problems += _windows_profile_problems(pool, surroundings)
     refusals: list[errors.PoolwrightError] = []
@@ -170,13 +171,17 @@ def _version(
     surroundings: Surroundings,
     problems: list[errors.PoolwrightError],
 ) -> tuple[KubernetesVersion, str]:
-    """The full version and the text shown for it. Not given: a new pool takes the cluster's, an old one keeps its."""
+    """The full version and the text shown for it.
+
+    Not given: a new pool takes the cluster's, an old one keeps its. Blank, as `az aks nodepool upgrade` sends it
+    without a version: the cluster's.
+    """
     cluster = surroundings.cluster
     control_plane = KubernetesVersion.parse(cluster.version)
     wanted = request.kubernetes_version
-    if not wanted or (old is not None and wanted == old.wanted_version):
-        if old is not None:
-            return KubernetesVersion.parse(old.version), old.wanted_version
+    if old is not None and (wanted in (None, old.wanted_version) or (not wanted and old.version == cluster.version)):
+        return KubernetesVersion.parse(old.version), old.wanted_version
+    if not wanted:
         return control_plane, cluster.wanted_version
     target = f"{surroundings.target}.orchestratorVersion"
     version = surroundings.catalog.kubernetes.find(wanted)
@@ -187,18 +192,20 @@ def _version(
         version = min(version, control_plane)
     if version > control_plane:
         problems.append(
-            errors.InvalidAgentPoolOrchestratorVersion(
-                f"Node pool version {version} and control plane version {control_plane} are incompatible: "
-                "a node pool cannot be newer than its control plane.",
+            errors.NodePoolMcVersionIncompatible(
+                f"Node pool version {version} and control plane version {control_plane} are incompatible. "
+                f"{_bigger(version, control_plane)}. For more information, please check {_SKEW_POLICY}",
                 target=target,
                 remedy="upgrade the control plane first: az aks upgrade --control-plane-only",
             )
         )
     elif control_plane.release.minor - version.release.minor > MAX_VERSION_SKEW:
         problems.append(
-            errors.InvalidAgentPoolOrchestratorVersion(
-                f"Node pool version {version} and control plane version {control_plane} are incompatible: "
-                f"a node pool can be at most {MAX_VERSION_SKEW} minor versions older.",
+            errors.NodePoolMcVersionIncompatible(
+                f"Node pool version {version} and control plane version {control_plane} are incompatible. Minor "
+                f"version of node pool cannot be more than {MAX_VERSION_SKEW} versions less than control plane's "
+                f"version. Minor version of node pool is {version.release.minor} and control plane is "
+                f"{control_plane.release.minor}. For more information, please check {_SKEW_POLICY}",
                 target=target,
                 remedy=f"choose a version from {control_plane.release.major}."
                 f"{control_plane.release.minor - MAX_VERSION_SKEW} to {control_plane}",
@@ -215,6 +222,15 @@ def _version(
             )
         )
     return version, wanted
+
+
+def _bigger(version: KubernetesVersion, control_plane: KubernetesVersion) -> str:
+    """What of a node pool's version is bigger; AKS's words for the minor version, ours for the patch."""
+    if version.release == control_plane.release:
+        part, one, other = "Patch", version.patch, control_plane.patch
+    else:
+        part, one, other = "Minor", version.release.minor, control_plane.release.minor
+    return f"{part} version of node pool version {one} is bigger than control plane version {other}"
 
 
 def unsupported_version(wanted: str, target: str) -> errors.AgentPoolK8sVersionNotSupported:
@@ -454,99 +470,6 @@ def with_newest_image(old: NodePool, surroundings: Surroundings, *, etag: str) -
     if problems:
         raise errors.joined(problems)
     return pool
-
-
-def _number_problems(pool: NodePool, request: NodePoolRequest, old: NodePool | None) -> list[errors.PoolwrightError]:
-    """Counts and bounds (rule 55 and AKS autoscaler rules)."""
-    problems: list[errors.PoolwrightError] = []
-
-    def refuse(message: str, target: str, remedy: str) -> None:
-        problems.append(errors.InvalidParameter(message, target=f"properties.{target}", remedy=remedy))
-
-    lowest = 1 if pool.mode is Mode.SYSTEM else 0
-    counts = [profile.count for profile in pool.scale]
-    if min(counts) < 0 or not lowest <= pool.count <= MAX_COUNT:
-        refuse(
-            f"The value of parameter agentPoolProfile.count is invalid: {pool.count}. "
-            f"A {pool.mode.value} node pool has {lowest} to {MAX_COUNT} nodes.",
-            "count",
-            f"choose a count from {lowest} to {MAX_COUNT}",
-        )
-    if pool.mode is Mode.SYSTEM and pool.priority is Priority.SPOT:
-        problems.append(
-            errors.SystemPoolMustBeRegular(
-                f"System node pools must have priority Regular; '{pool.id.pool}' asks for Spot.",
-                target="properties.scaleSetPriority",
-                remedy="use mode User for Spot node pools",
-            )
-        )
-    if pool.autoscaling:
-        low, high = pool.min_count, pool.max_count
-        if low is None or high is None or not lowest <= low <= high <= MAX_COUNT:
-            refuse(
-                f"With enableAutoScaling, minCount and maxCount are needed with {lowest} <= minCount <= maxCount <= "
-                f"{MAX_COUNT}; got minCount {low} and maxCount {high}.",
-                "minCount",
-                "send both bounds",
-            )
-        elif not low <= pool.count <= high and request.count is not None and (old is None or old.count != pool.count):
-            refuse(
-                f"The count {pool.count} is outside minCount {low} and maxCount {high}.",
-                "count",
-                f"choose a count from {low} to {high}",
-            )
-    if not 0 <= pool.os_disk_size_gb <= 2048:
-        refuse(
-            f"The value of parameter agentPoolProfile.osDiskSizeGB is invalid: {pool.os_disk_size_gb}. "
-            "It is 0 (the default of the size) to 2048.",
-            "osDiskSizeGB",
-            "choose a size from 0 to 2048",
-        )
-    if not 10 <= pool.max_pods <= 250:
-        refuse(
-            f"The value of parameter agentPoolProfile.maxPods is invalid: {pool.max_pods}. It is 10 to 250.",
-            "maxPods",
-            "choose a number from 10 to 250",
-        )
-    return problems
-
-
-def _scale_set_problems(pool: NodePool, surroundings: Surroundings) -> list[errors.PoolwrightError]:
-    """What a pool of type VirtualMachines cannot have that scale sets can, and its own limits (rule 53)."""
-    if pool.pool_type is not PoolType.VIRTUAL_MACHINES:
-        return []
-    problems: list[errors.PoolwrightError] = []
-
-    def refuse(message: str, target: str, remedy: str) -> None:
-        problems.append(errors.InvalidParameter(message, target=f"properties.{target}", remedy=remedy))
-
-    if pool.os_type is OsType.WINDOWS:
-        refuse(
-            "Node pools of type VirtualMachines do not support osType Windows.",
-            "type",
-            "use type VirtualMachineScaleSets",
-        )
-    if pool.zones:
-        refuse(
-            "Node pools of type VirtualMachines do not support availabilityZones.",
-            "availabilityZones",
-            "leave availabilityZones out, or use type VirtualMachineScaleSets",
-        )
-    if len(pool.scale) > MAX_SCALE_PROFILES:
-        refuse(
-            f"A VirtualMachines node pool has at most {MAX_SCALE_PROFILES} scale profiles; got {len(pool.scale)}.",
-            "virtualMachinesProfile.scale.manual",
-            "use fewer profiles",
-        )
-    sizes = [surroundings.catalog.size(profile.size) for profile in pool.scale]
-    families = sorted({size.family for size in sizes if size is not None and size.family})
-    if len(families) > 1:
-        refuse(
-            f"The sizes of a VirtualMachines node pool are of one family; these are of {', '.join(families)}.",
-            "virtualMachinesProfile.scale.manual",
-            "choose sizes of one family",
-        )
-    return problems
 
 
 def _windows_profile_problems(pool: NodePool, surroundings: Surroundings) -> list[errors.PoolwrightError]:

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from functools import total_ordering
 
-_RELEASE = re.compile(r"^(\d{1,2})\.(\d{1,3})(?:\.(\d{1,4}))?$")
+_RELEASE = re.compile(r"([0-9]{1,2})\.([0-9]{1,3})(?:\.([0-9]{1,4}))?")
 
 
 @total_ordering
@@ -23,7 +23,7 @@ class KubernetesRelease:
     @classmethod
     def parse(cls, text: str) -> KubernetesRelease:
         """Return the minor release of `1.33` or `1.33.2`. Raises `ValueError` for anything else."""
-        match = _RELEASE.match(text)
+        match = _RELEASE.fullmatch(text)
         if match is None:
             raise ValueError(f"not a Kubernetes version: {text!r}")
         return cls(int(match[1]), int(match[2]))
@@ -46,7 +46,7 @@ class KubernetesVersion:
     @classmethod
     def parse(cls, text: str) -> KubernetesVersion:
         """Return the version written as `1.33.2`. Raises `ValueError` for anything else, also `1.33`."""
-        match = _RELEASE.match(text)
+        match = _RELEASE.fullmatch(text)
         if match is None or match[3] is None:
             raise ValueError(f"not a full Kubernetes version: {text!r}")
         return cls(KubernetesRelease(int(match[1]), int(match[2])), int(match[3]))

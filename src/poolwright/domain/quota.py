@@ -44,6 +44,22 @@ def used_by_family(counts: Mapping[str, int], size_of: Callable[[str], VmSize | 
     return {**used, TOTAL: used.total()}
 
 
+def most_beyond(
+    moments: Iterable[Mapping[str, int]], now: Mapping[str, int], size_of: Callable[[str], VmSize | None]
+) -> dict[str, int]:
+    """Return the vCPUs that the moments need beyond those of `now`, by family with `cores` at the end.
+
+    `moments` and `now` are machines by size. Each family has the moment at which most of it is needed, so that
+    machines which are not there at the same time are not added up; a family of which no more is needed is left out.
+    """
+    present = used_by_family(now, size_of)
+    most: Counter[str] = Counter()
+    for moment in moments:
+        most |= Counter(used_by_family(moment, size_of))
+    beyond = {family: vcpus - present.get(family, 0) for family, vcpus in most.items()}
+    return {family: vcpus for family, vcpus in sorted(beyond.items(), key=lambda each: each[0] == TOTAL) if vcpus > 0}
+
+
 def shortage(
     needed: Mapping[str, int],
     used: Mapping[str, int],

@@ -91,33 +91,34 @@ class Rollout:
     surge: int
     to_replace: int
 
-    def peak(self, present: Iterable[PresentMachine]) -> Counter[str]:
-        """Return size -> the most machines of it there are at any moment, those there are now included."""
+    def moments(self, present: Sequence[PresentMachine]) -> list[Counter[str]]:
+        """Return size -> machines of it at the busiest moment of each wave, and in the end. `present` are those now."""
         sizes = {machine.ordinal: machine.size for machine in present}
         now = Counter(sizes.values())
-        peak = Counter(now)
+        moments = []
         for wave in self.waves:
-            for planned in wave.add:
-                sizes[planned.ordinal] = planned.size
-                now[planned.size] += 1
-            peak |= now
+            sizes |= {planned.ordinal: planned.size for planned in wave.add}
+            now.update(planned.size for planned in wave.add)
+            moments.append(+now)
             now.subtract(sizes[ordinal] for ordinal in wave.remove)
-        return peak
-
-    def beyond(self, present: Sequence[PresentMachine]) -> Counter[str]:
-        """Return size -> how many machines of it are needed at the busiest moment beyond those there are."""
-        more = self.peak(present)
-        more.subtract(Counter(machine.size for machine in present))
-        return +more
+        return [*moments, +now]
 
     def most_surge(self, present: Sequence[PresentMachine]) -> int:
         """Return how many machines beyond the larger of old and new count there are at the busiest moment."""
-        now = most = len(present)
-        for wave in self.waves:
-            now += len(wave.add)
-            most = max(most, now)
-            now -= len(wave.remove)
-        return max(0, most - max(len(present), now))
+        totals = [moment.total() for moment in self.moments(present)]
+        return max(0, max(totals) - max(len(present), totals[-1]))
+
+
+def moments_together(rollouts: Sequence[tuple[Sequence[PresentMachine], Rollout]]) -> list[Counter[str]]:
+    """Return the moments of node pools whose waves are carried out together, with the machines of all of them.
+
+    Each comes with the machines it has now. One with fewer waves than others stays as it ends.
+    """
+    of_each = [rollout.moments(present) for present, rollout in rollouts]
+    longest = max(map(len, of_each), default=0)
+    return [
+        sum((moments[min(index, len(moments) - 1)] for moments in of_each), Counter[str]()) for index in range(longest)
+    ]
 
 
 @dataclass(frozen=True, slots=True)
