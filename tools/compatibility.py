@@ -15,10 +15,13 @@ from pathlib import Path
 from poolwright.arm.app import AREAS
 from poolwright.arm.errors import status_of
 from poolwright.catalog.catalog import Catalog
-from poolwright.domain import image_resolution as rules
 from poolwright.domain.change import CHANGES, REFUSED_CHANGES
 from poolwright.domain.generation import Generation
+from poolwright.domain.image_refusals import REFUSAL_TABLE
+from poolwright.domain.image_tables import GENERATION_TABLE, OFFER_TABLE, OS_SKU_TABLE, RELEASE_TABLE, WARNING_TABLE
 from poolwright.domain.pool_limits import LIMIT_TABLE
+from poolwright.domain.pool_requirements import ADMISSION_TABLE, CLUSTER_TABLE, NAME_TABLE
+from poolwright.domain.rules import Rule
 from poolwright.errors import leaves
 from poolwright.operations.plans import PLANS, Step
 from poolwright.operations.waves import WAVE_STEPS
@@ -29,33 +32,27 @@ DOCUMENT = Path(__file__).parent.parent / "docs" / "compatibility.md"
 def tables() -> dict[str, str]:
     """Return every generated table by its name."""
     return {
-        "os-sku": _rule_table("OS SKU", [(row.rule, row.condition, row.os_sku.value) for row in rules.OS_SKU_TABLE]),
-        "release": _rule_table("release", [(row.rule, row.condition, row.release) for row in rules.RELEASE_TABLE]),
+        "os-sku": _rule_table("OS SKU", [(row.rule, row.condition, row.os_sku.value) for row in OS_SKU_TABLE]),
+        "release": _rule_table("release", [(row.rule, row.condition, row.release) for row in RELEASE_TABLE]),
         "refusals": _rule_table(
             "refused with",
             [
                 (row.rule, row.condition, row.error_type.code)
-                for table in (
-                    rules.REFUSAL_TABLE,
-                    rules.ADMISSION_TABLE,
-                    LIMIT_TABLE,
-                    rules.NAME_TABLE,
-                    rules.CLUSTER_TABLE,
-                )
+                for table in (REFUSAL_TABLE, ADMISSION_TABLE, LIMIT_TABLE, NAME_TABLE, CLUSTER_TABLE)
                 for row in table
             ],
         ),
         "generations": _rule_table(
-            "generation", [(row.rule, row.condition, row.generation.value) for row in rules.GENERATION_TABLE]
+            "generation", [(row.rule, row.condition, row.generation.value) for row in GENERATION_TABLE]
         ),
         "offers": _rule_table(
             "when the size lacks it",
             [
                 (row.rule, f"wanted {row.wanted.value}; {row.condition}", _offer(row.error_type.code, late=row.late))
-                for row in rules.OFFER_TABLE
+                for row in OFFER_TABLE
             ],
         ),
-        "warnings": _rule_table("warning", [(row.rule, row.condition, row.code) for row in rules.WARNING_TABLE]),
+        "warnings": _rule_table("warning", [(row.rule, row.condition, row.code) for row in WARNING_TABLE]),
         "changes": _table(
             ("property", "changes", "source"), [(f"`{row.wire}`", row.effect.value, row.source) for row in CHANGES]
         ),
@@ -112,7 +109,7 @@ def _steps(part: Step | str) -> str:
     return f"{part} ({' → '.join(f'`{step.name}`' for step in WAVE_STEPS)})"
 
 
-def _rule_table(result: str, rows: Iterable[tuple[rules.Rule, object, str]]) -> str:
+def _rule_table(result: str, rows: Iterable[tuple[Rule, object, str]]) -> str:
     return _table(
         ("rule", "when", result, "what it implements", "source"),
         [(f"`{rule.id}`", str(condition), outcome, rule.text, rule.source) for rule, condition, outcome in rows],

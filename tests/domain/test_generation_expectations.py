@@ -21,10 +21,12 @@ from typing import NamedTuple
 
 from poolwright.catalog.catalog import Catalog
 from poolwright.domain.generation import Generation
-from poolwright.domain.image_resolution import ImageRequest, Refusal, resolve
+from poolwright.domain.image_facts import ImageRequest
+from poolwright.domain.image_resolution import resolve
 from poolwright.domain.kubernetes_version import KubernetesVersion
 from poolwright.domain.os_sku import OsSku, OsType
 from poolwright.domain.profile import Profile
+from poolwright.domain.refusal import Refusal
 from poolwright.domain.vm_size import Architecture, VmSize
 from poolwright.domain.wish import ABSENT, WishConflict, settle_wish
 

@@ -17,29 +17,24 @@ import pytest
 from poolwright.catalog.catalog import Catalog
 from poolwright.domain import image_resolution
 from poolwright.domain.generation import Generation
-from poolwright.domain.image_resolution import (
-    ADMISSION_TABLE,
-    CLUSTER_TABLE,
-    GENERATION_TABLE,
-    NAME_TABLE,
-    OFFER_TABLE,
-    OS_SKU_TABLE,
-    REFUSAL_TABLE,
-    RELEASE_TABLE,
-    WARNING_TABLE,
-    ImageRequest,
-    Refusal,
-    Resolution,
-    admit,
-    default_os_sku,
-    refuse_cluster,
-    refuse_name,
-    resolve,
-)
+from poolwright.domain.image_facts import ImageRequest, words_of
+from poolwright.domain.image_refusals import REFUSAL_TABLE
+from poolwright.domain.image_resolution import Resolution, default_os_sku, resolve
+from poolwright.domain.image_tables import GENERATION_TABLE, OFFER_TABLE, OS_SKU_TABLE, RELEASE_TABLE, WARNING_TABLE
 from poolwright.domain.kubernetes_version import KubernetesVersion
 from poolwright.domain.node_pool_kind import Mode, PoolType
 from poolwright.domain.os_sku import OsSku, OsType
+from poolwright.domain.pool_requirements import (
+    ADMISSION_TABLE,
+    CLUSTER_TABLE,
+    NAME_TABLE,
+    admission_words,
+    admit,
+    refuse_cluster,
+    refuse_name,
+)
 from poolwright.domain.profile import Profile
+from poolwright.domain.refusal import Refusal
 from poolwright.domain.rules import Rule, first_match
 from poolwright.domain.vm_size import VmSize
 from poolwright.domain.wish import Wish, WishSource
@@ -425,10 +420,10 @@ def test_rule_ids_are_unique_and_every_row_cites_a_source() -> None:
 
 
 def test_messages_use_only_words_that_exist() -> None:
-    words = set(image_resolution._words(image_resolution._facts(ask()), ask()))
+    words = set(words_of(image_resolution._facts(ask()), ask()))
     allowed = {
         "REFUSAL_TABLE": words,
-        "ADMISSION_TABLE": words | {"name"},
+        "ADMISSION_TABLE": set(admission_words(ask(), "np1")),
         "OFFER_TABLE": words | {"number", "reason", "vmss"},
         "WARNING_TABLE": words,
     }

@@ -18,17 +18,8 @@ from poolwright import errors
 from poolwright.domain import change
 from poolwright.domain.cluster import ProvisioningState
 from poolwright.domain.generation import Generation
-from poolwright.domain.image_resolution import (
-    ImageRequest,
-    Refusal,
-    Resolution,
-    ResolutionWarning,
-    admit,
-    default_os_sku,
-    refuse_cluster,
-    refuse_name,
-    resolve,
-)
+from poolwright.domain.image_facts import ImageRequest
+from poolwright.domain.image_resolution import Resolution, ResolutionWarning, default_os_sku, resolve
 from poolwright.domain.kubernetes_version import KubernetesVersion
 from poolwright.domain.machine import scale_set_name
 from poolwright.domain.node_pool import GoodState, NodePool, NodePoolRequest, ScaleProfile
@@ -36,6 +27,8 @@ from poolwright.domain.node_pool_kind import Mode, PoolType, PowerState, Priorit
 from poolwright.domain.operation import OperationError
 from poolwright.domain.os_sku import OsSku, OsType
 from poolwright.domain.pool_limits import beyond_limits
+from poolwright.domain.pool_requirements import admit, refuse_cluster, refuse_name
+from poolwright.domain.refusal import Refusal
 from poolwright.domain.resource_id import NodePoolId
 from poolwright.domain.rules import Rule
 from poolwright.domain.size_name import alternatives, nearest_names

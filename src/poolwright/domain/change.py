@@ -16,12 +16,12 @@ from enum import Enum
 from typing import Any, Final
 
 from poolwright import errors
-from poolwright.domain.image_resolution import Refusal, RefusalRow
 from poolwright.domain.kubernetes_version import KubernetesVersion
 from poolwright.domain.node_pool import NodePool
 from poolwright.domain.node_pool_kind import PoolType
 from poolwright.domain.os_sku import OsType
 from poolwright.domain.profile import Profile
+from poolwright.domain.refusal import Refusal, RefusalRow
 from poolwright.domain.rules import Rule, when
 from poolwright.domain.size_name import disk_controllers
 from poolwright.domain.surroundings import Surroundings
@@ -289,10 +289,7 @@ def refused(old: NodePool, new: NodePool, surroundings: Surroundings) -> list[Re
         subject = row.target.rpartition(".")[2]
         if subject not in spoken and row.condition.holds(facts):
             spoken.add(subject)
-            information = _from_to(changed, subject)
-            refusals.append(
-                Refusal(row.error_type, row.message.format(**words), row.target, row.remedy, row.rule, information)
-            )
+            refusals.append(row.filled(words, _from_to(changed, subject)))
     return refusals + [_never(difference) for difference in changed if difference.row.effect is Effect.NEVER]
 
 

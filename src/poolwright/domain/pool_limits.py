@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from poolwright import errors
-from poolwright.domain.image_resolution import Refusal, RefusalRow
 from poolwright.domain.kubernetes_version import KubernetesVersion
 from poolwright.domain.node_pool import NodePool, NodePoolRequest
 from poolwright.domain.node_pool_kind import Mode, PoolType, PowerState, Priority
 from poolwright.domain.os_sku import OsType
+from poolwright.domain.refusal import Refusal, RefusalRow
 from poolwright.domain.rules import Condition, Rule, when
 from poolwright.domain.vm_size import VmSize
 
@@ -175,11 +175,7 @@ def beyond_limits(
         "profiles": len(pool.scale),
         "families": ", ".join(families),
     }
-    return [
-        Refusal(row.error_type, row.message.format(**words), row.target, row.remedy.format(**words), row.rule)
-        for row in LIMIT_TABLE
-        if row.condition.holds(facts)
-    ]
+    return [row.filled(words) for row in LIMIT_TABLE if row.condition.holds(facts)]
 
 
 def _lowest(pool: NodePool) -> int:
