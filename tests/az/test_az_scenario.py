@@ -408,7 +408,8 @@ def test_every_verb_that_puts_leaves_a_windows_gen2_pool_alone(lab: Lab) -> None
     assert lab.pool("header", "wish")["currentOrchestratorVersion"] == "1.34.8"
     upgrade = f"aks nodepool upgrade {of_wish} --name POOL --yes"
     on_both(f"{upgrade} --kubernetes-version 1.35.4", currentOrchestratorVersion="1.35.4")
-    on_both(upgrade, currentOrchestratorVersion="1.35.4")
+    # Without a version az sends a blank one: the cluster's.
+    on_both(upgrade, currentOrchestratorVersion="1.35.5")
     lab.ok("aks upgrade --resource-group rg --name wish --kubernetes-version 1.36.2 --yes")
     generation_stayed()
     assert lab.pool("prop", "wish")["currentOrchestratorVersion"] == "1.36.2"
@@ -509,6 +510,8 @@ def test_a_cluster_is_stopped_and_started(lab: Lab) -> None:
     said = lab.refused("aks nodepool add --resource-group rg --cluster-name power --name np1 --node-count 1")
     assert "(OperationNotAllowed)" in said
     assert lab.ok("aks start --resource-group rg --name power") == ""
+    said = lab.refused("aks nodepool stop --resource-group rg --cluster-name power --nodepool-name sys")
+    assert "Node pool 'sys' has mode System and cannot be stopped." in said
     assert lab.ok(show) == "Running\n"
 
 
@@ -564,6 +567,15 @@ def test_a_virtual_machines_pool_is_added_and_scaled_by_size(lab: Lab, cluster: 
     )
     assert resized == [{"count": 3, "size": ALSO_BOTH}]
     assert lab.pool("vms")["poolwright"]["observedGenerations"]["V2"] == 3
+    added = lab.json(
+        f"aks nodepool manual-scale add {OF_CLUSTER} --name vms --vm-sizes {BOTH} --node-count 1 "
+        "--query virtualMachinesProfile.scale.manual"
+    )
+    assert added == [{"count": 3, "size": ALSO_BOTH}, {"count": 1, "size": BOTH}]
+    lab.ok(f"aks nodepool manual-scale delete {OF_CLUSTER} --name vms --current-vm-sizes {ALSO_BOTH}")
+    left = lab.pool("vms")
+    assert left["virtualMachinesProfile"]["scale"]["manual"] == [{"count": 1, "size": BOTH}]
+    assert left["poolwright"]["observedGenerations"] == {"V1": 0, "V2": 1, "unknown": 0}
 
 
 def test_nothing_is_waited_for_where_that_is_asked(lab: Lab, cluster: dict[str, Any]) -> None:
