@@ -572,7 +572,7 @@ def test_a_virtual_machines_pool_is_added_and_scaled_by_size(lab: Lab, cluster: 
         "--query virtualMachinesProfile.scale.manual"
     )
     assert added == [{"count": 3, "size": ALSO_BOTH}, {"count": 1, "size": BOTH}]
-    lab.ok(f"aks nodepool manual-scale delete {OF_CLUSTER} --name vms --current-vm-sizes {ALSO_BOTH}")
+    lab.ok(f"aks nodepool manual-scale delete {OF_CLUSTER} --name vms --current-vm-sizes {ALSO_BOTH} --yes")
     left = lab.pool("vms")
     assert left["virtualMachinesProfile"]["scale"]["manual"] == [{"count": 1, "size": BOTH}]
     assert left["poolwright"]["observedGenerations"] == {"V1": 0, "V2": 1, "unknown": 0}
