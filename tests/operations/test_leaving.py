@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,62 +11,27 @@ from poolwright.domain.cluster import ProvisioningState
 from poolwright.domain.operation import Operation, OperationStatus
 from poolwright.domain.resource_id import NodePoolId
 from poolwright.domain.upgrade_settings import UndrainableNodeBehavior, UpgradeSettings
-from poolwright.kubernetes.endpoint import KubernetesAnswer, NoCluster
 from tests.operations.workbench import CALL, OTHER_SIZE, Script, Workbench, once, until_halt
+from tests.support.scripted_cluster import ScriptedCluster
 
 LEAVING = ["cordon", "drain", "soak", "remove_machines"]
 MINUTE = 60.0
 
 
-class ScriptedCluster:
-    """Implements `ClusterEndpoint`: pods leave after so many attempts, or never where a node is `stuck`."""
-
-    def __init__(self) -> None:
-        self.attempts = 3
-        self.stuck: set[str] = set()
-        self.cordoned: set[str] = set()
-        self.calls: list[str] = []
-        self._tried: dict[str, int] = {}
-
-    def answer(self, cluster: str) -> KubernetesAnswer:
-        return NoCluster().answer(cluster)
-
-    def is_attached(self, cluster: str) -> bool:
-        return True
-
-    def cordon(self, cluster: str, nodes: Sequence[str]) -> None:
-        self.calls.append("cordon")
-        self.cordoned |= set(nodes)
-
-    def uncordon(self, cluster: str, nodes: Sequence[str]) -> None:
-        self.calls.append("uncordon")
-        self.cordoned -= set(nodes)
-
-    def drain(self, cluster: str, nodes: Sequence[str]) -> Mapping[str, str]:
-        self.calls.append("drain")
-        for node in nodes:
-            assert node in self.cordoned, "drained before it was cordoned"
-            self._tried[node] = self._tried.get(node, 0) + 1
-        return {
-            node: "pod default/web is protected by a Pod Disruption Budget"
-            for node in nodes
-            if node in self.stuck or self._tried[node] < self.attempts
-        }
-
-
 @pytest.fixture
-def cluster() -> ScriptedCluster:
-    return ScriptedCluster()
-
-
-@pytest.fixture
-def bench(tmp_path: Path, cluster: ScriptedCluster) -> Iterator[Workbench]:
-    made = Workbench(tmp_path, cluster=cluster)
+def bench(tmp_path: Path) -> Iterator[Workbench]:
+    made = Workbench(tmp_path)
+    made.kubernetes.attach(evictions=3)
     made.put_group()
     made.done(made.put_cluster())
     made.done(made.put_pool(count=3))
     yield made
     made.close()
+
+
+@pytest.fixture
+def cluster(bench: Workbench) -> ScriptedCluster:
+    return bench.kubernetes
 
 
 def resize(bench: Workbench, **settings: object) -> Operation:
@@ -87,7 +52,7 @@ def test_machines_leave_cordoned_and_drained_and_after_a_soak(bench: Workbench, 
             f"wave_{wave}.{name}" for name in LEAVING
         ]
     assert 15 * MINUTE <= bench.clock.now - started < 16 * MINUTE
-    assert "uncordon" not in cluster.calls
+    assert "uncordon" not in cluster.verbs
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
@@ -105,7 +70,7 @@ def test_an_operation_interrupted_while_machines_leave_goes_on(
 def test_a_node_that_is_not_drained_in_time_stops_the_change_and_takes_pods_again(
     bench: Workbench, cluster: ScriptedCluster
 ) -> None:
-    cluster.stuck = {first(bench)}
+    cluster.place(first(bench), evictions=None)
     started = bench.clock.now
     ended = bench.run(resize(bench, drain_timeout_minutes=7), once)
     assert ended.status is OperationStatus.FAILED
@@ -116,12 +81,12 @@ def test_a_node_that_is_not_drained_in_time_stops_the_change_and_takes_pods_agai
     assert 7 * MINUTE <= bench.clock.now - started < 8 * MINUTE
     assert cluster.cordoned == set()
     assert len(bench.machines()) == 3, "the surge machine is gone"
-    cluster.stuck = set()
+    cluster.let_go()
     assert bench.done(resize(bench)).status is OperationStatus.SUCCEEDED
 
 
 def test_a_restart_gives_a_draining_node_no_more_time(bench: Workbench, cluster: ScriptedCluster) -> None:
-    cluster.stuck = {first(bench)}
+    cluster.place(first(bench), evictions=None)
     operation = resize(bench, drain_timeout_minutes=10)
     until_halt(bench, operation, Script(before="wave_1.drain"))
     begun = bench.clock.now
@@ -140,7 +105,7 @@ def test_with_cordon_an_undrainable_node_stays_beside_its_replacement(
     bench: Workbench, cluster: ScriptedCluster
 ) -> None:
     stuck = first(bench)
-    cluster.stuck = {stuck}
+    cluster.place(stuck, evictions=None)
     ended = bench.run(
         resize(bench, drain_timeout_minutes=1, undrainable=UndrainableNodeBehavior.CORDON, max_surge="2"), once
     )
@@ -151,7 +116,7 @@ def test_with_cordon_an_undrainable_node_stays_beside_its_replacement(
     assert quarantined == [stuck]
     assert stuck in cluster.cordoned
     assert [m.spec.size for m in bench.machines() if not m.quarantined] == [OTHER_SIZE] * 3
-    cluster.stuck = set()
+    cluster.let_go()
     assert bench.done(resize(bench)).status is OperationStatus.SUCCEEDED
     assert stuck not in {machine.id.machine for machine in bench.machines()}
     assert len(bench.machines()) == 3
@@ -160,7 +125,7 @@ def test_with_cordon_an_undrainable_node_stays_beside_its_replacement(
 def test_an_abort_during_a_drain_ends_it_and_the_next_put_goes_on_and_a_rollback_goes_back(
     bench: Workbench, cluster: ScriptedCluster
 ) -> None:
-    cluster.stuck = {first(bench)}
+    cluster.place(first(bench), evictions=None)
     operation = resize(bench, drain_timeout_minutes=1000)
 
     def abort() -> None:
@@ -173,7 +138,7 @@ def test_an_abort_during_a_drain_ends_it_and_the_next_put_goes_on_and_a_rollback
     assert ended.error is not None
     assert bench.there().state is ProvisioningState.CANCELED
     assert cluster.cordoned == set()
-    cluster.stuck = set()
+    cluster.let_go()
     assert bench.done(resize(bench)).status is OperationStatus.SUCCEEDED
     back = bench.post("rollback_node_pool", NodePoolId(bench.cluster_id, "np1"))
     assert bench.done(back).status is OperationStatus.SUCCEEDED
@@ -185,4 +150,4 @@ def test_machines_deleted_by_name_are_not_drained(bench: Workbench, cluster: Scr
         accepted = bench.plane.delete_machines(connection, NodePoolId(bench.cluster_id, "np1"), [first(bench)], CALL)
     assert accepted.operation is not None
     assert bench.done(accepted.operation).status is OperationStatus.SUCCEEDED
-    assert cluster.calls == []
+    assert set(cluster.verbs) == {"remove"}

@@ -26,7 +26,6 @@ from poolwright.domain.profile import Profile
 from poolwright.domain.resource_id import ClusterId, GroupId, NodePoolId
 from poolwright.domain.upgrade_settings import UpgradeSettings
 from poolwright.domain.wish import ABSENT
-from poolwright.kubernetes.endpoint import ClusterEndpoint, NoCluster
 from poolwright.machines.simulated import Behaviour, SimulatedEngine
 from poolwright.operations.crash_hook import CrashHook
 from poolwright.operations.durable import DurableOperations
@@ -34,6 +33,7 @@ from poolwright.operations.in_memory import InMemoryOperations
 from poolwright.operations.plans import Context, Failure, Renderer, RunStep, run_plan
 from poolwright.store import statements
 from poolwright.store.database import Database, create_engine, migrate
+from tests.support.scripted_cluster import ScriptedCluster
 
 GROUP = GroupId("00000000-0000-4000-8000-000000000000", "rg")
 CLUSTER = ClusterId(GROUP, "c1")
@@ -78,13 +78,15 @@ class Clock:
 class UnrulyEngine:
     """A machine engine that raises what it is told to, once per entry, before it does its work.
 
-    With `turned` set its machines boot the generation they should not. `meanwhile` is called by `ensure`.
+    With `turned` set its machines boot the generation they should not. `meanwhile` is called by `ensure`,
+    `deleted` with the keys of machines that are gone now and were not before.
     """
 
     inner: SimulatedEngine
     raises: dict[str, list[Exception]] = field(default_factory=dict)
     turned: bool = False
     meanwhile: Callable[[], None] = lambda: None
+    deleted: Callable[[list[str]], None] = lambda keys: None
     name: str = "simulated"
 
     def ensure(self, specs: Iterable[MachineSpec]) -> None:
@@ -98,7 +100,9 @@ class UnrulyEngine:
 
     def delete(self, keys: Iterable[str]) -> None:
         self._obey("delete")
-        self.inner.delete(list(keys))
+        gone = sorted(self.inner.keys().intersection(keys))
+        self.inner.delete(gone)
+        self.deleted(gone)
 
     def keys(self) -> set[str]:
         return self.inner.keys()
@@ -116,7 +120,10 @@ def _turned(spec: MachineSpec) -> MachineSpec:
 
 
 class Workbench:
-    """Everything below HTTP. `operations` makes the port; the default carries operations out on `begin`."""
+    """Everything below HTTP. `operations` makes the port; the default carries operations out on `begin`.
+
+    Its Kubernetes cluster is attached once it is told so.
+    """
 
     waits_for_the_disk = False
 
@@ -130,7 +137,7 @@ class Workbench:
         crash: CrashHook = lambda operation, step, moment: None,
         clock: Clock | None = None,
         new_id: Callable[[], str] | None = None,
-        cluster: ClusterEndpoint | None = None,
+        kubernetes: ScriptedCluster | None = None,
     ) -> None:
         self.clock = clock or Clock()
         self.group_id, self.cluster_id = GROUP, CLUSTER
@@ -144,12 +151,13 @@ class Workbench:
         self.simulated = SimulatedEngine(path / "machines.sqlite", self.clock)
         if not self.waits_for_the_disk:
             _without_waiting_for_the_disk(self.simulated._connection)
-        self.engine = UnrulyEngine(self.simulated)
+        self.kubernetes = kubernetes or ScriptedCluster()
+        self.engine = UnrulyEngine(self.simulated, deleted=self.kubernetes.removed)
         self._ids = 0
         self.context = Context(
             database=self.database,
             engine=self.engine,
-            cluster=cluster or NoCluster(),
+            cluster=self.kubernetes,
             render=render or WireRenderer(),
             size_of=CATALOG.size,
             now=self.clock,
@@ -174,6 +182,7 @@ class Workbench:
 
     def close(self) -> None:
         self.simulated.close()
+        self.kubernetes.close()
         self.database.close()
 
     def work_in(self, group: str) -> None:

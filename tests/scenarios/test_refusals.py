@@ -964,7 +964,7 @@ def failing_operation(app: InProcess) -> httpx.Response:
 
 def stuck_drain(app: InProcess) -> httpx.Response:
     app.client.make_pool("np1", {"vmSize": BOTH, "count": 2})
-    app.cluster.attached = True
+    app.cluster.attach(evictions=None)
     accepted = app.client.put(app.client.pool("np1"), json={"properties": {"vmSize": "Standard_D4s_v5"}})
     error = app.client.operation(accepted)["error"]
     assert "Pod Disruption Budget" in error["message"]

@@ -29,8 +29,8 @@ from poolwright.machines.simulated import Behaviour, SimulatedEngine
 from poolwright.operations.in_memory import InMemoryOperations
 from poolwright.operations.plans import Context
 from poolwright.store.statements import SUBSCRIPTIONS, Subscription
+from tests.support.scripted_cluster import ScriptedCluster
 from tests.support.service import API_VERSION, ArmClient
-from tests.support.stuck_cluster import StuckCluster
 
 BASE = "https://poolwright.test"
 
@@ -47,7 +47,9 @@ class InProcess:
         self.now: Callable[[], float] = time.time
         self.address = "127.0.0.1"
         self.behaviour = Behaviour()
-        self.cluster = StuckCluster(self._pass_time)
+        self.cluster = ScriptedCluster()
+        # Nothing waits here: each look at a draining node lets a minute pass.
+        self.cluster.meanwhile = lambda: self._pass_time(60.0)
         self.database = installation.open_database(directory)
         installation.ensure_identity(self.database, directory, local=True)
         known = local_credentials.read(directory.credentials)
@@ -124,6 +126,7 @@ class InProcess:
         self.client.close()
         self._runner.close()
         self._engine.close()
+        self.cluster.close()
         self.database.close()
 
     async def _answer(self, request: httpx.Request) -> httpx.Response:
