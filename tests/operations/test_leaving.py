@@ -4,18 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from poolwright.domain.cluster import ProvisioningState
+from poolwright.domain.node_pool_kind import PowerState, ScaleDownMode
 from poolwright.domain.operation import Operation, OperationStatus
 from poolwright.domain.resource_id import NodePoolId
 from poolwright.domain.upgrade_settings import UndrainableNodeBehavior, UpgradeSettings
-from tests.operations.workbench import CALL, OTHER_SIZE, Script, Workbench, once, until_halt
+from poolwright.machines.engine import PermanentError, TemporaryError
+from tests.operations.workbench import OTHER_SIZE, Script, Workbench, once, until_halt
 from tests.support.scripted_cluster import ScriptedCluster
 
 LEAVING = ["cordon", "drain", "soak", "remove_machines"]
 MINUTE = 60.0
+# A node that is not drained within a minute stays, cordoned.
+KEPT_CORDONED: dict[str, Any] = {
+    "max_surge": "2",
+    "drain_timeout_minutes": 1,
+    "undrainable": UndrainableNodeBehavior.CORDON,
+}
 
 
 @pytest.fixture
@@ -34,12 +43,24 @@ def cluster(bench: Workbench) -> ScriptedCluster:
     return bench.kubernetes
 
 
-def resize(bench: Workbench, **settings: object) -> Operation:
-    return bench.put_pool(count=3, vm_size=OTHER_SIZE, upgrade=UpgradeSettings(**{"max_surge": "1", **settings}))  # type: ignore[arg-type]
+def resize(bench: Workbench, **settings: Any) -> Operation:
+    return bench.put_pool(count=3, vm_size=OTHER_SIZE, upgrade=UpgradeSettings(**{"max_surge": "1", **settings}))
+
+
+def delete(bench: Workbench, *machines: str) -> Operation:
+    return bench.post("delete_machines", pool_id(bench), machines)
+
+
+def pool_id(bench: Workbench) -> NodePoolId:
+    return NodePoolId(bench.cluster_id, "np1")
+
+
+def names(bench: Workbench) -> list[str]:
+    return [machine.id.machine for machine in bench.machines()]
 
 
 def first(bench: Workbench) -> str:
-    return bench.machines()[0].id.machine
+    return names(bench)[0]
 
 
 def test_machines_leave_cordoned_and_drained_and_after_a_soak(bench: Workbench, cluster: ScriptedCluster) -> None:
@@ -60,11 +81,14 @@ def test_machines_leave_cordoned_and_drained_and_after_a_soak(bench: Workbench, 
 def test_an_operation_interrupted_while_machines_leave_goes_on(
     bench: Workbench, cluster: ScriptedCluster, step: str, moment: str
 ) -> None:
+    old = names(bench)
     operation = resize(bench, node_soak_minutes=1)
     until_halt(bench, operation, Script(before=step) if moment == "before" else Script(after=step))
     assert bench.run(operation, once).status is OperationStatus.SUCCEEDED
     assert [machine.spec.size for machine in bench.machines()] == [OTHER_SIZE] * 3
     assert bench.engine.keys() == bench.rows()
+    assert cluster.cordoned == set()
+    cluster.require_order(old)
 
 
 def test_a_node_that_is_not_drained_in_time_stops_the_change_and_takes_pods_again(
@@ -91,14 +115,22 @@ def test_a_restart_gives_a_draining_node_no_more_time(bench: Workbench, cluster:
     until_halt(bench, operation, Script(before="wave_1.drain"))
     begun = bench.clock.now
     bench.clock.now += 9 * MINUTE
-    script = Script()
-
-    def from_drain(name: str, effect: object) -> object:
-        return script(name, effect) if name == "wave_1.drain" or "undo" in name or "mark" in name else None  # type: ignore[arg-type]
-
-    ended = bench.run(operation, from_drain)  # type: ignore[arg-type]
+    ended = bench.run(operation, Script(at="wave_1.drain"))
     assert ended.status is OperationStatus.FAILED
-    assert bench.clock.now - begun < 11 * MINUTE
+    assert 10 * MINUTE <= bench.clock.now - begun < 11 * MINUTE
+
+
+def test_a_restart_before_nodes_are_known_to_be_cordoned_gives_them_no_more_time(
+    bench: Workbench, cluster: ScriptedCluster
+) -> None:
+    operation = resize(bench, drain_timeout_minutes=10)
+    until_halt(bench, operation, Script(after="wave_1.cordon"))
+    until = bench.operation(operation).until
+    bench.clock.now += 9 * MINUTE
+    until_halt(bench, operation, Script(at="wave_1.cordon", before="wave_1.drain"))
+    assert bench.operation(operation).until == until
+    until_halt(bench, operation, Script(at="wave_1.drain", before="wave_2.drain"))
+    assert bench.operation(operation).until == bench.clock.now + 10 * MINUTE, "each wave has its own time"
 
 
 def test_with_cordon_an_undrainable_node_stays_beside_its_replacement(
@@ -106,9 +138,7 @@ def test_with_cordon_an_undrainable_node_stays_beside_its_replacement(
 ) -> None:
     stuck = first(bench)
     cluster.place(stuck, evictions=None)
-    ended = bench.run(
-        resize(bench, drain_timeout_minutes=1, undrainable=UndrainableNodeBehavior.CORDON, max_surge="2"), once
-    )
+    ended = bench.run(resize(bench, **KEPT_CORDONED), once)
     assert ended.status is OperationStatus.FAILED
     assert ended.error is not None
     assert f"left cordoned beside their replacements: {stuck}." in ended.error.message
@@ -130,7 +160,7 @@ def test_an_abort_during_a_drain_ends_it_and_the_next_put_goes_on_and_a_rollback
 
     def abort() -> None:
         bench.clock.meanwhile = lambda: None
-        bench.post("abort_node_pool", NodePoolId(bench.cluster_id, "np1"))
+        bench.post("abort_node_pool", pool_id(bench))
 
     bench.clock.meanwhile = abort
     ended = bench.run(operation, once)
@@ -140,14 +170,128 @@ def test_an_abort_during_a_drain_ends_it_and_the_next_put_goes_on_and_a_rollback
     assert cluster.cordoned == set()
     cluster.let_go()
     assert bench.done(resize(bench)).status is OperationStatus.SUCCEEDED
-    back = bench.post("rollback_node_pool", NodePoolId(bench.cluster_id, "np1"))
+    back = bench.post("rollback_node_pool", pool_id(bench))
     assert bench.done(back).status is OperationStatus.SUCCEEDED
     assert {machine.spec.size for machine in bench.machines()} == {"Standard_D2s_v5"}
 
 
+@pytest.mark.parametrize("again", ["put", "rollback"])
+@pytest.mark.parametrize(
+    ("error", "times"),
+    [(PermanentError("forbidden"), 1), (TemporaryError("the cluster is away", retry_after_seconds=100), 20)],
+    ids=["forbidden", "away"],
+)
+def test_a_node_that_could_not_be_uncordoned_is_by_the_next_operation(
+    bench: Workbench, cluster: ScriptedCluster, error: PermanentError | TemporaryError, times: int, again: str
+) -> None:
+    stuck = first(bench)
+    cluster.place(stuck, evictions=None)
+    cluster.fail("uncordon", error, times=times)
+    ended = bench.run(resize(bench, drain_timeout_minutes=1), once)
+    assert ended.error is not None
+    assert f"Cleaning up failed as well: {error}" in ended.error.message
+    assert cluster.cordoned == {stuck}
+    assert bench.engine.keys() == bench.rows(), "everything else is taken back"
+    cluster.heal()
+    cluster.let_go()
+    next_one = resize(bench) if again == "put" else bench.post("rollback_node_pool", pool_id(bench))
+    assert bench.done(next_one).status is OperationStatus.SUCCEEDED
+    assert cluster.cordoned == set()
+    assert (stuck in names(bench)) is (again == "rollback")
+
+
+def test_an_operation_carried_out_from_the_start_again_leaves_no_later_wave_cordoned_when_it_fails(
+    bench: Workbench, cluster: ScriptedCluster
+) -> None:
+    operation = resize(bench, node_soak_minutes=1)
+    until_halt(bench, operation, Script(after="wave_2.cordon"))
+    before = bench.operation(operation)
+    cluster.place(names(bench)[0], evictions=None)
+    ended = bench.run(operation, Script(fails="wave_1.soak"))
+    assert (ended.status, ended.wave) == (OperationStatus.FAILED, before.wave)
+    assert cluster.cordoned == set()
+    assert len(bench.machines()) == 3
+    assert bench.engine.keys() == bench.rows()
+
+
+def test_a_node_that_vanished_while_it_was_cordoned_takes_pods_when_it_is_made_again(
+    bench: Workbench, cluster: ScriptedCluster
+) -> None:
+    lost = bench.machines()[0]
+    operation = resize(bench)
+    until_halt(bench, operation, Script(before="wave_1.drain"))
+    bench.simulated.delete([lost.id.key])
+    assert bench.run(operation, Script(fails="wave_1.drain", at="wave_1.drain")).status is OperationStatus.FAILED
+    assert bench.done(bench.post("rollback_node_pool", pool_id(bench))).status is OperationStatus.SUCCEEDED
+    assert bench.engine.keys() == bench.rows()
+    assert cluster.cordoned == set()
+
+
+def test_a_parked_machine_takes_pods_again_when_it_is_woken(bench: Workbench, cluster: ScriptedCluster) -> None:
+    deallocate: dict[str, Any] = {"scale_down": ScaleDownMode.DEALLOCATE}
+    assert bench.done(bench.put_pool(count=2, **deallocate)).status is OperationStatus.SUCCEEDED
+    [parked] = [machine.id.machine for machine in bench.machines() if machine.parked]
+    assert bench.done(bench.put_pool(count=2, **deallocate)).status is OperationStatus.SUCCEEDED
+    assert cluster.cordoned == {parked}
+    assert bench.done(bench.put_pool(count=3, **deallocate)).status is OperationStatus.SUCCEEDED
+    assert [machine.parked for machine in bench.machines()] == [False] * 3
+    assert cluster.cordoned == set()
+
+
+def test_a_machine_whose_pods_did_not_leave_is_not_parked(bench: Workbench, cluster: ScriptedCluster) -> None:
+    cluster.attach(evictions=None)
+    shrink = {"count": 2, "scale_down": ScaleDownMode.DEALLOCATE, "upgrade": UpgradeSettings(**KEPT_CORDONED)}
+    ended = bench.done(bench.put_pool(**shrink))
+    assert ended.error is not None
+    assert "left cordoned" in ended.error.message
+    [stuck] = [machine for machine in bench.machines() if machine.quarantined]
+    assert (stuck.parked, stuck.spec.running) == (False, True)
+    assert cluster.cordoned == {stuck.id.machine}
+    cluster.let_go()
+    assert bench.done(bench.put_pool(**shrink)).status is OperationStatus.SUCCEEDED
+    assert stuck.id.machine not in names(bench)
+    cluster.require_order([stuck.id.machine])
+
+
 def test_machines_deleted_by_name_are_not_drained(bench: Workbench, cluster: ScriptedCluster) -> None:
-    with bench.database.transaction() as connection:
-        accepted = bench.plane.delete_machines(connection, NodePoolId(bench.cluster_id, "np1"), [first(bench)], CALL)
-    assert accepted.operation is not None
-    assert bench.done(accepted.operation).status is OperationStatus.SUCCEEDED
+    assert bench.done(delete(bench, first(bench))).status is OperationStatus.SUCCEEDED
+    assert cluster.verbs == ["remove"]
+
+
+def test_machines_that_leave_together_with_deleted_ones_are_drained(bench: Workbench, cluster: ScriptedCluster) -> None:
+    old = names(bench)
+    cluster.place(old[1], evictions=None)
+    assert bench.done(resize(bench, drain_timeout_minutes=1)).status is OperationStatus.FAILED
+    cluster.let_go()
+    [new] = set(names(bench)) - set(old)
+    assert bench.done(delete(bench, new)).status is OperationStatus.SUCCEEDED
+    assert {machine.spec.size for machine in bench.machines()} == {OTHER_SIZE}
+    assert not any(new in call.nodes for call in cluster.calls if call.verb != "remove")
+    cluster.require_order(old)
+
+
+def test_a_quarantined_machine_is_drained_before_a_deletion_of_others_takes_it_along(
+    bench: Workbench, cluster: ScriptedCluster
+) -> None:
+    cluster.attach(evictions=None)
+    assert (
+        bench.done(bench.put_pool(count=2, upgrade=UpgradeSettings(**KEPT_CORDONED))).status is OperationStatus.FAILED
+    )
+    [stuck] = cluster.cordoned
+    other = next(name for name in names(bench) if name != stuck)
+    bench.engine.raises["delete"] = [PermanentError("the host is away")]
+    cluster.let_go()
+    assert bench.done(delete(bench, other)).status is OperationStatus.FAILED
+    assert cluster.cordoned == set()
+    assert bench.done(delete(bench, other)).status is OperationStatus.SUCCEEDED
+    assert stuck not in names(bench)
+    cluster.require_order([stuck])
+
+
+def test_a_stopped_machine_is_not_drained(bench: Workbench, cluster: ScriptedCluster) -> None:
+    assert bench.done(bench.put_pool(count=3, power=PowerState.STOPPED)).status is OperationStatus.SUCCEEDED
+    script = Script()
+    assert bench.run(bench.put_pool(count=3, vm_size=OTHER_SIZE), script).status is OperationStatus.SUCCEEDED
+    assert {machine.spec.size for machine in bench.machines()} == {OTHER_SIZE}
     assert set(cluster.verbs) == {"remove"}
+    assert not any(name.endswith(("cordon", "drain", "soak")) for name in script.steps)

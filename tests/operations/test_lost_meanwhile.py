@@ -25,7 +25,7 @@ def test_a_replacement_lost_after_it_was_ready_fails_the_change_and_the_next_put
     replacement = next(machine.id.key for machine in bench.machines() if machine.ordinal == 5)
     bench.simulated.delete([replacement])
 
-    ended = bench.run(operation, _from(step))
+    ended = bench.run(operation, Script(at=step))
 
     assert ended.status is OperationStatus.FAILED
     assert ended.error is not None
@@ -35,16 +35,3 @@ def test_a_replacement_lost_after_it_was_ready_fails_the_change_and_the_next_put
     assert bench.there().observed == {"V1": 0, "V2": 4, "unknown": 0}
     assert bench.run(operation, once) == ended
     bench.close()
-
-
-def _from(step: str) -> Script:
-    """A runner that has checkpoints of every step before that one."""
-
-    class FromThere(Script):
-        begun = False
-
-        def __call__(self, name, effect):  # type: ignore[no-untyped-def]  # as Script's
-            self.begun = self.begun or name == step
-            return super().__call__(name, effect) if self.begun else None
-
-    return FromThere()

@@ -48,6 +48,12 @@ def test_progress_never_goes_back_and_never_reaches_the_end_by_itself() -> None:
     assert half.succeeded(2.0, {}).percent == 100
 
 
+def test_the_wave_never_falls() -> None:
+    second = RUNNING.advanced(step="drain", percent=50, wave=2)
+    assert second.advanced(step="cordon", percent=20, wave=1).wave == 2
+    assert second.advanced(step="cordon", percent=60, wave=3).wave == 3
+
+
 def test_only_operations_in_progress_are_not_ended() -> None:
     assert [status for status in OperationStatus if not status.is_terminal] == [OperationStatus.IN_PROGRESS]
 

@@ -309,7 +309,8 @@ class Halt(Exception):
 class Script:
     """A runner that writes down the steps, does named ones `twice`, `fails` one, and halts `before` or `after` one.
 
-    A failing step has its effect first unless `without_effect` is set.
+    A failing step has its effect first unless `without_effect` is set. Every step before `at` has its checkpoint,
+    as after a kill.
     """
 
     twice: bool = False
@@ -317,9 +318,13 @@ class Script:
     without_effect: bool = False
     before: str | None = None
     after: str | None = None
+    at: str | None = None
     steps: list[str] = field(default_factory=list)
 
     def __call__(self, name: str, effect: Callable[[], Failure | None]) -> Failure | None:
+        if self.at not in (None, name):
+            return None
+        self.at = None
         self.steps.append(name)
         if name == self.before:
             raise Halt

@@ -74,6 +74,7 @@ class Machine:
     """A machine of a node pool as the service keeps it: its specification and the last facts.
 
     `parked`: it was scaled down by stopping it (scale-down mode Deallocate) and does not count.
+    `cordoned`: an operation had it take no new pods, and none has taken that back yet.
     `quarantined`: its pods did not leave, so it was left cordoned beside its replacement.
     """
 
@@ -82,6 +83,7 @@ class Machine:
     spec: MachineSpec
     facts: MachineFacts | None = None
     parked: bool = False
+    cordoned: bool = False
     quarantined: bool = False
 
 

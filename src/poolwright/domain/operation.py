@@ -100,13 +100,15 @@ class Operation:
     aborted_by: str | None = None
     cluster_attached: bool | None = None
 
-    def advanced(self, *, step: str, percent: int, **progress: Any) -> Operation:
+    def advanced(self, *, step: str, percent: int, wave: int = 1, **progress: Any) -> Operation:
         """Return the operation at that step, with the fields in `progress`. Raises `IllegalTransition` when terminal.
 
-        The percentage never falls and stays below 100.
+        The percentage never falls and stays below 100; the wave never falls.
         """
         self._require_running()
-        return replace(self, step=step, percent=max(self.percent, min(percent, 99)), **progress)
+        return replace(
+            self, step=step, percent=max(self.percent, min(percent, 99)), wave=max(self.wave, wave), **progress
+        )
 
     def succeeded(self, now: float, generations: Mapping[str, int]) -> Operation:
         """Return the operation ended well. Raises `IllegalTransition` when it is terminal."""

@@ -23,7 +23,7 @@ from poolwright.domain.change import configuration_of
 from poolwright.domain.machine import Machine, MachineFacts, MachineSpec, machine_name
 from poolwright.domain.node_pool import NodePool
 from poolwright.domain.node_pool_kind import ScaleDownMode
-from poolwright.domain.operation import Operation, OperationError, OperationKind
+from poolwright.domain.operation import Operation, OperationError
 from poolwright.domain.resource_id import MachineId
 from poolwright.domain.rollout import PlannedWaves, PresentMachine, Rollout, Wave, plan_rollout
 from poolwright.domain.upgrade_settings import UndrainableNodeBehavior
@@ -66,7 +66,8 @@ def plan_waves(context: Context, operation: Operation) -> None:
         if statements.waves(connection, operation.id) is not None:
             return
     planned = {}
-    drains: list[bool] = []
+    attached: list[bool] = []
+    drained = False
     facts: dict[str, MachineFacts | None] = {}
     for pool, machines in machines_by_pool(context, operation):
         if pool.late_failure is not None:
@@ -77,13 +78,18 @@ def plan_waves(context: Context, operation: Operation) -> None:
             for machine in machines
             if not _tells_the_same(machine.facts, seen.get(machine.id.key))
         }
-        planned[pool.id.key] = planned_rollout(pool, machines, seen, operation.machines)
-        drains.append(context.cluster.is_attached(pool.id.cluster_id.key))
+        rollout = planned[pool.id.key] = planned_rollout(pool, machines, seen, operation.machines)
+        attached.append(context.cluster.is_attached(pool.id.cluster_id.key))
+        leaving = {ordinal for wave in rollout.waves for ordinal in wave.leaving}
+        woken = {ordinal for wave in rollout.waves for ordinal in wave.refit}
+        drained = drained or any(_is_drained(operation, m) for m in machines if m.ordinal in leaving)
+        # A former operation left machines cordoned that it parked, and those it could not uncordon.
+        staying = [machine for machine in machines if machine.ordinal not in leaving]
+        _uncordon(context, pool, [machine for machine in staying if machine.ordinal in woken or not machine.parked])
     if facts:
         store_facts(context, operation, facts)
-    # AKS deletes machines by name without draining them (Azure/AKS#3520).
-    leave_by_themselves = operation.kind is not OperationKind.DELETE_MACHINES
-    waves = PlannedWaves(planned, drains=leave_by_themselves and bool(drains) and all(drains))
+    is_attached = bool(attached) and all(attached)
+    waves = PlannedWaves(planned, drains=is_attached and drained)
     leaves = any(wave.leaving for rollout in planned.values() for wave in rollout.waves)
     with context.database.transaction() as connection:
         current = statements.operation(connection, operation.id)
@@ -96,7 +102,7 @@ def plan_waves(context: Context, operation: Operation) -> None:
             percent=0,
             waves=max(waves.number, 1),
             to_replace=sum(rollout.to_replace for rollout in planned.values()),
-            cluster_attached=(bool(drains) and all(drains)) if leaves else None,
+            cluster_attached=is_attached if leaves else None,
         )
         put_operation(context, connection, progress)
 
@@ -183,10 +189,14 @@ def await_ready(context: Context, operation: Operation, planned: PlannedWaves, i
 
 def cordon(context: Context, operation: Operation, planned: PlannedWaves, index: int) -> None:
     """No leaving machine takes new pods, and the time their pods have to leave has begun."""
-    for pool, names in _leaving(context, operation, planned, index):
-        context.cluster.cordon(pool.id.cluster_id.key, names)
-    minutes = max(pool.upgrade.drain_timeout_minutes for pool, _ in _leaving(context, operation, planned, index))
-    _report(context, operation, planned, index, "cordon", 0.7, until=context.now() + 60 * minutes)
+    leaving = _leaving(context, operation, planned, index)
+    # Stored first: a node that is cordoned is always known to be.
+    _mark(context, leaving, cordoned=True)
+    for pool, machines in leaving:
+        context.cluster.cordon(pool.id.cluster_id.key, _names(machines))
+    if not _has_begun(context, operation, "cordon", index):
+        minutes = max((pool.upgrade.drain_timeout_minutes for pool, _ in leaving), default=0)
+        _report(context, operation, planned, index, "cordon", 0.7, until=context.now() + 60 * minutes)
 
 
 def drain(context: Context, operation: Operation, planned: PlannedWaves, index: int) -> None:
@@ -198,8 +208,8 @@ def drain(context: Context, operation: Operation, planned: PlannedWaves, index: 
         nonlocal held
         held = {
             machine: why
-            for pool, names in leaving
-            for machine, why in context.cluster.drain(pool.id.cluster_id.key, names).items()
+            for pool, machines in leaving
+            for machine, why in context.cluster.drain(pool.id.cluster_id.key, _names(machines)).items()
         }
         return list(held)
 
@@ -207,13 +217,9 @@ def drain(context: Context, operation: Operation, planned: PlannedWaves, index: 
     until = _until(context, operation)
     if not _poll(context, operation, awaited, until):
         return
-    stuck = {
-        pool.id.key: [name for name in names if name in held]
-        for pool, names in leaving
-        if any(name in held for name in names)
-    }
-    for pool, _ in leaving:
-        names = stuck.get(pool.id.key, [])
+    stuck = [(pool, [machine for machine in machines if machine.id.machine in held]) for pool, machines in leaving]
+    for pool, machines in stuck:
+        names = _names(machines)
         if names and not _may_quarantine(context, pool, names):
             raise OperationFailed(
                 OperationError(
@@ -224,21 +230,14 @@ def drain(context: Context, operation: Operation, planned: PlannedWaves, index: 
                     target="properties.upgradeSettings.drainTimeoutInMinutes",
                 )
             )
-    with context.database.transaction() as connection:
-        for pool, _ in leaving:
-            keys = [f"{pool.id.key}/machines/{name.lower()}" for name in stuck.get(pool.id.key, [])]
-            there = statements.machines_by_key(connection, keys)
-            statements.update_machines(
-                connection, rendered(context, pool, (replace(machine, quarantined=True) for machine in there))
-            )
+    _mark(context, stuck, quarantined=True)
 
 
 def soak(context: Context, operation: Operation, planned: PlannedWaves, index: int) -> None:
     """The time has passed that workloads have to settle before the drained machines go."""
-    minutes = max(pool.upgrade.node_soak_minutes for pool, _ in _leaving(context, operation, planned, index))
-    with context.database.engine.connect() as connection:
-        current = statements.operation(connection, operation.id)
-    if current is None or current.step != "soak" or current.wave != index + 1:
+    if not _has_begun(context, operation, "soak", index):
+        leaving = _leaving(context, operation, planned, index)
+        minutes = max((pool.upgrade.node_soak_minutes for pool, _ in leaving), default=0)
         _report(context, operation, planned, index, "soak", 0.8, until=context.now() + 60 * minutes)
     until = _until(context, operation)
     _poll(context, operation, lambda: ["soaking"] if context.now() < until else [], until)
@@ -256,7 +255,9 @@ def remove_machines(context: Context, operation: Operation, planned: PlannedWave
             needed += _keys(pool, [*(part.ordinal for part in wave.add), *wave.refit])
             gone += [m.id.key for m in there if m.ordinal in wave.remove and not m.quarantined]
             parked += [
-                replace(m, spec=replace(m.spec, running=False), parked=True) for m in there if m.ordinal in wave.park
+                replace(m, spec=replace(m.spec, running=False), parked=True)
+                for m in there
+                if m.ordinal in wave.park and not m.quarantined
             ]
     # Counted from the plan, so that a second run of the step does not count twice.
     for done in range(index + 1):
@@ -279,8 +280,8 @@ def remove_machines(context: Context, operation: Operation, planned: PlannedWave
 def undo_wave(context: Context, operation: Operation, planned: PlannedWaves, index: int) -> None:
     """What the wave has begun is taken back as far as its node pools keep what they promised.
 
-    New machines that failed are gone, and so many of the others as are beyond the promised count. Leaving
-    machines that are still there take pods again. Machine rows show what the engine sees. The wave under
+    New machines that failed are gone, and so many of the others as are beyond the promised count. Machine rows
+    show what the engine sees. Machines that stay take pods again, unless they are quarantined. The wave under
     way is the stored one where that is further: a second run of an operation begins with the first.
     """
     with context.database.engine.connect() as connection:
@@ -299,12 +300,12 @@ def undo_wave(context: Context, operation: Operation, planned: PlannedWaves, ind
         useless = [machine for machine in machines if machine.ordinal in added and machine not in working]
         surplus = [machine.id.key for machine in (*useless, *new[max(0, len(new) - spare) :])]
         context.engine.delete(surplus)
-        leaving = [m for m in machines if m.ordinal in wave.leaving and not m.quarantined and m.id.key in facts]
-        if planned.drains and leaving:
-            context.cluster.uncordon(pool.id.cluster_id.key, [machine.id.machine for machine in leaving])
         with context.database.transaction() as connection:
             statements.delete_machines(connection, surplus)
         store_facts(context, operation, {m.id.key: facts.get(m.id.key) for m in machines if m.id.key not in surplus})
+    # Last: a cluster that is away keeps nothing else from being taken back.
+    for pool, machines in machines_by_pool(context, operation):
+        _uncordon(context, pool, [machine for machine in machines if not machine.parked])
 
 
 WAVE_STEPS: Final = (
@@ -414,14 +415,47 @@ def _keys(pool: NodePool, ordinals: Iterable[int]) -> list[str]:
 
 def _leaving(
     context: Context, operation: Operation, planned: PlannedWaves, index: int
-) -> list[tuple[NodePool, list[str]]]:
-    """The node pools with the names of the machines that leave in the wave."""
+) -> list[tuple[NodePool, list[Machine]]]:
+    """The node pools with the machines that are there, leave in the wave and are drained; without quarantined ones."""
     with context.database.engine.connect() as connection:
-        return [
-            (pool, [machine_name(pool.id, pool.os_type, ordinal) for ordinal in wave.leaving])
+        there = [
+            (pool, statements.machines_by_key(connection, _keys(pool, wave.leaving)))
             for pool, wave in _waves_of(connection, operation, planned, index)
-            if wave.leaving
         ]
+    leaving = [
+        (pool, [machine for machine in machines if _is_drained(operation, machine) and not machine.quarantined])
+        for pool, machines in there
+    ]
+    return [(pool, machines) for pool, machines in leaving if machines]
+
+
+def _is_drained(operation: Operation, machine: Machine) -> bool:
+    """Whether the machine is drained before it goes. A stopped one has no work that could leave.
+
+    AKS deletes machines by name without draining them (Azure/AKS#3520); others that leave with them are drained.
+    """
+    return machine.spec.running and machine.id.machine not in operation.machines
+
+
+def _names(machines: Iterable[Machine]) -> list[str]:
+    return [machine.id.machine for machine in machines]
+
+
+def _uncordon(context: Context, pool: NodePool, machines: Iterable[Machine]) -> None:
+    """Those of the machines that were cordoned and are not quarantined take pods again."""
+    cordoned = [machine for machine in machines if machine.cordoned and not machine.quarantined]
+    if cordoned and context.cluster.is_attached(pool.id.cluster_id.key):
+        context.cluster.uncordon(pool.id.cluster_id.key, _names(cordoned))
+        _mark(context, [(pool, cordoned)], cordoned=False)
+
+
+def _mark(context: Context, marked: Iterable[tuple[NodePool, Sequence[Machine]]], **marks: bool) -> None:
+    """The rows of these machines say so, in one transaction."""
+    with context.database.transaction() as connection:
+        for pool, machines in marked:
+            there = statements.machines_by_key(connection, [machine.id.key for machine in machines])
+            changed = [replace(machine, **marks) for machine in there]  # type: ignore[arg-type]  # marks are fields
+            statements.update_machines(connection, rendered(context, pool, changed))
 
 
 def _poll(context: Context, operation: Operation, left: Callable[[], list[str]], until: float) -> list[str]:
@@ -435,6 +469,13 @@ def _poll(context: Context, operation: Operation, left: Callable[[], list[str]],
         require_wanted(context, operation)
         pause = min(max((now - started) / 10, POLL_SECONDS[0]), POLL_SECONDS[1])
         context.wait(min(pause, max(until - now, POLL_SECONDS[0])))
+
+
+def _has_begun(context: Context, operation: Operation, step: str, index: int) -> bool:
+    """Whether the step was under way when the process ended: then the time it has is running."""
+    with context.database.engine.connect() as connection:
+        current = statements.operation(connection, operation.id)
+    return current is not None and (current.step, current.wave) == (step, index + 1)
 
 
 def _until(context: Context, operation: Operation) -> float:
