@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import signal
-from contextlib import suppress
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing, suppress
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from tests.support.scripted_cluster import ScriptedCluster
+
 DEADLINE_SECONDS = 60.0
 # Processes come from one that has everything imported: a start takes a tenth of a second.
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(["tests.durability.serve_operations"])
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to be"
+        threading.Event().wait(0.005)
 
 
 class Died(Exception):
@@ -23,12 +37,13 @@ class Died(Exception):
 class OperationsProcess:
     """A workbench on DBOS in another process, on a directory that survives it.
 
-    `call` runs the methods of `serve_operations.Commands`.
+    `call` runs the methods of `serve_operations.Commands`. `cluster` is the Kubernetes cluster it works with.
     """
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
+        self.cluster = ScriptedCluster(directory / "cluster.sqlite")
         self._process: BaseProcess | None = None
         self._line: Connection | None = None
 
@@ -77,6 +92,15 @@ class OperationsProcess:
         """Whatever happened: leave no process behind."""
         if self._process is not None and self._process.is_alive():
             self.kill()
+        self.cluster.close()
+
+    def stored(self, operation: str) -> dict[str, Any]:
+        """The record of an operation, also while no process is there to be asked."""
+        store = f"file:{self.directory / 'poolwright.sqlite'}?mode=ro"
+        with closing(sqlite3.connect(store, uri=True)) as connection:
+            [(record,)] = connection.execute("SELECT record FROM pw_operations WHERE id = ?", (operation,)).fetchall()
+        found: dict[str, Any] = json.loads(record)
+        return found
 
     def log(self) -> str:
         return (self.directory / "log").read_text(errors="replace")

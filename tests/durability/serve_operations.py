@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 import time
@@ -17,6 +18,8 @@ import structlog
 from dbos import DBOS
 
 from poolwright.domain.operation import Operation, OperationKind
+from poolwright.domain.resource_id import NodePoolId
+from poolwright.domain.upgrade_settings import UndrainableNodeBehavior, UpgradeSettings
 from poolwright.machines.engine import PermanentError
 from poolwright.operations import on_dbos
 from poolwright.operations.crash_hook import crash_hook
@@ -24,6 +27,7 @@ from poolwright.operations.on_dbos import DbosOperations
 from poolwright.store import statements
 from tests.operations import workbench
 from tests.operations.workbench import Clock, Workbench
+from tests.support.scripted_cluster import ScriptedCluster
 
 DEADLINE_SECONDS = 60.0
 
@@ -39,22 +43,45 @@ class RealTime(Clock):
         return time.time() + self.now
 
     def wait(self, seconds: float) -> None:
+        self.meanwhile()
         time.sleep(seconds)
 
 
 class DurableBench(Workbench):
-    """Carries operations out in the background, as the service does; `done` waits for the end."""
+    """Carries operations out in the background, as the service does; `done` waits for the end.
+
+    Besides what the crash hook knows, `crash` may be operation:step:during. It kills the process when the step
+    waits, and when it has deleted machines and not yet forgotten them.
+    """
 
     waits_for_the_disk = True
 
     def __init__(self, directory: Path, crash: str | None, set_forward: float) -> None:
+        self._dies_during = crash.removesuffix(":during") if crash and crash.endswith(":during") else None
+        # A step runs on one thread from its beginning to its end.
+        self._under_way = threading.local()
         super().__init__(
             directory,
             operations=lambda context: DbosOperations(context.database.engine, context, "test"),
-            crash=crash_hook(crash),
+            crash=self._note if self._dies_during else crash_hook(crash),
             clock=RealTime(set_forward),
             new_id=lambda: str(uuid.uuid4()),
+            kubernetes=ScriptedCluster(directory / "cluster.sqlite"),
         )
+        self.clock.meanwhile = self._die_here
+        self.engine.deleted = self._deleted
+
+    def _note(self, operation: str, step: str, moment: str) -> None:
+        self._under_way.step = f"{operation}:{step.rpartition('.')[2]}" if moment == "before" else None
+
+    def _die_here(self) -> None:
+        if self._dies_during and getattr(self._under_way, "step", None) == self._dies_during:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def _deleted(self, keys: list[str]) -> None:
+        self.kubernetes.removed(keys)
+        if keys:
+            self._die_here()
 
     def done(self, operation: Operation) -> Operation:
         self.operations.begin(operation.id)
@@ -92,6 +119,24 @@ class Commands:
             self._bench.operations.begin(operation.id)
         return operation.id
 
+    def change(self, group: str, upgrade: dict[str, Any], **properties: Any) -> str:
+        """Accept a PUT of node pool np1 with those upgrade settings, begin its operation, and return the ID."""
+        self._bench.work_in(group)
+        settings = UpgradeSettings(
+            **upgrade | {"undrainable": UndrainableNodeBehavior(upgrade.get("undrainable", "Schedule"))}
+        )
+        operation = self._bench.put_pool(upgrade=settings, **properties)
+        self._bench.operations.begin(operation.id)
+        return operation.id
+
+    def post(self, group: str, verb: str) -> str:
+        """Accept another verb of the control plane on node pool np1, begin its operation, and return the ID."""
+        self._bench.work_in(group)
+        operation = self._bench.post(verb, NodePoolId(self._bench.cluster_id, "np1"))
+        if operation.kind is not OperationKind.ABORT_NODE_POOL:
+            self._bench.operations.begin(operation.id)
+        return operation.id
+
     def begin(self, operation: str) -> None:
         """Begin an operation, again perhaps."""
         self._bench.operations.begin(operation)
@@ -102,6 +147,10 @@ class Commands:
         self._bench.engine.meanwhile = lambda: time.sleep(ensure_seconds)
         for name, value in behaviour.items():
             setattr(self._bench.behaviour, name, tuple(value) if isinstance(value, list) else value)
+
+    def set_forward(self, seconds: float) -> None:
+        """Set the clock forward."""
+        self._bench.clock.now += seconds
 
     def end(self, operation: str) -> dict[str, Any]:
         """Wait for the operation's end; say how it ended and how long that took."""

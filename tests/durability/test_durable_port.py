@@ -4,23 +4,14 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from poolwright.domain.operation import OperationKind
-from tests.durability.operations_process import OperationsProcess
+from tests.durability.operations_process import OperationsProcess, until
 from tests.operations.workbench import steps_of
 from tests.support.service import ServiceProcess
-
-PATIENCE_SECONDS = 30.0
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to be"
 
 
 def assert_one_machine_each(found: dict[str, Any], count: int) -> None:

@@ -79,20 +79,25 @@ class UnrulyEngine:
     """A machine engine that raises what it is told to, once per entry, before it does its work.
 
     With `turned` set its machines boot the generation they should not. `meanwhile` is called by `ensure`,
-    `deleted` with the keys of machines that are gone now and were not before.
+    `made` and `deleted` with the keys of machines that are there, or gone, since the call.
     """
 
     inner: SimulatedEngine
     raises: dict[str, list[Exception]] = field(default_factory=dict)
     turned: bool = False
     meanwhile: Callable[[], None] = lambda: None
+    made: Callable[[list[str]], None] = lambda keys: None
     deleted: Callable[[list[str]], None] = lambda keys: None
     name: str = "simulated"
 
     def ensure(self, specs: Iterable[MachineSpec]) -> None:
         self._obey("ensure")
         self.meanwhile()
-        self.inner.ensure([_turned(spec) if self.turned else spec for spec in specs])
+        before = self.inner.keys()
+        try:
+            self.inner.ensure([_turned(spec) if self.turned else spec for spec in specs])
+        finally:
+            self.made(sorted(self.inner.keys() - before))
 
     def observe(self, keys: Iterable[str]) -> Mapping[str, MachineFacts]:
         self._obey("observe")
@@ -152,7 +157,7 @@ class Workbench:
         if not self.waits_for_the_disk:
             _without_waiting_for_the_disk(self.simulated._connection)
         self.kubernetes = kubernetes or ScriptedCluster()
-        self.engine = UnrulyEngine(self.simulated, deleted=self.kubernetes.removed)
+        self.engine = UnrulyEngine(self.simulated, made=self.kubernetes.added, deleted=self.kubernetes.removed)
         self._ids = 0
         self.context = Context(
             database=self.database,

@@ -39,7 +39,7 @@ _AMONG = "IN (SELECT value FROM json_each(?))"
 
 @dataclass(frozen=True)
 class ClusterCall:
-    """`cordon`, `uncordon` or `drain` of nodes, or `remove` when their machines were deleted.
+    """`cordon`, `uncordon` or `drain` of nodes, `add` when their machines were made, `remove` when they were deleted.
 
     `drained` are the nodes that nothing held any more after a drain.
     """
@@ -69,9 +69,10 @@ class ScriptedCluster:
     # The script.
 
     def attach(self, *, evictions: int | None = 1) -> None:
-        """From now on it is attached; pods of nodes it hears of later leave when asked that often, or never."""
+        """From now on it is attached; the pods of all nodes leave when asked that often, or never."""
         with self._transaction() as connection:
             connection.execute("UPDATE script SET attached = 1, evictions = ?", (evictions,))
+            connection.execute("UPDATE pods SET evictions = ?", (evictions,))
 
     def place(self, node: str, pod: str = WEB, *, evictions: int | None, why: str = PROTECTED) -> None:
         """From now on there is this pod on the node; it leaves when asked that often, or never and says why."""
@@ -80,10 +81,8 @@ class ScriptedCluster:
             connection.execute("INSERT OR REPLACE INTO pods VALUES (?, ?, ?, ?)", (node, pod, evictions, why))
 
     def let_go(self) -> None:
-        """Pods that never left, or had to be asked more often, leave when asked the next time."""
-        with self._transaction() as connection:
-            connection.execute("UPDATE script SET evictions = 1")
-            connection.execute("UPDATE pods SET evictions = 1")
+        """From now on all pods leave when asked once."""
+        self.attach(evictions=1)
 
     def lose(self, node: str) -> None:
         """From now on the cluster does not know the node."""
@@ -105,14 +104,23 @@ class ScriptedCluster:
         with self._transaction() as connection:
             connection.execute("DELETE FROM errors")
 
+    def added(self, keys: Iterable[str]) -> None:
+        """The machines with these keys were made. A node that the cluster still knows is the same as before."""
+        nodes = [key.rpartition("/")[2] for key in keys]
+        if nodes and self.is_attached(""):
+            with self._transaction() as connection:
+                _write_down(connection, "add", nodes)
+                connection.execute(f"DELETE FROM nodes WHERE vanished AND name {_AMONG}", (json.dumps(nodes),))
+                _know(connection, nodes)
+
     def removed(self, keys: Iterable[str]) -> None:
-        """The machines with these keys were deleted, and their nodes with them."""
+        """The machines with these keys were deleted: the cluster knows their nodes no more."""
         nodes = [key.rpartition("/")[2] for key in keys]
         if nodes and self.is_attached(""):
             with self._transaction() as connection:
                 _write_down(connection, "remove", nodes)
-                connection.execute(f"DELETE FROM nodes WHERE name {_AMONG}", (json.dumps(nodes),))
                 connection.execute(f"DELETE FROM pods WHERE node {_AMONG}", (json.dumps(nodes),))
+                connection.executemany("INSERT OR REPLACE INTO nodes VALUES (?, 0, 1)", [(node,) for node in nodes])
 
     # What came of it.
 
@@ -139,14 +147,18 @@ class ScriptedCluster:
 
     @property
     def verbs(self) -> list[str]:
-        return [call.verb for call in self.calls]
+        """What was asked of the cluster, in this order."""
+        return [call.verb for call in self.calls if call.verb not in ("add", "remove")]
 
-    def require_order(self, old: Collection[str]) -> None:
-        """None was drained before it was cordoned; none of the old ones was removed before it was drained, or twice."""
+    def require_order(self, old: Collection[str], *, since: int = 0) -> None:
+        """No node was drained before it was cordoned, or removed twice.
+
+        None of the old ones was removed before it was drained, in the calls since that one.
+        """
         cordoned: set[str] = set()
         drained: set[str] = set()
         removed: set[str] = set()
-        for call in self.calls:
+        for number, call in enumerate(self.calls):
             match call.verb:
                 case "cordon":
                     cordoned |= call.nodes
@@ -156,8 +168,12 @@ class ScriptedCluster:
                 case "drain":
                     assert call.nodes <= cordoned, f"drained before cordoned: {call}"
                     drained |= call.drained
+                case "add":
+                    removed -= call.nodes
+                    cordoned -= call.nodes
+                    drained -= call.nodes
                 case "remove":
-                    assert call.nodes & set(old) <= drained, f"removed before drained: {call}"
+                    assert number < since or call.nodes & set(old) <= drained, f"removed before drained: {call}"
                     assert not call.nodes & removed, f"removed twice: {call}"
                     removed |= call.nodes
 
