@@ -82,7 +82,8 @@ def plan_waves(context: Context, operation: Operation) -> None:
         attached.append(context.cluster.is_attached(pool.id.cluster_id.key))
         leaving = {ordinal for wave in rollout.waves for ordinal in wave.leaving}
         woken = {ordinal for wave in rollout.waves for ordinal in wave.refit}
-        drained = drained or any(_is_drained(operation, m) for m in machines if m.ordinal in leaving)
+        there = [replace(machine, facts=seen.get(machine.id.key)) for machine in machines]
+        drained = drained or any(_is_drained(operation, machine) for machine in there if machine.ordinal in leaving)
         # A former operation left machines cordoned that it parked, and those it could not uncordon.
         staying = [machine for machine in machines if machine.ordinal not in leaving]
         _uncordon(context, pool, [machine for machine in staying if machine.ordinal in woken or not machine.parked])
@@ -430,11 +431,11 @@ def _leaving(
 
 
 def _is_drained(operation: Operation, machine: Machine) -> bool:
-    """Whether the machine is drained before it goes. A stopped one has no work that could leave.
+    """Whether the machine is drained before it goes. One that is stopped or vanished has no work that could leave.
 
     AKS deletes machines by name without draining them (Azure/AKS#3520); others that leave with them are drained.
     """
-    return machine.spec.running and machine.id.machine not in operation.machines
+    return machine.spec.running and machine.facts is not None and machine.id.machine not in operation.machines
 
 
 def _names(machines: Iterable[Machine]) -> list[str]:
