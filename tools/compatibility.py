@@ -7,26 +7,31 @@ written by hand.
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from poolwright.arm.app import AREAS
+from poolwright.arm.app import AREAS, LOCAL_AREAS
 from poolwright.arm.errors import status_of
+from poolwright.arm.faults import fault_schema
 from poolwright.catalog.catalog import Catalog
 from poolwright.domain.change import CHANGES, REFUSED_CHANGES
+from poolwright.domain.fault import EFFECTS, EffectRow
 from poolwright.domain.generation import Generation
 from poolwright.domain.image_refusals import REFUSAL_TABLE
 from poolwright.domain.image_tables import GENERATION_TABLE, OFFER_TABLE, OS_SKU_TABLE, RELEASE_TABLE, WARNING_TABLE
 from poolwright.domain.pool_limits import LIMIT_TABLE
 from poolwright.domain.pool_requirements import ADMISSION_TABLE, CLUSTER_TABLE, NAME_TABLE
 from poolwright.domain.rules import Rule
+from poolwright.domain.throttle import LIMITS, Limit
 from poolwright.errors import leaves
 from poolwright.operations.plans import PLANS, Step
 from poolwright.operations.waves import WAVE_STEPS
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "compatibility.md"
+SCHEMA = DOCUMENT.with_name("fault.schema.json")
 
 
 def tables() -> dict[str, str]:
@@ -63,6 +68,34 @@ def tables() -> dict[str, str]:
             ("operation", "method", "path"),
             [(row.operation, row.method, f"`{row.path}`") for area in AREAS for row in object.__new__(area).offered()],
         ),
+        "local-operations": _table(
+            ("operation", "method", "path"),
+            [
+                (row.operation, row.method, f"`{row.path}`")
+                for area in LOCAL_AREAS
+                for row in object.__new__(area).offered()
+            ],
+        ),
+        "effects": _table(
+            ("effect", "value", "decided", "what it does", "says"),
+            [
+                (
+                    f"`{row.kind.value}`",
+                    row.value,
+                    _places(row),
+                    row.text,
+                    f"`{row.code}`" if row.code else "",
+                )
+                for row in EFFECTS
+            ],
+        ),
+        "limits": _table(
+            ("limit", "requests", "burst", "refill", "bucket for each", "source"),
+            [
+                (f"`{row.id}`", row.method or "any", str(row.burst), _refill(row), row.scope, row.source)
+                for row in LIMITS
+            ],
+        ),
         "plans": _table(
             ("operation", "steps"),
             [(kind.words, " → ".join(_steps(part) for part in plan)) for kind, plan in PLANS.items()],
@@ -73,7 +106,8 @@ def tables() -> dict[str, str]:
                 (
                     f"`{leaf.code}`",
                     str(status_of(leaf) or "in the operation"),
-                    "Azure's" if leaf.wording == "azure" else "ours",
+                    ("Azure's" if leaf.wording == "azure" else "ours")
+                    + (", only by a fault" if leaf.only_on_demand else ""),
                     leaf.cause,
                     leaf.advice,
                 )
@@ -82,6 +116,11 @@ def tables() -> dict[str, str]:
         ),
         "catalogue": _catalogue(),
     }
+
+
+def rendered_schema() -> str:
+    """Return the published JSON schema of a fault."""
+    return json.dumps(fault_schema(), indent=2) + "\n"
 
 
 def rendered(document: str) -> str:
@@ -100,6 +139,18 @@ def rendered(document: str) -> str:
 
 def _offer(code: str, *, late: bool) -> str:
     return f"{code} ({'accepted, then the operation fails' if late else 'refused'})"
+
+
+def _places(row: EffectRow) -> str:
+    """Where an effect is decided, and what the match has to name for that."""
+    return "; or ".join(
+        place.point.words + (f" (with {' or '.join(f'`match.{need}`' for need in place.needs)})" if place.needs else "")
+        for place in row.places
+    )
+
+
+def _refill(limit: Limit) -> str:
+    return f"{limit.per_second:g} a second" if limit.per_second >= 1 else f"{limit.per_second * 60:g} a minute"
 
 
 def _steps(part: Step | str) -> str:
@@ -149,11 +200,12 @@ def main() -> int:
     document = DOCUMENT.read_text()
     current = rendered(document)
     if check:
-        if current != document:
-            print(f"{DOCUMENT.name} is stale: run `make docs`", file=sys.stderr)
+        if current != document or rendered_schema() != SCHEMA.read_text():
+            print(f"{DOCUMENT.name} or {SCHEMA.name} is stale: run `make docs`", file=sys.stderr)
             return 1
         return 0
     DOCUMENT.write_text(current)
+    SCHEMA.write_text(rendered_schema())
     return 0
 
 

@@ -24,6 +24,7 @@ from poolwright.domain import change, quota
 from poolwright.domain.admission import rolled_back, settle, unsupported_version, with_newest_image
 from poolwright.domain.change import Difference
 from poolwright.domain.cluster import Cluster, ClusterRequest, ProvisioningState, ResourceGroup
+from poolwright.domain.fault import Point
 from poolwright.domain.kubernetes_version import KubernetesVersion
 from poolwright.domain.node_pool import NodePool, NodePoolRequest
 from poolwright.domain.node_pool_kind import Mode, PowerState
@@ -31,11 +32,16 @@ from poolwright.domain.operation import Operation, OperationKind
 from poolwright.domain.profile import Profile
 from poolwright.domain.resource_id import ClusterId, GroupId, NodePoolId
 from poolwright.domain.rollout import PresentMachine, Rollout, moments_together
+from poolwright.domain.size_name import alternatives
 from poolwright.domain.surroundings import Surroundings
-from poolwright.operations.context import Renderer
+from poolwright.domain.vm_size import VmSize
+from poolwright.operations.bad_day import refused_on_demand
+from poolwright.operations.context import Renderer, pools_of
 from poolwright.operations.durable import DurableOperations
+from poolwright.operations.faults import Faults
 from poolwright.operations.waves import planned_rollout, present_machines
 from poolwright.store import statements
+from poolwright.store.database import Kept
 
 # https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules
 _GROUP_NAME: Final = re.compile(r"[-\w.()]{0,89}[-\w()]")
@@ -105,8 +111,10 @@ class ControlPlane:
         engine_name: str,
         now: Callable[[], float],
         new_id: Callable[[], str],
+        faults: Faults,
     ) -> None:
         self.catalog = catalog
+        self._faults = faults
         self._operations = operations
         self._render = render
         self._profile = profile
@@ -146,7 +154,14 @@ class ControlPlane:
         for cluster in statements.clusters_of_group(connection, group.id):
             pool_keys += self._require_idle_cluster(connection, cluster)
         operation = self._operation(
-            OperationKind.DELETE_RESOURCE_GROUP, group.id, group.location, str(group.id), group.id.key, pool_keys, call
+            connection,
+            OperationKind.DELETE_RESOURCE_GROUP,
+            group.id,
+            group.location,
+            str(group.id),
+            group.id.key,
+            pool_keys,
+            call,
         )
         deleting = replace(group, state=ProvisioningState.DELETING, operation_id=operation.id)
         statements.put_group(connection, deleting, self._render.resource_group(deleting))
@@ -185,7 +200,15 @@ class ControlPlane:
         kind = OperationKind.UPDATE_CLUSTER if old else OperationKind.CREATE_CLUSTER
         pool_keys = [pool.id.key for pool in changed]
         operation = self._operation(
-            kind, cluster.id.group_id, cluster.location, str(cluster.id), cluster.id.key, pool_keys, call
+            connection,
+            kind,
+            cluster.id.group_id,
+            cluster.location,
+            str(cluster.id),
+            cluster.id.key,
+            pool_keys,
+            call,
+            wanted=changed,
         )
         statements.put_cluster(connection, replace(cluster, operation_id=operation.id))
         for pool in changed:
@@ -201,6 +224,7 @@ class ControlPlane:
             return Accepted(None)
         pool_keys = self._require_idle_cluster(connection, cluster)
         operation = self._operation(
+            connection,
             OperationKind.DELETE_CLUSTER,
             cluster.id.group_id,
             cluster.location,
@@ -221,7 +245,7 @@ class ControlPlane:
         """Accept the creation or change of a node pool."""
         cluster, old, pool = self._admitted_pool(connection, pool_id, request, call)
         kind = OperationKind.UPDATE_NODE_POOL if old else OperationKind.CREATE_NODE_POOL
-        operation = self._pool_operation(kind, cluster, pool, call)
+        operation = self._pool_operation(connection, kind, cluster, pool, call)
         self._store_pool(connection, replace(pool, operation_id=operation.id))
         return self._accept(connection, operation, created=old is None)
 
@@ -296,7 +320,7 @@ class ControlPlane:
                 remedy="delete fewer machines, or lower minCount first",
             )
         operation = replace(
-            self._pool_operation(OperationKind.DELETE_MACHINES, cluster, pool, call),
+            self._pool_operation(connection, OperationKind.DELETE_MACHINES, cluster, pool, call),
             machines=tuple(machine.id.machine for machine in doomed),
         )
         self._store_pool(connection, replace(pool, operation_id=operation.id))
@@ -322,7 +346,7 @@ class ControlPlane:
             earlier = statements.operation(connection, running.aborted_by)
             if earlier is not None:
                 return Accepted(earlier)
-        abort = self._pool_operation(OperationKind.ABORT_NODE_POOL, cluster, pool, call)
+        abort = self._pool_operation(connection, OperationKind.ABORT_NODE_POOL, cluster, pool, call)
         stopping = replace(running, aborted_by=abort.id)
         statements.put_operation(connection, abort, self._render.operation(abort))
         statements.put_operation(connection, stopping, self._render.operation(stopping))
@@ -368,7 +392,7 @@ class ControlPlane:
         if pool.operation_id is not None:
             raise self._in_progress(connection, pool.operation_id, f"agent pool {pool.id.pool}")
         self._require_other_system_pool(connection, cluster, pool)
-        operation = self._pool_operation(OperationKind.DELETE_NODE_POOL, cluster, pool, call)
+        operation = self._pool_operation(connection, OperationKind.DELETE_NODE_POOL, cluster, pool, call)
         self._store_pool(
             connection,
             replace(pool, state=ProvisioningState.DELETING, operation_id=operation.id, etag=self._new_id()),
@@ -414,7 +438,7 @@ class ControlPlane:
     def _accept_pool(
         self, connection: Connection, kind: OperationKind, cluster: Cluster, pool: NodePool, call: Call
     ) -> Accepted:
-        operation = self._pool_operation(kind, cluster, pool, call)
+        operation = self._pool_operation(connection, kind, cluster, pool, call)
         self._store_pool(connection, replace(pool, operation_id=operation.id))
         return self._accept(connection, operation)
 
@@ -438,6 +462,7 @@ class ControlPlane:
         kind = OperationKind.STOP_CLUSTER if power is PowerState.STOPPED else OperationKind.START_CLUSTER
         pools = statements.node_pools_of_cluster(connection, cluster.id.key)
         operation = self._operation(
+            connection,
             kind,
             cluster.id.group_id,
             cluster.location,
@@ -663,13 +688,24 @@ class ControlPlane:
             remedy="wait for the operation to finish",
         )
 
-    def _pool_operation(self, kind: OperationKind, cluster: Cluster, pool: NodePool, call: Call) -> Operation:
+    def _pool_operation(
+        self, connection: Connection, kind: OperationKind, cluster: Cluster, pool: NodePool, call: Call
+    ) -> Operation:
         return self._operation(
-            kind, cluster.id.group_id, cluster.location, str(pool.id), pool.id.key, [pool.id.key], call
+            connection,
+            kind,
+            cluster.id.group_id,
+            cluster.location,
+            str(pool.id),
+            pool.id.key,
+            [pool.id.key],
+            call,
+            wanted=[pool],
         )
 
     def _operation(
         self,
+        connection: Connection,
         kind: OperationKind,
         group_id: GroupId,
         location: str,
@@ -677,8 +713,11 @@ class ControlPlane:
         resource_key: str,
         pool_keys: Sequence[str],
         call: Call,
+        *,
+        wanted: Sequence[NodePool] = (),
     ) -> Operation:
-        return Operation(
+        """The operation about to be stored, unless a fault refuses it: before anything else is written."""
+        operation = Operation(
             id=str(uuid.UUID(self._new_id())),
             kind=kind,
             subscription=group_id.subscription.lower(),
@@ -689,6 +728,32 @@ class ControlPlane:
             started=self._now(),
             correlation_id=call.correlation_id,
         )
+        if self._faults.could_fire(Point.ADMISSION):
+            self._refuse_on_demand(connection, operation, wanted)
+        return operation
+
+    def _refuse_on_demand(self, connection: Connection, operation: Operation, wanted: Sequence[NodePool]) -> None:
+        """Raise what a fault has for the operation; that it fired is kept, and nothing else is there to keep yet."""
+        names = quota.family_names(self.catalog.sizes)
+        needed: dict[str, dict[str, int]] = {}
+        for pool in wanted:
+            present, rollout = self._rollout(connection, pool)
+            used = quota.used_by_family(rollout.beyond(present), self.catalog.size)
+            needed[pool.id.key] = {names.get(family, family): vcpus for family, vcpus in used.items()}
+        error = refused_on_demand(
+            connection,
+            self._faults,
+            operation,
+            wanted or pools_of(connection, operation),
+            needed,
+            lambda name: self._sizes_near(name, operation.location),
+        )
+        if error is not None:
+            raise Kept(error)
+
+    def _sizes_near(self, name: str, location: str) -> tuple[VmSize, ...]:
+        size = self.catalog.size(name)
+        return alternatives(size, self.catalog.sizes_in(location)) if size is not None else ()
 
     def _accept(self, connection: Connection, operation: Operation, *, created: bool = False) -> Accepted:
         statements.put_operation(connection, operation, self._render.operation(operation))

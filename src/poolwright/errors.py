@@ -3,18 +3,21 @@
     PoolwrightError
     ├── InvalidRequest                  the request itself is wrong
     ├── Unauthenticated                 no usable token
+    ├── Forbidden                       the caller may not do that
     ├── NotFound                        what was named does not exist
     ├── MethodNotOffered                the path exists, the method does not
     ├── Conflict                        it exists in a state that forbids the request
     ├── FailedPrecondition              If-Match / If-None-Match did not hold
     ├── TooLarge                        the body is larger than ARM takes
+    ├── TooManyRequests                 the caller has to wait
     ├── OperationFailure                accepted, then the operation failed
     ├── Unavailable                     something outside is needed and not there
     └── Internal                        a bug of ours
 
 Invariant: a leaf has one `code`; the families imply the HTTP status (`arm/errors.py` says which).
 `wording` tells whose words the message is in: `azure` (published by Microsoft or seen from the
-service; sources in the domain notes of docs/compatibility.md) or `ours`.
+service; sources in the domain notes of docs/compatibility.md) or `ours`. What is `only_on_demand` is an
+error of Azure's that this service says only when a fault (`domain/fault.py`) asks for it.
 """
 
 from __future__ import annotations
@@ -32,6 +35,7 @@ class PoolwrightError(Exception):
 
     code: ClassVar[str]
     wording: ClassVar[str] = "ours"
+    only_on_demand: ClassVar[bool] = False
     cause: ClassVar[str]
     advice: ClassVar[str]
 
@@ -60,6 +64,10 @@ class Unauthenticated(PoolwrightError):
     """No usable token came with the request."""
 
 
+class Forbidden(PoolwrightError):
+    """The caller is known and may not do that."""
+
+
 class NotFound(PoolwrightError):
     """What the request names does not exist."""
 
@@ -78,6 +86,10 @@ class FailedPrecondition(PoolwrightError):
 
 class TooLarge(PoolwrightError):
     """The body is larger than Azure Resource Manager takes."""
+
+
+class TooManyRequests(PoolwrightError):
+    """The caller has to wait before it asks again."""
 
 
 class OperationFailure(PoolwrightError):
@@ -229,6 +241,42 @@ class LocationNotAvailableForResourceType(InvalidRequest):
     advice = "use an offered location, or start the service with --locations"
 
 
+class VMSizeDoesNotSupportEphemeralOS(InvalidRequest):
+    code = "VMSizeDoesNotSupportEphemeralOS"
+    only_on_demand = True
+    cause = "the size cannot hold the OS disk on its cache or temporary disk"
+    advice = "use osDiskType Managed, or a size with room for an ephemeral OS disk"
+
+
+class VMSizeDoesNotSupportEncryptionAtHost(InvalidRequest):
+    code = "VMSizeDoesNotSupportEncryptionAtHost"
+    only_on_demand = True
+    cause = "the size cannot encrypt its disks at the host"
+    advice = "leave enableEncryptionAtHost out, or choose a size that offers it"
+
+
+class VMCacheSizeTooSmall(InvalidRequest):
+    code = "VMCacheSizeTooSmall"
+    only_on_demand = True
+    cause = "the ephemeral OS disk is larger than the cache of the size"
+    advice = "use a smaller osDiskSizeGB, osDiskType Managed, or a larger size"
+
+
+class CannotChangeOSDiskType(InvalidRequest):
+    code = "CannotChangeOSDiskType"
+    only_on_demand = True
+    cause = "the OS disk type of an existing node pool cannot be changed"
+    advice = "add a new pool with the wanted type, move the workload, delete the old pool"
+
+
+class ManagedClusterCountExceedsQuotaLimit(InvalidRequest):
+    code = "ManagedClusterCountExceedsQuotaLimit"
+    wording = "azure"
+    only_on_demand = True
+    cause = "the subscription has as many managed clusters in the location as it may"
+    advice = "delete a cluster, use another location, or ask for more quota"
+
+
 class AuthenticationFailed(Unauthenticated):
     code = "AuthenticationFailed"
     wording = "azure"
@@ -240,6 +288,12 @@ class InvalidAuthenticationToken(Unauthenticated):
     code = "InvalidAuthenticationToken"
     cause = "the token is malformed, expired, foreign, or for another audience"
     advice = "get a new token; az and the SDKs do so by themselves on the challenge"
+
+
+class AuthorizationFailed(Forbidden):
+    code = "AuthorizationFailed"
+    cause = "the caller is not an owner of the service, or does not call from the machine the service runs on"
+    advice = "use the credentials `poolwright env` prints, on that machine"
 
 
 class SubscriptionNotFound(NotFound):
@@ -320,6 +374,14 @@ class InvalidResourceLocation(Conflict):
     advice = "choose another name, or delete the resource first"
 
 
+class SkuNotAvailable(Conflict):
+    code = "SkuNotAvailable"
+    wording = "azure"
+    only_on_demand = True
+    cause = "the size has no capacity for the subscription in the location or zone"
+    advice = "try another size, location or zone"
+
+
 class PreconditionFailed(FailedPrecondition):
     code = "PreconditionFailed"
     cause = "the ETag given does not match, or the resource exists although If-None-Match: * was sent"
@@ -330,6 +392,17 @@ class RequestEntityTooLarge(TooLarge):
     code = "RequestEntityTooLarge"
     cause = "the body is larger than 4 MB"
     advice = "send a smaller body"
+
+
+class Throttled(TooManyRequests):
+    code = "Throttled"
+    wording = "azure"
+    cause = "more requests than the limits AKS documents (`poolwright up --throttle`), or a fault"
+    advice = "wait as long as Retry-After says; az and the SDKs do so by themselves"
+
+    def __init__(self, message: str, *, retry_after_seconds: int, **more: Any) -> None:
+        super().__init__(message, **more)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class ReconcileVMSSAgentPoolFailed(OperationFailure):
@@ -352,6 +425,28 @@ class AllocationFailed(OperationFailure):
     advice = "try another size or zone, or a smaller maxSurge, then send the request again"
 
 
+class ZonalAllocationFailed(OperationFailure):
+    code = "ZonalAllocationFailed"
+    wording = "azure"
+    only_on_demand = True
+    cause = "there is no capacity for another machine of that size in the zone"
+    advice = "try another size or zone, then send the request again"
+
+
+class CreateVMSSAgentPoolFailed(OperationFailure):
+    code = "CreateVMSSAgentPoolFailed"
+    only_on_demand = True
+    cause = "the scale set behind the node pool could not be created"
+    advice = "the message has the cause; send the PUT again to repair the pool"
+
+
+class OperationPreempted(OperationFailure):
+    code = "OperationPreempted"
+    only_on_demand = True
+    cause = "another operation took the place of this one"
+    advice = "read the resource, and send the request again if it is still wanted"
+
+
 class OperationCanceled(OperationFailure):
     code = "OperationCanceled"
     cause = "somebody aborted the operation"
@@ -370,6 +465,13 @@ class InternalServerError(Internal):
     advice = "report it with the correlation ID; the log has the details"
 
 
+class GetLatestNodeImageVersionError(Internal):
+    code = "GetLatestNodeImageVersionError"
+    only_on_demand = True
+    cause = "the newest node image version could not be found out"
+    advice = "send the request again"
+
+
 def joined(problems: Sequence[PoolwrightError]) -> PoolwrightError:
     """Return one error for several: the first one, with all others and their details as its details."""
     first, *others = [part for problem in problems for part in (problem, *problem.details)]
@@ -385,3 +487,11 @@ def leaves(root: type[PoolwrightError] = PoolwrightError) -> Iterator[type[Poolw
         if "code" in child.__dict__:
             yield child
         yield from leaves(child)
+
+
+def with_code(code: str) -> type[PoolwrightError]:
+    """Return the error class of that ARM code. Raises `LookupError`."""
+    try:
+        return next(leaf for leaf in leaves() if leaf.code == code)
+    except StopIteration:
+        raise LookupError(f"no error has the code {code}") from None

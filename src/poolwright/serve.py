@@ -31,6 +31,7 @@ from poolwright.arm.area import Service
 from poolwright.arm.login import Login
 from poolwright.arm.metrics import Metrics
 from poolwright.arm.skus import SkuPages
+from poolwright.arm.throttle import Throttle
 from poolwright.arm.wire import WireRenderer
 from poolwright.catalog.catalog import Catalog
 from poolwright.control_plane import ControlPlane
@@ -40,6 +41,7 @@ from poolwright.installation import DataDirectory
 from poolwright.kubernetes.endpoint import NoCluster
 from poolwright.machines.simulated import Behaviour, SimulatedEngine
 from poolwright.operations.crash_hook import crash_hook
+from poolwright.operations.faults import Faults
 from poolwright.operations.on_dbos import DbosOperations
 from poolwright.operations.plans import Context
 from poolwright.settings import Settings
@@ -73,6 +75,7 @@ def up(settings: Settings, *, announce: Callable[[], None] = lambda: None) -> in
         directory.machines / "simulated.sqlite", time.time, Behaviour(boot_seconds=settings.simulated_boot_seconds)
     )
     catalog = Catalog.built_in(settings.locations)
+    faults = Faults(database, time.time, _new_id)
     operations = DbosOperations(
         database.engine,
         Context(
@@ -85,11 +88,12 @@ def up(settings: Settings, *, announce: Callable[[], None] = lambda: None) -> in
             new_id=_new_id,
             wait=time.sleep,
             crash=crash_hook(settings.test_crash),
+            faults=faults,
         ),
         EXECUTOR_ID,
     )
     skus = SkuPages(catalog)
-    app = _application(settings, database, catalog, operations, skus, directory, tls, url)
+    app = _application(settings, database, catalog, operations, faults, skus, directory, tls, url)
     operations.start()
     threading.Thread(target=skus.warm, daemon=True).start()
     code = _run(app, listener, tls, lambda: _ready(directory, url, tls, announce))
@@ -130,6 +134,7 @@ def _application(
     database: Database,
     catalog: Catalog,
     operations: DbosOperations,
+    faults: Faults,
     skus: SkuPages,
     directory: DataDirectory,
     tls: TlsFiles,
@@ -153,8 +158,11 @@ def _application(
                 engine_name=settings.engine,
                 now=time.time,
                 new_id=_new_id,
+                faults=faults,
             ),
             operations=operations,
+            faults=faults,
+            throttle=Throttle(time.monotonic) if settings.throttle == "documented" else None,
             verifier=TokenVerifier(key, tenants, _issuers(tenants), _own_addresses(settings)),
             login=Login(key=key, reader=database.reader, now=time.time, base_of=base_of),
             skus=skus,

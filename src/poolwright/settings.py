@@ -38,6 +38,7 @@ class Settings(BaseSettings):
     names: Listed = ()
     public_url: str | None = None
     local_credentials: bool = True
+    throttle: Literal["off", "documented"] = "off"
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     simulated_boot_seconds: Annotated[float, Field(ge=0)] = 0.0

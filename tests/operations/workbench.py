@@ -29,6 +29,7 @@ from poolwright.domain.wish import ABSENT
 from poolwright.machines.simulated import Behaviour, SimulatedEngine
 from poolwright.operations.crash_hook import CrashHook
 from poolwright.operations.durable import DurableOperations
+from poolwright.operations.faults import Faults
 from poolwright.operations.in_memory import InMemoryOperations
 from poolwright.operations.plans import Context, Failure, Renderer, RunStep, run_plan
 from poolwright.store import statements
@@ -159,6 +160,7 @@ class Workbench:
         self.kubernetes = kubernetes or ScriptedCluster()
         self.engine = UnrulyEngine(self.simulated, made=self.kubernetes.added, deleted=self.kubernetes.removed)
         self._ids = 0
+        self.faults = Faults(self.database, self.clock, new_id or self._next_id)
         self.context = Context(
             database=self.database,
             engine=self.engine,
@@ -169,6 +171,7 @@ class Workbench:
             new_id=new_id or self._next_id,
             wait=self.clock.wait,
             crash=crash,
+            faults=self.faults,
         )
         self.operations = operations(self.context)
         self.plane = ControlPlane(
@@ -179,6 +182,7 @@ class Workbench:
             engine_name="simulated",
             now=self.clock,
             new_id=self.context.new_id,
+            faults=self.faults,
         )
 
     @property

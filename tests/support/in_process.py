@@ -18,6 +18,7 @@ from poolwright.arm.area import Service
 from poolwright.arm.login import Login
 from poolwright.arm.metrics import Metrics
 from poolwright.arm.skus import SkuPages
+from poolwright.arm.throttle import Throttle
 from poolwright.arm.wire import WireRenderer
 from poolwright.catalog.catalog import Catalog
 from poolwright.control_plane import ControlPlane
@@ -26,6 +27,7 @@ from poolwright.identity import local_credentials
 from poolwright.identity.tokens import SigningKey, TokenIssuer, TokenVerifier
 from poolwright.installation import DataDirectory
 from poolwright.machines.simulated import Behaviour, SimulatedEngine
+from poolwright.operations.faults import Faults
 from poolwright.operations.in_memory import InMemoryOperations
 from poolwright.operations.plans import Context
 from poolwright.store.statements import SUBSCRIPTIONS, Subscription
@@ -41,7 +43,7 @@ class InProcess:
     `behaviour` is the simulated engine's; it, the clock `now` and the client's `address` may be changed.
     """
 
-    def __init__(self, path: Path, *, profile: Profile = Profile.DOCUMENTED) -> None:
+    def __init__(self, path: Path, *, profile: Profile = Profile.DOCUMENTED, throttled: bool = False) -> None:
         directory = DataDirectory(path)
         directory.create()
         self.now: Callable[[], float] = time.time
@@ -58,6 +60,7 @@ class InProcess:
         self.key = _key()
         self.catalog = _catalog()
         self._engine = SimulatedEngine(directory.machines / "simulated.sqlite", self._clock, self.behaviour)
+        self.faults = Faults(self.database, self._clock, _new_id)
         operations = InMemoryOperations(
             Context(
                 database=self.database,
@@ -69,6 +72,7 @@ class InProcess:
                 new_id=_new_id,
                 wait=lambda seconds: None,
                 crash=lambda operation, step, moment: None,
+                faults=self.faults,
             )
         )
         self.login = Login(key=self.key, reader=self.database.reader, now=self._clock, base_of=lambda request: BASE)
@@ -82,8 +86,11 @@ class InProcess:
                 engine_name="simulated",
                 now=self._clock,
                 new_id=_new_id,
+                faults=self.faults,
             ),
             operations=operations,
+            faults=self.faults,
+            throttle=Throttle(self._clock) if throttled else None,
             verifier=TokenVerifier(self.key, {known.tenant_id}, {f"{BASE}/adfs", f"{BASE}/{known.tenant_id}/v2.0"}),
             login=self.login,
             skus=SkuPages(self.catalog),

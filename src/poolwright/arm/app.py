@@ -1,6 +1,6 @@
 """The HTTP application: routes, authentication, polling. It decides nothing.
 
-A request goes: fold the path -> who calls -> api-version -> subscription -> handler. A handler reads,
+A request goes: fold the path -> who calls -> api-version -> subscription -> gate -> handler. A handler reads,
 calls one verb, writes. Reads send the wire form that was stored when the resource was written.
 
 Invariant: every reply carries the correlation ID; every non-terminal reply carries Retry-After: 1.
@@ -11,6 +11,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Final
 from urllib.parse import quote
 
@@ -28,8 +29,11 @@ from poolwright.arm.area import Area, Handler, OfferedRoute, Service
 from poolwright.arm.clusters import Clusters
 from poolwright.arm.compute import Compute
 from poolwright.arm.errors import error_response
+from poolwright.arm.faults import Faults
+from poolwright.arm.gate import Gate
 from poolwright.arm.http import json_response
 from poolwright.arm.kubeconfig import kubernetes_status
+from poolwright.arm.local_operator import for_local_operator
 from poolwright.arm.node_pools import NodePools
 from poolwright.arm.operations import Operations
 from poolwright.arm.subscriptions import Subscriptions
@@ -40,6 +44,8 @@ log = structlog.get_logger(__name__)
 
 
 AREAS: Final[tuple[type[Area], ...]] = (NodePools, Operations, Clusters, Compute, Subscriptions)
+# Below /_poolwright: not Azure's, and only for the local operator.
+LOCAL_AREAS: Final[tuple[type[Area], ...]] = (Faults,)
 
 
 class ArmApp:
@@ -47,6 +53,12 @@ class ArmApp:
 
     def __init__(self, service: Service) -> None:
         self._service = service
+        self._gate = Gate(service.database, service.faults, service.throttle)
+        local = [
+            replace(route, handler=for_local_operator(route.handler, service, self._caller))
+            for area in LOCAL_AREAS
+            for route in area(service).offered()
+        ]
         self._open: ASGIApp = Router(
             [
                 _route("/healthz", {"GET": self._health, "HEAD": self._health}),
@@ -54,6 +66,7 @@ class ArmApp:
                 Route("/kube/{cluster}", self._kubernetes, methods=_ANY_METHOD),
                 Route("/kube/{cluster}/{rest:path}", self._kubernetes, methods=_ANY_METHOD),
                 *(_route(path, {method: handler}) for path, method, handler in service.login.routes()),
+                *_routes(local),
             ],
             default=_not_offered,
             redirect_slashes=False,
@@ -121,6 +134,8 @@ class ArmApp:
         scope["poolwright.api_version"] = paths.api_version(scope["query_string"])
         scope["poolwright.caller"] = caller
         self._require_subscription(scope["path"], caller)
+        if self._gate.is_watched:
+            await self._gate.let_through(scope)
         await self._resources(scope, receive, send)
 
     def _caller(self, scope: Scope, headers: dict[bytes, bytes]) -> Caller | Response:

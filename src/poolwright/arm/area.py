@@ -19,6 +19,7 @@ from poolwright.arm.http import RETRY_AFTER
 from poolwright.arm.login import Login
 from poolwright.arm.metrics import Metrics
 from poolwright.arm.skus import SkuPages
+from poolwright.arm.throttle import Throttle
 from poolwright.arm.wire import encode_cluster
 from poolwright.control_plane import Accepted, ControlPlane
 from poolwright.domain.cluster import Cluster
@@ -28,6 +29,7 @@ from poolwright.domain.profile import Profile
 from poolwright.identity.tokens import TokenVerifier
 from poolwright.kubernetes.endpoint import ClusterEndpoint
 from poolwright.operations.durable import DurableOperations
+from poolwright.operations.faults import Faults
 from poolwright.store import statements
 from poolwright.store.database import Database
 from poolwright.store.records import load
@@ -43,6 +45,8 @@ class Service:
     database: Database
     control_plane: ControlPlane
     operations: DurableOperations
+    faults: Faults
+    throttle: Throttle | None
     verifier: TokenVerifier
     login: Login
     skus: SkuPages

@@ -17,11 +17,13 @@ MAX_TEXT: Final = 2000
 STATUS: Final[tuple[tuple[type[errors.PoolwrightError], int], ...]] = (
     (errors.InvalidRequest, 400),
     (errors.Unauthenticated, 401),
+    (errors.Forbidden, 403),
     (errors.NotFound, 404),
     (errors.MethodNotOffered, 405),
     (errors.Conflict, 409),
     (errors.FailedPrecondition, 412),
     (errors.TooLarge, 413),
+    (errors.TooManyRequests, 429),
     (errors.Internal, 500),
     (errors.Unavailable, 503),
 )
@@ -52,6 +54,8 @@ def _clipped(text: str) -> str:
 
 def error_response(error: errors.PoolwrightError, headers: dict[str, str] | None = None) -> Response:
     """Return the HTTP answer for an error."""
+    if isinstance(error, errors.Throttled):
+        headers = {"Retry-After": str(error.retry_after_seconds)} | (headers or {})
     return Response(
         orjson.dumps({"error": error_body(error)}),
         status_of(type(error)) or 500,

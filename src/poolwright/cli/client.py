@@ -25,6 +25,8 @@ from poolwright.cli.output import Json, Output, error_text
 API_VERSION: Final = "2026-06-01"
 SCOPE: Final = "https://management.core.windows.net//.default"
 TIMEOUT_SECONDS: Final = 30.0
+# How long all waiting for a throttled request may take; then its refusal is shown.
+THROTTLED_SECONDS: Final = 120.0
 # A poll costs the service less than a millisecond; short first pauses show a quick operation's end at once.
 _FIRST_PAUSE_SECONDS: Final = 0.05
 # The service refuses to stop these.
@@ -116,6 +118,10 @@ class ServiceClient:
     def skus_path(self) -> str:
         return f"/subscriptions/{self._service.subscription_id}/providers/Microsoft.Compute/skus"
 
+    def fault_path(self, name: str | None = None) -> str:
+        faults = "/_poolwright/faults"
+        return faults if name is None else f"{faults}/{quote(name, safe='')}"
+
     def get(self, path: str, **query: str) -> Json:
         """Return the document at the path. Raises `Refused`."""
         return _json_object(self._send("GET", path, params={"api-version": API_VERSION, **query}))
@@ -183,7 +189,12 @@ class ServiceClient:
             ) from silence
 
     def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
-        reply = self._exchange(method, path, **arguments)
+        deadline = time.monotonic() + THROTTLED_SECONDS
+        while (reply := self._exchange(method, path, **arguments)).status_code == 429:
+            # A throttled request changed nothing, and is sent again as az and the SDKs do.
+            if (pause := _retry_after(reply)) > deadline - time.monotonic():
+                break
+            time.sleep(pause)
         if reply.status_code < 400:
             return reply
         answer = _json_object(reply)

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from poolwright.cli import clusters, credentials, groups, operations, quota, sizes
+from poolwright.cli import clusters, credentials, faults, groups, operations, quota, sizes
 from poolwright.cli.az import PassThrough, az
 from poolwright.cli.explain import explain
 from poolwright.cli.failure import Failure
@@ -70,6 +70,7 @@ app.add_typer(clusters.app, name="aks")
 app.add_typer(sizes.app, name="vm")
 app.add_typer(operations.app, name="operations")
 app.add_typer(quota.app, name="quota")
+app.add_typer(faults.app, name="faults")
 app.add_typer(credentials.app, name="sp")
 app.command(epilog=examples("poolwright version"))(version)
 

@@ -52,6 +52,10 @@ def up(
         bool | None,
         _option("Whether credentials.json holds the secret.", "--local-credentials/--no-local-credentials"),
     ] = None,
+    throttle: Annotated[
+        bool | None,
+        _option("Whether AKS's documented request limits hold (429). Default: no.", "--throttle/--no-throttle"),
+    ] = None,
     log_format: Annotated[LogFormat | None, _option("Form of the log on stderr. Default: console.")] = None,
     log_level: Annotated[LogLevel | None, _option("Least level that is logged. Default: info.")] = None,
 ) -> None:
@@ -72,6 +76,7 @@ def up(
         "names": names,
         "public_url": public_url,
         "local_credentials": local_credentials,
+        "throttle": None if throttle is None else "documented" if throttle else "off",
         "log_format": log_format.value if log_format else None,
         "log_level": log_level.value if log_level else None,
     }

@@ -24,11 +24,15 @@ class TemporaryError(Exception):
 
 
 class PermanentError(Exception):
-    """Trying again will not help; the message is the cause in words, `code` Azure's for it if there is one."""
+    """Trying again will not help; the message is the cause in words, `code` Azure's for it if there is one.
 
-    def __init__(self, message: str, *, code: str | None = None) -> None:
+    `remedy` is the next move, in words, where the engine knows one.
+    """
+
+    def __init__(self, message: str, *, code: str | None = None, remedy: str | None = None) -> None:
         super().__init__(message)
         self.code = code
+        self.remedy = remedy
 
 
 class MachineEngine(Protocol):

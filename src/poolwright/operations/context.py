@@ -20,6 +20,7 @@ from poolwright.domain.vm_size import VmSize
 from poolwright.kubernetes.endpoint import ClusterEndpoint
 from poolwright.machines.engine import MachineEngine
 from poolwright.operations.crash_hook import CrashHook
+from poolwright.operations.faults import Faults
 from poolwright.store import statements
 from poolwright.store.database import Database
 
@@ -68,6 +69,7 @@ class Context:
     new_id: Callable[[], str]
     wait: Callable[[float], None]
     crash: CrashHook
+    faults: Faults
 
 
 def pools_of(connection: Connection, operation: Operation) -> list[NodePool]:

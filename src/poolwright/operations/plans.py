@@ -11,7 +11,7 @@ Invariant: an operation says Succeeded in the same transaction in which its reso
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -25,6 +25,7 @@ from poolwright.domain.node_pool import NodePool, good_state, is_same_state
 from poolwright.domain.operation import Operation, OperationError, OperationKind
 from poolwright.domain.rollout import PlannedWaves
 from poolwright.machines.engine import PermanentError, TemporaryError
+from poolwright.operations.bad_day import troubled
 from poolwright.operations.context import (
     Aborted,
     Context,
@@ -45,7 +46,7 @@ from poolwright.operations.context import (
 from poolwright.operations.waves import WAVE_STEPS, plan_waves, undo_wave
 from poolwright.store import statements
 
-__all__ = ["EACH_WAVE", "PLANS", "Context", "Failure", "NotEnded", "Renderer", "RunStep", "Step", "run_plan"]
+__all__ = ["EACH_WAVE", "PLANS", "STEPS", "Context", "Failure", "NotEnded", "Renderer", "RunStep", "Step", "run_plan"]
 
 log = structlog.get_logger(__name__)
 
@@ -159,6 +160,19 @@ PLANS: Final[Mapping[OperationKind, tuple[Step | str, ...]]] = {
     OperationKind.DELETE_CLUSTER: _TAKE_AWAY,
     OperationKind.DELETE_RESOURCE_GROUP: _TAKE_AWAY,
 }
+
+
+def _steps() -> Iterator[str]:
+    for plan in PLANS.values():
+        for part in plan:
+            if isinstance(part, Step):
+                yield from (part.name, *((f"undo_{part.name}",) if part.undo else ()))
+            else:
+                yield from (*(step.name for step in WAVE_STEPS), "undo_wave")
+
+
+# Every step a fault may name. How an operation ends badly is none: it could not end then.
+STEPS: Final = tuple(dict.fromkeys(_steps()))
 
 Failure = dict[str, str | None]
 RunStep = Callable[[str, Callable[[], Failure | None]], Failure | None]
@@ -274,7 +288,8 @@ def _effect(
                 if may_stop and act.step not in _NOT_STOPPED:
                     require_wanted(context, operation)
                 if not has_ended(context, operation):
-                    act.do(context, operation)
+                    # Whether it is a bad day (`domain/fault.py`) is decided here, once for every step there is.
+                    act.do(troubled(context, operation, act.checkpoint, may_stop=may_stop), operation)
                 failure = None
             except (TemporaryError, DatabaseUnavailable) as error:
                 if context.now() < give_up:
@@ -301,7 +316,8 @@ def _failure(error: Exception, step: str) -> Failure:
         case OperationFailed():
             told = error.error
         case PermanentError():
-            told = OperationError(error.code or errors.ReconcileVMSSAgentPoolFailed.code, str(error))
+            code = error.code or errors.ReconcileVMSSAgentPoolFailed.code
+            told = OperationError(code, str(error), remedy=error.remedy)
         case TemporaryError():
             told = OperationError(errors.ReconcileVMSSAgentPoolFailed.code, str(error))
         case _:

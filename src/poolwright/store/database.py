@@ -126,6 +126,14 @@ def migrate(engine: Engine) -> None:
         connection.commit()
 
 
+class Kept(Exception):
+    """Raised inside a transaction: what was written stays, and `error` is raised after the commit."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
 class Reader:
     """Reads on one kept connection. The statements are Core's, compiled once."""
 
@@ -173,11 +181,14 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """Yield a connection inside a write transaction; commit at the end, roll back on an exception."""
+        """Yield a connection inside a write transaction; commit at the end, roll back on an exception but `Kept`."""
         with self.engine.connect() as connection:
             _begin(connection)
             try:
                 yield connection
+            except Kept as kept:
+                connection.commit()
+                raise kept.error from None
             except BaseException:
                 connection.rollback()
                 raise

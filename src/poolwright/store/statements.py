@@ -1,7 +1,7 @@
 """Every statement the product runs, as functions over a connection.
 
 Selects that serve requests are module constants with bind parameters, for `Reader`.
-Invariant: SQL is only here and in the migrations.
+Invariant: SQL is only here, in `fault_statements` and in the migrations.
 """
 
 from __future__ import annotations

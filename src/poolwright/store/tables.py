@@ -109,3 +109,27 @@ quotas = sa.Table(
     sa.Column("family", sa.Text, primary_key=True),
     sa.Column("vcpus", sa.Integer, nullable=False),
 )
+
+# Faults somebody asked for, with how often each was meant and fired.
+faults = sa.Table(
+    "pw_faults",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("matched", sa.Integer, nullable=False),
+    sa.Column("fired", sa.Integer, nullable=False),
+    sa.Column("record", sa.LargeBinary, nullable=False),
+)
+
+# When faults were meant: the newest, and all of operations in progress. `broken` is the machine that one keeps from
+# becoming ready.
+fault_firings = sa.Table(
+    "pw_fault_firings",
+    metadata,
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("fault", sa.Text, sa.ForeignKey("pw_faults.name"), nullable=False),
+    sa.Column("occasion", sa.Text, nullable=False),
+    sa.Column("operation_id", sa.Text),
+    sa.Column("broken", sa.Text),
+    sa.Column("record", sa.LargeBinary, nullable=False),
+    sa.UniqueConstraint("fault", "occasion"),
+)
