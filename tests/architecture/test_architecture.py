@@ -46,6 +46,7 @@ def test_the_generated_tables_are_not_stale() -> None:
     compatibility = _tool("compatibility")
     document = compatibility.DOCUMENT.read_text()
     assert compatibility.rendered(document) == document, "run `make docs`"
+    assert compatibility.rendered_schema() == compatibility.SCHEMA.read_text(), "run `make docs`"
 
 
 def test_a_stale_table_would_be_noticed() -> None:

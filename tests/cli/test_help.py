@@ -49,6 +49,7 @@ def test_the_tree_has_the_commands_people_know_from_az() -> None:
         "vm list-skus",
         "operations show/watch",
         "quota list/set/reset",
+        "faults add/list/show/clear/schema",
         "sp reset",
     }
     for line in known:

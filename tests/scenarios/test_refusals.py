@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from poolwright import errors
+from poolwright.arm.errors import status_of
 from poolwright.domain.profile import Profile
 from tests.support.everything import everything
 from tests.support.in_process import InProcess
@@ -1011,6 +1012,24 @@ def failing_handler(app: InProcess) -> httpx.Response:
     return app.client.put(app.client.pool("np1"), json={"properties": {"count": 1}})
 
 
+def on_demand(code: str) -> Callable[[InProcess], httpx.Response]:
+    """An error that this service has no reason of its own to say: a fault does."""
+
+    def send_it(app: InProcess) -> httpx.Response:
+        in_operation = status_of(errors.with_code(code)) is None
+        fault = {"effect": {"refuse": code}, "match": {"step": "plan_waves"} if in_operation else {}}
+        assert app.client.put("/_poolwright/faults/f", json=fault).status_code == 201
+        reply = app.client.put(app.client.pool("np1"), json={"properties": {"count": 1}})
+        return httpx.Response(200, json={"error": app.client.operation(reply)["error"]}) if in_operation else reply
+
+    return send_it
+
+
+def from_elsewhere(app: InProcess) -> httpx.Response:
+    app.address = "192.0.2.1"
+    return app.client.get("/_poolwright/faults")
+
+
 def no_cluster(app: InProcess) -> httpx.Response:
     status = app.client.get("/kube/c1/version").json()
     return httpx.Response(status["code"], json={"error": {"code": status["reason"], "message": status["message"]}})
@@ -1039,8 +1058,14 @@ PRODUCED: dict[type[errors.PoolwrightError], tuple[int, Callable[[InProcess], ht
     errors.NodePoolMcVersionIncompatible: (400, by_pool("newer than the control plane")),
     errors.AgentPoolUpgradeVersionNotAllowed: (400, by_pool("older version for a pool that exists")),
     errors.LocationNotAvailableForResourceType: (400, by_path("PUT", "{cluster}", json={"location": "mars"})),
+    errors.VMSizeDoesNotSupportEphemeralOS: (400, on_demand("VMSizeDoesNotSupportEphemeralOS")),
+    errors.VMSizeDoesNotSupportEncryptionAtHost: (400, on_demand("VMSizeDoesNotSupportEncryptionAtHost")),
+    errors.VMCacheSizeTooSmall: (400, on_demand("VMCacheSizeTooSmall")),
+    errors.CannotChangeOSDiskType: (400, on_demand("CannotChangeOSDiskType")),
+    errors.ManagedClusterCountExceedsQuotaLimit: (400, on_demand("ManagedClusterCountExceedsQuotaLimit")),
     errors.AuthenticationFailed: (401, by_path("GET", "{pool}", headers={"Authorization": ""})),
     errors.InvalidAuthenticationToken: (401, by_path("GET", "{pool}", headers={"Authorization": "Bearer x"})),
+    errors.AuthorizationFailed: (403, from_elsewhere),
     errors.SubscriptionNotFound: (404, by_path("GET", STRANGER)),
     errors.ResourceGroupNotFound: (404, by_path("GET", "{sub}/resourceGroups/none")),
     errors.ResourceNotFound: (404, by_path("GET", "{cluster}x")),
@@ -1056,14 +1081,20 @@ PRODUCED: dict[type[errors.PoolwrightError], tuple[int, Callable[[InProcess], ht
     errors.OperationNotAllowed: (409, by_path("DELETE", "{pool}")),
     errors.RollbackNotPossible: (409, nothing_to_go_back_to),
     errors.InvalidResourceLocation: (409, by_path("PUT", "{cluster}", json={"location": "westus2"})),
+    errors.SkuNotAvailable: (409, on_demand("SkuNotAvailable")),
     errors.PreconditionFailed: (412, by_path("DELETE", "{pool}", headers={"If-Match": "x"})),
     errors.RequestEntityTooLarge: (413, by_path("PUT", "{pool}", content=b" " * (5 * 2**20))),
+    errors.Throttled: (429, on_demand("Throttled")),
     errors.ReconcileVMSSAgentPoolFailed: (200, failing_operation),
     errors.UpgradeFailed: (200, stuck_drain),
     errors.AllocationFailed: (200, no_capacity),
+    errors.ZonalAllocationFailed: (200, on_demand("ZonalAllocationFailed")),
+    errors.CreateVMSSAgentPoolFailed: (200, on_demand("CreateVMSSAgentPoolFailed")),
+    errors.OperationPreempted: (200, on_demand("OperationPreempted")),
     errors.OperationCanceled: (200, aborted_operation),
     errors.NoClusterAttached: (503, no_cluster),
     errors.InternalServerError: (500, failing_handler),
+    errors.GetLatestNodeImageVersionError: (500, on_demand("GetLatestNodeImageVersionError")),
 }
 
 

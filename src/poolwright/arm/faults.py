@@ -7,7 +7,7 @@ Invariant: a document is refused with every place that is wrong, and then nothin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Annotated, Any, Final, Literal
 
@@ -167,7 +167,7 @@ class EffectDocument(_Document):
 class FaultDocument(_Document):
     """A fault: what it is meant for, what it does, and how often at most."""
 
-    match: MatchDocument = MatchDocument()
+    match: MatchDocument = Field(default_factory=MatchDocument)
     effect: EffectDocument
     count: Annotated[StrictInt, Field(ge=1)] | None = Field(
         default=None, description="How often it fires at most; left out: as often as it matches."
@@ -180,12 +180,16 @@ def fault_schema() -> dict[str, Any]:
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "Poolwright fault"
     schema["$defs"]["EffectDocument"] |= {"minProperties": 1, "maxProperties": 1}
-    return schema
+    required: dict[str, Any] = _without_null(schema)
+    return required
 
 
 def decode_fault(name: str, body: Mapping[str, Any]) -> Fault:
     """Return the fault a document means. Raises `InvalidParameter` with every place that is wrong."""
     sent = {key: value for key, value in body.items() if key not in _OURS}
+    nulls = [(place, "null is no value: leave it out") for place in _nulls(sent)]
+    if nulls:
+        raise _refused(nulls)
     try:
         document = FaultDocument.model_validate(sent)
     except ValidationError as error:
@@ -297,6 +301,27 @@ class Faults(Area):
             "No Kubernetes cluster is attached to any managed cluster this could be about, so nothing is drained there "
             "and the fault does not fire."
         ]
+
+
+def _without_null(schema: Any) -> Any:
+    """The schema without the null that pydantic allows where a field may be left out; here it may not."""
+    if isinstance(schema, list):
+        return [_without_null(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    kept = {key: _without_null(part) for key, part in schema.items() if (key, part) != ("default", None)}
+    choices = [choice for choice in kept.get("anyOf", ()) if choice != {"type": "null"}]
+    if len(choices) == 1:
+        return {**choices[0], **{key: part for key, part in kept.items() if key != "anyOf"}}
+    return kept | ({"anyOf": choices} if choices else {})
+
+
+def _nulls(value: Any, place: str = "") -> Iterator[str]:
+    if value is None:
+        yield place
+    elif isinstance(value, dict):
+        for name, part in value.items():
+            yield from _nulls(part, f"{place}.{name}" if place else str(name))
 
 
 def _effect(kind: EffectKind, value: Any) -> Effect:
