@@ -25,7 +25,7 @@ def app(tmp_path: Path) -> Iterator[InProcess]:
     moment = service.now()
     service.now = lambda: moment
     service.client.make_cluster()
-    service.now = lambda: moment + 3600.0
+    service.now = lambda: moment + 600.0
     yield service
     service.close()
 
