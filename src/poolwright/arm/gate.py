@@ -36,14 +36,14 @@ class Gate:
     @property
     def is_watched(self) -> bool:
         """Whether `let_through` could have any effect."""
-        return self._throttle is not None or self._faults.could_fire(Point.REQUEST)
+        return self._throttle is not None or self._faults.meet_requests
 
     async def let_through(self, scope: Scope) -> None:
         """Return when the handler may go on. Raises what the request is refused with."""
         method, path = scope["method"], scope["path"]
         if self._throttle is not None:
             self._throttle.require(method, path)
-        if not self._faults.could_fire(Point.REQUEST):
+        if not self._faults.meet_requests:
             return
         cluster, pool = parents_of(scope[paths.AS_SENT])
         situation = Situation(

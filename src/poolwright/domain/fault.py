@@ -344,7 +344,7 @@ def touched(fault: Fault, situation: Situation) -> tuple[Target, ...] | None:
         and (match.zone is None or match.zone in target.zones)
         and (hits is None or hits(target))
     )
-    needs_target = hits is not None or not {"pool", "size", "zone"}.isdisjoint(match.named)
+    needs_target = hits is not None or (match.pool or match.size or match.zone) is not None
     return None if needs_target and not hit else hit
 
 

@@ -51,7 +51,12 @@ class Fired:
 
 
 class Faults:
-    """The faults stored in a database. `now` gives UNIX seconds, `new_id` names occasions that never come again."""
+    """The faults stored in a database. `now` gives UNIX seconds, `new_id` names occasions that never come again.
+
+    `meet_requests` is `could_fire(Point.REQUEST)`, which every request asks, as an attribute.
+    """
+
+    meet_requests: bool
 
     def __init__(self, database: Database, now: Callable[[], float], new_id: Callable[[], str]) -> None:
         self._database = database
@@ -155,5 +160,6 @@ class Faults:
             point = point_of(fault)
             if point is not None:
                 at.setdefault(point, []).append(fault)
+        self.meet_requests = Point.REQUEST in at
         # Replaced as a whole: other threads look without a lock.
         self._at = MappingProxyType({point: tuple(found) for point, found in at.items()})
