@@ -737,9 +737,8 @@ class ControlPlane:
         names = quota.family_names(self.catalog.sizes)
         needed: dict[str, dict[str, int]] = {}
         for pool in wanted:
-            present, rollout = self._rollout(connection, pool)
-            used = quota.used_by_family(rollout.beyond(present), self.catalog.size)
-            needed[pool.id.key] = {names.get(family, family): vcpus for family, vcpus in used.items()}
+            beyond = self._vcpus_beyond([self._rollout(connection, pool)])
+            needed[pool.id.key] = {names.get(family, family): vcpus for family, vcpus in beyond.items()}
         error = refused_on_demand(
             connection,
             self._faults,

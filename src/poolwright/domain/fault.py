@@ -437,6 +437,9 @@ WORDINGS: Final[Mapping[str, str]] = {
     "AgentPoolK8sVersionNotSupported": "Version {version} is not supported in this region. Please use [az aks "
     "get-versions] command to get the supported version list in this region. For more information, please check "
     "https://aka.ms/supported-version-list",
+    "NodePoolMcVersionIncompatible": "Node pool version {version} and control plane version {control_plane} are "
+    "incompatible. Minor version of node pool version {version} is bigger than control plane version {control_plane}. "
+    "For more information, please check https://aka.ms/version-skew-policy",
     "LocationNotAvailableForResourceType": "The provided location '{location}' is not available for resource type "
     "'Microsoft.ContainerService/managedClusters'.",
     "ManagedClusterCountExceedsQuotaLimit": "Operation results in exceeding quota limits for managed clusters. Maximum "
@@ -448,9 +451,10 @@ WORDINGS: Final[Mapping[str, str]] = {
     "'{group}' was not found. For more details please go to https://aka.ms/ARMResourceNotFoundFix",
     "ParentResourceNotFound": "Failed to perform 'write' on resource(s) of type 'managedClusters/agentPools', because "
     "the parent resource '{cluster}' could not be found.",
-    "OperationNotAllowed": "Operation is not allowed because there's an in-progress {operation} operation on agent "
-    "pool {pool}. Please wait for it to finish before starting a new operation.",
-    "InvalidResourceLocation": "The resource '{cluster}' already exists in another location in resource group "
+    "OperationNotAllowed": "Operation is not allowed because there's an in-progress {operation} operation (operation "
+    "ID: {operation_id}) on agent pool {pool} started on UTC {started}. Please wait for it to finish before starting "
+    "a new operation.",
+    "InvalidResourceLocation": "The resource '{cluster}' already exists in location '{elsewhere}' in resource group "
     "'{group}'. A resource with the same name cannot be created in location '{location}'. Please select a new "
     "resource name.",
     "SkuNotAvailable": "The requested VM size for resource 'Following SKUs have failed for Capacity Restrictions: "
@@ -458,8 +462,8 @@ WORDINGS: Final[Mapping[str, str]] = {
     "location or different zone. See https://aka.ms/azureskunotavailable for details.",
     "Throttled": "The {handler} request limit has been exceeded for SubID='{subscription}', please retry again in "
     "{seconds} seconds. For more information, please visit aka.ms/aks/throttling",
-    "UpgradeFailed": "Draining a node of agent pool {pool} did not end within the drain timeout. This is often caused "
-    "by a restrictive Pod Disruption Budget (PDB) policy. See https://aka.ms/aks/debugdrainfailures.",
+    "UpgradeFailed": "Draining {node} did not end within {minutes} minutes: {why}. This is often caused by a "
+    "restrictive Pod Disruption Budget (PDB) policy. See https://aka.ms/aks/debugdrainfailures.",
     "AllocationFailed": _ALLOCATION.replace("{place}", "region"),
     "ZonalAllocationFailed": _ALLOCATION.replace("{place}", "zone"),
 }

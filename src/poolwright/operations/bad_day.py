@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Final
 
 from sqlalchemy.engine import Connection
@@ -231,9 +232,20 @@ def _by_pool(
 
 def _circumstances(operation: Operation, pool: NodePool | None) -> dict[str, str]:
     known = circumstances_of(operation.resource_id)
-    known |= {"location": operation.location, "operation": operation.kind.words}
+    known |= {
+        "location": operation.location,
+        "operation": operation.kind.words,
+        "operation_id": operation.id,
+        "started": datetime.fromtimestamp(operation.started, UTC).strftime("%Y-%m-%d %H:%M:%S"),
+    }
     if pool is not None:
-        known |= circumstances_of(str(pool.id)) | {"size": pool.vm_size, "version": pool.version}
+        known |= circumstances_of(str(pool.id)) | {
+            "size": pool.vm_size,
+            "version": pool.version,
+            "node": f"a node of {pool.id.pool}",
+            "minutes": str(pool.upgrade.drain_timeout_minutes),
+            "why": _HELD,
+        }
     return known
 
 
