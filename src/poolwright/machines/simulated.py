@@ -141,8 +141,8 @@ class SimulatedEngine:
         (number,) = connection.execute("SELECT count(*) FROM machines").fetchone()
         if self.behaviour.capacity is not None and number > self.behaviour.capacity:
             raise PermanentError(
-                "Allocation failed. We do not have sufficient capacity for the requested VM size in this region. Read more "
-                "about improving likelihood of allocation success at http://aka.ms/allocation-guidance",
+                "Allocation failed. We do not have sufficient capacity for the requested VM size in this region. Read "
+                "more about improving likelihood of allocation success at http://aka.ms/allocation-guidance",
                 code="AllocationFailed",
             )
 
