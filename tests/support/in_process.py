@@ -15,6 +15,7 @@ from poolwright import installation
 from poolwright.arm import paths
 from poolwright.arm.app import ArmApp
 from poolwright.arm.area import Service
+from poolwright.arm.deployable import Deployable
 from poolwright.arm.login import Login
 from poolwright.arm.metrics import Metrics
 from poolwright.arm.skus import SkuPages
@@ -58,6 +59,7 @@ class InProcess:
         self.key = _key()
         self.catalog = _catalog()
         self._engine = SimulatedEngine(directory.machines / "simulated.sqlite", self._clock, self.behaviour)
+        deployable = Deployable(profile, self._clock, _new_id)
         operations = InMemoryOperations(
             Context(
                 database=self.database,
@@ -69,28 +71,33 @@ class InProcess:
                 new_id=_new_id,
                 wait=lambda seconds: None,
                 crash=lambda operation, step, moment: None,
+                resources=deployable,
             )
         )
         self.login = Login(key=self.key, reader=self.database.reader, now=self._clock, base_of=lambda request: BASE)
+        control_plane = ControlPlane(
+            catalog=self.catalog,
+            operations=operations,
+            render=WireRenderer(),
+            profile=profile,
+            engine_name="simulated",
+            now=self._clock,
+            new_id=_new_id,
+        )
+        subscriptions = {row[0]: Subscription(*row) for row in self.database.reader.rows(SUBSCRIPTIONS)}
+        deployable.attach(control_plane, operations, subscriptions)
         self.service = Service(
             database=self.database,
-            control_plane=ControlPlane(
-                catalog=self.catalog,
-                operations=operations,
-                render=WireRenderer(),
-                profile=profile,
-                engine_name="simulated",
-                now=self._clock,
-                new_id=_new_id,
-            ),
+            control_plane=control_plane,
             operations=operations,
+            deployable=deployable,
             verifier=TokenVerifier(self.key, {known.tenant_id}, {f"{BASE}/adfs", f"{BASE}/{known.tenant_id}/v2.0"}),
             login=self.login,
             skus=SkuPages(self.catalog),
             cluster_endpoint=self.cluster,
             metrics=Metrics(),
             profile=profile,
-            subscriptions={row[0]: Subscription(*row) for row in self.database.reader.rows(SUBSCRIPTIONS)},
+            subscriptions=subscriptions,
             ca_pem=b"",
             now=self._clock,
             base_of=lambda request: paths.base_url(request, None, BASE),

@@ -27,6 +27,7 @@ from poolwright.arm import paths
 from poolwright.arm.area import Area, Handler, OfferedRoute, Service
 from poolwright.arm.clusters import Clusters
 from poolwright.arm.compute import Compute
+from poolwright.arm.deployments import Deployments
 from poolwright.arm.errors import error_response
 from poolwright.arm.http import json_response
 from poolwright.arm.kubeconfig import kubernetes_status
@@ -39,7 +40,7 @@ from poolwright.store import statements
 log = structlog.get_logger(__name__)
 
 
-AREAS: Final[tuple[type[Area], ...]] = (NodePools, Operations, Clusters, Compute, Subscriptions)
+AREAS: Final[tuple[type[Area], ...]] = (NodePools, Operations, Clusters, Compute, Deployments, Subscriptions)
 
 
 class ArmApp:

@@ -5,6 +5,7 @@ Invariant: a body is read up to ARM's own limit and no further.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any, Final
 from urllib.parse import quote
@@ -20,6 +21,7 @@ from poolwright.control_plane import Call, Preconditions
 MAX_BODY_BYTES: Final = 4 * 1024 * 1024  # ARM's own limit for a request body
 RETRY_AFTER: Final = {"Retry-After": "1"}
 _JSON: Final = "application/json; charset=utf-8"
+_STRING_OR_COMMENT: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
 
 
 def call_of(request: Request) -> Call:
@@ -34,8 +36,11 @@ def call_of(request: Request) -> Call:
     )
 
 
-async def read_body(request: Request) -> dict[str, Any]:
-    """Return the JSON object sent. Raises `InvalidRequestContent` or `RequestEntityTooLarge`."""
+async def read_body(request: Request, *, with_comments: bool = False) -> dict[str, Any]:
+    """Return the JSON object sent. Raises `InvalidRequestContent` or `RequestEntityTooLarge`.
+
+    az sends a template as it is in the file, `with_comments` and line breaks in strings.
+    """
     declared = request.headers.get("content-length", "0")
     body = bytearray()
     if declared.isdecimal() and int(declared) <= MAX_BODY_BYTES:
@@ -43,8 +48,19 @@ async def read_body(request: Request) -> dict[str, Any]:
             body += chunk
             if len(body) > MAX_BODY_BYTES:
                 raise _too_large()
-        return parse_body(bytes(body))
+        return parse_body(plain_json(bytes(body)) if with_comments else bytes(body))
     raise _too_large()
+
+
+def plain_json(body: bytes) -> bytes:
+    """Return JSON without the comments of JSON files for people, and with the line breaks in strings escaped."""
+
+    def plain(found: re.Match[bytes]) -> bytes:
+        if found[0].startswith(b'"'):
+            return found[0].replace(b"\r", b"\\r").replace(b"\n", b"\\n").replace(b"\t", b"\\t")
+        return b" "
+
+    return _STRING_OR_COMMENT.sub(plain, body)
 
 
 def target_of(request: Request) -> str:
