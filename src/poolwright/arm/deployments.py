@@ -83,7 +83,7 @@ class Deployments(Area):
 
     async def put_deployment(self, request: Request) -> Response:
         identifier, call = _deployment_id(request), call_of(request)
-        asked = requested(await read_body(request, with_comments=True))
+        asked = requested(await read_body(request, loosely=True))
         plane = self._service.control_plane
 
         def accept(connection: Connection) -> Accepted:
@@ -103,7 +103,7 @@ class Deployments(Area):
 
     async def validate_deployment(self, request: Request) -> Response:
         identifier, correlation_id = _deployment_id(request), call_of(request).correlation_id
-        asked = requested(await read_body(request, with_comments=True))
+        asked = requested(await read_body(request, loosely=True))
         prepared, rehearsal = await self._service.database.write(
             lambda connection: self._rehearsed(request, connection, identifier, asked)
         )
@@ -112,23 +112,26 @@ class Deployments(Area):
 
     async def what_if_deployment(self, request: Request) -> Response:
         identifier, correlation_id = _deployment_id(request), call_of(request).correlation_id
-        asked = requested(await read_body(request, with_comments=True))
+        body = await read_body(request, loosely=True)
+        deployable = self._service.deployable
 
-        def rehearse(connection: Connection) -> tuple[Rehearsal, list[Json]]:
-            prepared = self._prepared(request, connection, identifier, asked)
-            rehearsal = self._service.deployable.rehearse(connection, prepared)
-            keys = {change.resource_id.lower() for change in rehearsal.changes}
-            if identifier.group is None:
-                return rehearsal, []
-            group = GroupId(identifier.subscription, identifier.group)
-            return rehearsal, self._service.deployable.ignored(connection, group, keys)
+        def rehearse(connection: Connection) -> Json:
+            asked = requested(body)
+            rehearsal = deployable.rehearse(connection, self._prepared(request, connection, identifier, asked))
+            _require_no_problems(identifier, rehearsal, correlation_id)
+            ignored: list[Json] = []
+            if identifier.group is not None:
+                group = GroupId(identifier.subscription, identifier.group)
+                keys = {change.resource_id.lower() for change in rehearsal.changes}
+                ignored = deployable.ignored(connection, group, keys)
+            return what_if_result(rehearsal.changes, ignored, only_ids=asked.only_ids)
 
-        rehearsal, ignored = await self._service.database.write(rehearse)
-        problem = _problem(identifier, rehearsal, correlation_id)
-        if problem is not None:
+        try:
+            result = await self._service.database.write(rehearse)
+        except errors.InvalidRequest as error:
             # The question was answered, and the answer is that the template would be refused.
-            return json_response(orjson.dumps({"status": "Failed", "error": error_body(problem)}))
-        return json_response(orjson.dumps(what_if_result(rehearsal.changes, ignored, only_ids=asked.only_ids)))
+            result = {"status": "Failed", "error": error_body(error)}
+        return json_response(orjson.dumps(result))
 
     async def get_deployment(self, request: Request) -> Response:
         return json_response(orjson.dumps(self._shown(_deployment_id(request))))
@@ -249,23 +252,14 @@ def _deployment_id(request: Request) -> DeploymentId:
     return DeploymentId(segments[1].lower(), segments[3], segments[5 if is_short else 7])
 
 
-def _problem(
-    identifier: DeploymentId, rehearsal: Rehearsal, correlation_id: str
-) -> errors.InvalidTemplateDeployment | None:
-    if not rehearsal.problems:
-        return None
-    return errors.InvalidTemplateDeployment(
-        f"The template deployment '{identifier.name}' is not valid according to the validation procedure. The tracking "
-        f"id is '{correlation_id}'. See inner errors for details.",
-        details=rehearsal.problems,
-        remedy="the details name the resources and say why",
-    )
-
-
 def _require_no_problems(identifier: DeploymentId, rehearsal: Rehearsal, correlation_id: str) -> None:
-    problem = _problem(identifier, rehearsal, correlation_id)
-    if problem is not None:
-        raise problem
+    if rehearsal.problems:
+        raise errors.InvalidTemplateDeployment(
+            f"The template deployment '{identifier.name}' is not valid according to the validation procedure. The "
+            f"tracking id is '{correlation_id}'. See inner errors for details.",
+            details=rehearsal.problems,
+            remedy="the details name the resources and say why",
+        )
 
 
 def _state_wanted(query: str | None) -> str | None:

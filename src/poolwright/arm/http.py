@@ -21,7 +21,9 @@ from poolwright.control_plane import Call, Preconditions
 MAX_BODY_BYTES: Final = 4 * 1024 * 1024  # ARM's own limit for a request body
 RETRY_AFTER: Final = {"Retry-After": "1"}
 _JSON: Final = "application/json; charset=utf-8"
-_STRING_OR_COMMENT: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
+_LOOSE: Final = re.compile(
+    rb'"(?:[^"\\]|\\.)*"|//[^\n]*|/\*.*?\*/|[A-Za-z_]\w*(?=\s*:)', re.DOTALL
+)  # a string, a comment, a name without quotes
 
 
 def call_of(request: Request) -> Call:
@@ -36,10 +38,10 @@ def call_of(request: Request) -> Call:
     )
 
 
-async def read_body(request: Request, *, with_comments: bool = False) -> dict[str, Any]:
+async def read_body(request: Request, *, loosely: bool = False) -> dict[str, Any]:
     """Return the JSON object sent. Raises `InvalidRequestContent` or `RequestEntityTooLarge`.
 
-    az sends a template as it is in the file, `with_comments` and line breaks in strings.
+    az sends a template as it is in the file: `loosely` takes what ARM's reader takes beyond JSON.
     """
     declared = request.headers.get("content-length", "0")
     body = bytearray()
@@ -48,19 +50,20 @@ async def read_body(request: Request, *, with_comments: bool = False) -> dict[st
             body += chunk
             if len(body) > MAX_BODY_BYTES:
                 raise _too_large()
-        return parse_body(plain_json(bytes(body)) if with_comments else bytes(body))
+        return parse_body(plain_json(bytes(body)) if loosely else bytes(body))
     raise _too_large()
 
 
 def plain_json(body: bytes) -> bytes:
-    """Return JSON without the comments of JSON files for people, and with the line breaks in strings escaped."""
+    """Return what ARM's reader takes beyond JSON as JSON: comments, names without quotes, line breaks in strings."""
 
     def plain(found: re.Match[bytes]) -> bytes:
-        if found[0].startswith(b'"'):
-            return found[0].replace(b"\r", b"\\r").replace(b"\n", b"\\n").replace(b"\t", b"\\t")
-        return b" "
+        text = found[0]
+        if text.startswith(b'"'):
+            return text.replace(b"\r", b"\\r").replace(b"\n", b"\\n").replace(b"\t", b"\\t")
+        return b" " if text.startswith(b"/") else b'"' + text + b'"'
 
-    return _STRING_OR_COMMENT.sub(plain, body)
+    return _LOOSE.sub(plain, body)
 
 
 def target_of(request: Request) -> str:
