@@ -207,8 +207,8 @@ class Deployable:
         assert self._operations is not None
         self._operations.begin(operation_id)
 
-    def refusal(self, error: errors.PoolwrightError) -> Mapping[str, Any]:
-        return error_body(error)
+    def refusal(self, error: errors.PoolwrightError, identifier: str) -> Mapping[str, Any]:
+        return error_body(_aimed_at(error, identifier))
 
     def rehearse(self, connection: Connection, prepared: PreparedDeployment) -> Rehearsal:
         """Return what the deployment would do."""
@@ -264,8 +264,7 @@ class Deployable:
                             what_if = row.what_if(doing, resource.id, body)
                         accepted.append((resource, self._put(doing, deployment, resource, body), before, what_if))
                 except errors.PoolwrightError as error:
-                    error.target = f"{resource.id}: {error.target}" if error.target else resource.id
-                    rehearsal.problems.append(error)
+                    rehearsal.problems.append(_aimed_at(error, resource.id))
                     resources[resource.ordinal] = replace(resource, state=ResourceState.FAILED)
             for resource, what_came, before, what_if in accepted:
                 operation = what_came.operation if what_came is not None else None
@@ -358,6 +357,14 @@ class Deployable:
             new_id=self._new_id,
             correlation_id=correlation_id,
         )
+
+
+def _aimed_at(error: errors.PoolwrightError, identifier: str) -> errors.PoolwrightError:
+    """The error of a PUT as a deployment tells it: its target is the resource, and the property stands beside it."""
+    if error.target is not None:
+        error.information.setdefault("property", error.target)
+    error.target = identifier
+    return error
 
 
 @contextmanager

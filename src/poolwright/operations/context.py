@@ -62,8 +62,8 @@ class Resources(Protocol):
     def begin(self, operation_id: str) -> None:
         """Have an accepted operation started; nothing happens when it is at work or has ended."""
 
-    def refusal(self, error: errors.PoolwrightError) -> Mapping[str, Any]:
-        """Return an error as ARM writes it."""
+    def refusal(self, error: errors.PoolwrightError, identifier: str) -> Mapping[str, Any]:
+        """Return the refusal of a resource as ARM writes it."""
 
 
 class NoResources:
@@ -84,8 +84,8 @@ class NoResources:
     def begin(self, operation_id: str) -> None:
         pass
 
-    def refusal(self, error: errors.PoolwrightError) -> Mapping[str, Any]:
-        return {"code": error.code, "message": error.message}
+    def refusal(self, error: errors.PoolwrightError, identifier: str) -> Mapping[str, Any]:
+        return {"code": error.code, "target": identifier, "message": error.message}
 
 
 class OperationFailed(Exception):

@@ -53,7 +53,7 @@ def deploy_resources(context: Context, operation: Operation, stage: int) -> None
             with context.database.transaction() as connection:
                 _deploy(context, connection, operation, resource.ordinal)
         except errors.PoolwrightError as error:
-            refusal = {"target": resource.id, **context.resources.refusal(error)}
+            refusal = context.resources.refusal(error, resource.id)
             with context.database.transaction() as connection:
                 _note(context, connection, operation, resource.ordinal, ResourceState.FAILED, refusal)
 
