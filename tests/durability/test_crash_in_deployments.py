@@ -30,7 +30,7 @@ PLACES = [
     ),
     "create_deployment:stage_2.deploy_resources:after",
     "create_deployment:stage_3.await_resources:before",
-    "create_cluster:ensure_machines:after",
+    "create_cluster:add_machines:after",
     "create_node_pool:mark_succeeded:before",
 ]
 
