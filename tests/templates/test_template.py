@@ -514,6 +514,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"resources": [], "outputs": {f"o{number}": {"type": "int", "value": 1} for number in range(65)}},
         "The number of template outputs exceeds the limit of 64",
     ),
+    "options": (
+        {"resources": [cluster(**{"@options": {"onlyIfNotExists": True}})]},
+        "'@options' of the template resource",
+    ),
     "extensions": ({"resources": [], "extensions": {"k8s": {}}}, "The template section 'extensions' is not one"),
     "a resource group in a group": (
         {"resources": [{"type": "Microsoft.Resources/resourceGroups", "apiVersion": "1", "name": "g"}]},
@@ -564,6 +568,8 @@ def test_a_cluster_cannot_be_deployed_to_a_subscription() -> None:
         ({"template": {}, "templateLink": {"uri": "https://x"}}, errors.InvalidParameter, "'templateLink'"),
         ({"template": {}, "onErrorDeployment": {}}, errors.InvalidParameter, "'onErrorDeployment'"),
         ({}, errors.InvalidRequestContent, "'properties.template' is not an object"),
+        ({"template": []}, errors.InvalidRequestContent, "'properties.template' is not an object"),
+        ({"template": {}, "parameters": 1}, errors.InvalidRequestContent, "'properties.parameters' is not an object"),
     ],
 )
 def test_a_body_that_asks_for_what_is_not_offered_is_refused(

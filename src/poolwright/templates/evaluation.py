@@ -196,7 +196,7 @@ class Evaluator:
 
     def _call_own(self, key: str, arguments: Sequence[Expression], frame: Frame) -> Any:
         member = self._functions[key]
-        names = [str(parameter.get("name", "")).lower() for parameter in member.get("parameters", [])]
+        names = [str(parameter.get("name", "")).lower() for parameter in member.get("parameters") or ()]
         if len(names) != len(arguments):
             raise Unusable(f"The function '{key}' takes {len(names)} argument(s), got {len(arguments)}.")
         if key in self._under_way:
@@ -582,11 +582,17 @@ def _section(template: Mapping[str, Any], name: str) -> Json:
 
 
 def _user_functions(template: Mapping[str, Any]) -> Iterator[tuple[str, Json]]:
-    for group in template.get("functions") or ():
-        if isinstance(group, dict):
-            for name, member in _section(group, "members").items():
-                if isinstance(member, dict):
-                    yield f"{group.get('namespace', '')}.{name}".lower(), member
+    groups = template.get("functions") or []
+    if not isinstance(groups, list):
+        raise _invalid("The template section 'functions' is not an array.", "functions")
+    for group in groups:
+        if not isinstance(group, dict):
+            raise _invalid("A part of the template section 'functions' is not an object.", "functions")
+        for name, member in _section(group, "members").items():
+            parameters = member.get("parameters") or [] if isinstance(member, dict) else None
+            if not isinstance(parameters, list) or not all(isinstance(each, dict) for each in parameters):
+                raise _invalid(f"The function '{name}' is not one: it has parameters and an output.", "functions")
+            yield f"{group.get('namespace', '')}.{name}".lower(), member
 
 
 def _is_copy(part: Any) -> bool:

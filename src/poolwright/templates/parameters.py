@@ -12,7 +12,7 @@ Invariant: a message never shows the value of a secure parameter.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from poolwright import errors
 from poolwright.templates.functions import as_text, found_name, is_equal, type_name
@@ -73,9 +73,9 @@ def is_secure(definition: Mapping[str, Any], template: Mapping[str, Any], place:
         kind = resolved(part, template, place)
         if str(kind.get("type", "")).lower() in _SECURE:
             return True
-        inner = [kind.get("items"), kind.get("additionalProperties"), *(kind.get("prefixItems") or ())]
-        inner += (kind.get("properties") or {}).values()
-        inner += ((kind.get("discriminator") or {}).get("mapping") or {}).values()
+        inner = [kind.get("items"), kind.get("additionalProperties"), *_part(kind, "prefixItems", list, place)]
+        inner += _part(kind, "properties", dict, place).values()
+        inner += _part(_part(kind, "discriminator", dict, place), "mapping", dict, place).values()
         waiting += ((each, depth + 1) for each in inner)
     return False
 
@@ -110,13 +110,13 @@ def _is_allowed(value: Any, allowed: list[Any]) -> bool:
 
 def _limits(value: Any, kind: Mapping[str, Any], place: str) -> Iterator[str]:
     if isinstance(value, int) and not isinstance(value, bool):
-        least, most = kind.get("minValue"), kind.get("maxValue")
+        least, most = (_limit(kind, name, place) for name in ("minValue", "maxValue"))
         if least is not None and value < least:
             yield f"'{place}' is smaller than the minimum value '{least}'."
         if most is not None and value > most:
             yield f"'{place}' is greater than the maximum value '{most}'."
     if isinstance(value, (str, list)):
-        least, most = kind.get("minLength"), kind.get("maxLength")
+        least, most = (_limit(kind, name, place) for name in ("minLength", "maxLength"))
         if least is not None and len(value) < least:
             yield f"'{place}' has length '{len(value)}', and the minimum length is '{least}'."
         if most is not None and len(value) > most:
@@ -126,7 +126,7 @@ def _limits(value: Any, kind: Mapping[str, Any], place: str) -> Iterator[str]:
 def _element_problems(
     value: list[Any], kind: Mapping[str, Any], template: Mapping[str, Any], place: str
 ) -> Iterator[str]:
-    first, rest = list(kind.get("prefixItems") or ()), kind.get("items")
+    first, rest = _part(kind, "prefixItems", list, place), kind.get("items")
     if rest is False and len(value) > len(first):
         yield f"'{place}' has {len(value)} elements, and at most {len(first)} are permitted."
     if len(value) < len(first):
@@ -138,21 +138,22 @@ def _element_problems(
 
 
 def _property_problems(value: Json, kind: Mapping[str, Any], template: Mapping[str, Any], place: str) -> Iterator[str]:
-    known: Json = dict(kind.get("properties") or {})
+    known: Json = _part(kind, "properties", dict, place)
     more = kind.get("additionalProperties", True)
-    choice = kind.get("discriminator")
-    if isinstance(choice, Mapping):
+    choice = _part(kind, "discriminator", dict, place)
+    if choice:
         name = str(choice.get("propertyName", ""))
-        variants = dict(choice.get("mapping") or {})
-        chosen = variants.get(value.get(name))
+        variants = _part(choice, "mapping", dict, place)
+        chosen = variants.get(str(value.get(name)))
         if not isinstance(chosen, Mapping):
             yield f"'{place}.{name}' is not part of the allowed value(s): '{','.join(variants)}'."
             return
         variant = resolved(chosen, template, place)
-        known = {name: {"type": "string"}, **known, **dict(variant.get("properties") or {})}
+        known = {name: {"type": "string"}, **known, **_part(variant, "properties", dict, place)}
         more = variant.get("additionalProperties", more)
     there = {name: found_name(value, name) for name in known}
-    for name, of_it in known.items():
+    for name in known:
+        of_it = _part(known, name, dict, f"{place}.{name}")
         actual = there[name]
         if actual is not None:
             yield from problems(value[actual], of_it, template, f"{place}.{name}")
@@ -163,6 +164,26 @@ def _property_problems(value: Json, kind: Mapping[str, Any], template: Mapping[s
             yield f"'{place}' has the property '{name}', which its type does not have."
         elif isinstance(more, Mapping):
             yield from problems(value[name], more, template, f"{place}.{name}")
+
+
+P = TypeVar("P", list[Any], dict[str, Any])
+
+
+def _part(kind: Mapping[str, Any], name: str, expected: type[P], place: str) -> P:
+    """The array or object within a type, an empty one when it is not there."""
+    part = kind.get(name)
+    if part is None:
+        return expected()
+    if not isinstance(part, expected):
+        raise _invalid(f"The '{name}' of the type at '{place}' is not valid: it is {type_name(part)}.", place)
+    return part
+
+
+def _limit(kind: Mapping[str, Any], name: str, place: str) -> int | None:
+    part = kind.get(name)
+    if part is not None and type_name(part) != "Integer":
+        raise _invalid(f"The '{name}' of the type at '{place}' is not valid: it is {type_name(part)}.", place)
+    return part
 
 
 def _invalid(message: str, place: str) -> errors.InvalidTemplate:

@@ -105,10 +105,17 @@ def requested(body: Mapping[str, Any]) -> Requested:
             )
     settings = properties.get("whatIfSettings") or {}
     level = str(properties.get("validationLevel") or "Provider")
+    location = body.get("location")
+    if location is not None and not isinstance(location, str):
+        raise errors.InvalidRequestContent(
+            "The request content was invalid and could not be deserialized: 'location' is not a string.",
+            target="location",
+            remedy="send a string there",
+        )
     return Requested(
         template=_object(properties.get("template"), "properties.template"),
         parameters=_object(properties.get("parameters") or {}, "properties.parameters"),
-        location=body.get("location"),
+        location=location,
         tags=_object(body.get("tags") or {}, "tags"),
         checks_resources=level.lower() != "template",
         only_ids=str(_object(settings, "properties.whatIfSettings").get("resultFormat")).lower() == "resourceidonly",
@@ -421,6 +428,8 @@ class _Drafts:
         version = self._known(draft.source.get("apiVersion"), f"{draft.place}.apiVersion", draft.frame)
         if not isinstance(version, str) or not version:
             raise _refused(f"The template resource '{draft.name}' at '{draft.place}' has no apiVersion.", draft.place)
+        if draft.source.get("@options"):
+            raise _refused(f"The '@options' of the template resource '{draft.name}' are not offered.", draft.place)
         condition = self._known(draft.source.get("condition", True), f"{draft.place}.condition", draft.frame)
         if not isinstance(condition, bool):
             raise _refused(f"The condition of the template resource '{draft.name}' is not a boolean.", draft.place)
