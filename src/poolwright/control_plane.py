@@ -47,6 +47,8 @@ _CLUSTER_NAME_FORM: Final = "1 to 63 letters, digits, underscores and hyphens, a
 _DEPLOYMENT_NAME: Final = re.compile(r"[-\w.()]{1,64}")
 _DEPLOYMENT_NAME_FORM: Final = "1 to 64 letters, digits, underscores, hyphens, parentheses and periods"
 MAX_POOLS: Final = 100
+# An operation of a deployment waits for others on a thread; the others need theirs (`on_dbos.MAX_AT_WORK`).
+MAX_DEPLOYMENTS_UNDER_WAY: Final = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -379,6 +381,12 @@ class ControlPlane:
         old = statements.deployment(connection, wanted.key)
         if old is not None:
             _require_ended(old)
+        if statements.deployments_under_way(connection) >= MAX_DEPLOYMENTS_UNDER_WAY:
+            raise errors.OperationNotAllowed(
+                f"Operation is not allowed because {MAX_DEPLOYMENTS_UNDER_WAY} deployments, those of modules included, "
+                "are under way. Please wait for one to finish before starting a new one.",
+                remedy="wait for a deployment to finish",
+            )
         operation = self._operation(
             OperationKind.CREATE_DEPLOYMENT,
             GroupId(wanted.subscription, wanted.group or ""),
@@ -417,7 +425,9 @@ class ControlPlane:
         return other
 
     def take_as_done(self, connection: Connection, operation: Operation) -> None:
-        """Store the operation's resources as if it had succeeded: without its machines. For rehearsals."""
+        """Store the operation and its resources as if it had succeeded: without machines. For rehearsals."""
+        ended = operation.succeeded(self._now(), {})
+        statements.put_operation(connection, ended, self._render.operation(ended))
         for key in operation.pool_keys:
             pool = statements.node_pool(connection, key)
             if pool is not None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from poolwright import errors
+from poolwright import control_plane, errors
 from poolwright.domain.cluster import ProvisioningState
 from poolwright.domain.deployment import Deployment, DeploymentId, DeploymentResource, DeploymentState, ResourceState
 from poolwright.domain.operation import Operation, OperationStatus
@@ -36,6 +36,12 @@ def pool(name: str, depends: tuple[str, ...] = ("cluster",), **properties: Any) 
         "properties": {"count": 1, **properties},
         "dependsOn": list(depends),
     }
+
+
+def nested(template: dict[str, Any], name: str, **more: Any) -> dict[str, Any]:
+    properties = {"mode": "Incremental", "expressionEvaluationOptions": {"scope": "inner"}, "template": template}
+    kind = "Microsoft.Resources/deployments"
+    return {"type": kind, "apiVersion": "2025-04-01", "name": name, "properties": properties, **more}
 
 
 TEMPLATE: dict[str, Any] = {
@@ -197,19 +203,8 @@ def test_a_resource_that_is_refused_when_its_turn_comes_fails_alone(bench: Workb
 
 
 def test_a_deployment_within_a_deployment_has_its_own_operation_and_passes_its_failure_on(bench: Workbench) -> None:
-    inner = {"resources": [pool("c1/bad", (), vmSize="Standard_Nothing")]}
-    nested = {
-        "type": "Microsoft.Resources/deployments",
-        "apiVersion": "2025-04-01",
-        "name": "inner",
-        "properties": {
-            "mode": "Incremental",
-            "expressionEvaluationOptions": {"scope": "inner"},
-            "template": inner,
-        },
-        "dependsOn": ["cluster"],
-    }
-    bench.done(bench.put_deployment({"resources": {"cluster": cluster(), "inner": nested}}))
+    inner = nested({"resources": [pool("c1/bad", (), vmSize="Standard_Nothing")]}, "inner", dependsOn=["cluster"])
+    bench.done(bench.put_deployment({"resources": {"cluster": cluster(), "inner": inner}}))
     assert deployment(bench, "inner").state is DeploymentState.FAILED
     error = deployment(bench).error
     assert error is not None
@@ -287,6 +282,31 @@ def test_a_deployment_under_way_is_neither_replaced_nor_deleted(held: Workbench)
     with pytest.raises(errors.DeploymentActive), held.database.transaction() as connection:
         held.plane.delete_deployment(connection, identifier(held))
     assert held.everything() == before
+
+
+def test_there_are_only_so_many_deployments_under_way(held: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control_plane, "MAX_DEPLOYMENTS_UNDER_WAY", 2)
+    first = held.put_deployment({"resources": []}, name="one")
+    held.put_deployment({"resources": []}, name="two")
+    with pytest.raises(errors.OperationNotAllowed, match="because 2 deployments, those of modules included"):
+        held.put_deployment({"resources": []}, name="three")
+    held.run(first, once)
+    held.put_deployment({"resources": []}, name="three")
+
+
+def test_modules_that_are_rehearsed_do_not_count_as_under_way(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control_plane, "MAX_DEPLOYMENTS_UNDER_WAY", 2)
+    modules = {
+        f"m{number}": {**nested({"resources": []}, f"m{number}"), "dependsOn": [f"m{number - 1}"] if number else []}
+        for number in range(4)
+    }
+    with bench.database.transaction() as connection:
+        prepared = bench.deployable.prepare(
+            connection, identifier(bench), Requested({"resources": modules}, {}), {}, "c"
+        )
+        assert bench.deployable.rehearse(connection, prepared).problems == []
 
 
 def test_the_deletion_of_its_group_ends_a_deployment(held: Workbench) -> None:

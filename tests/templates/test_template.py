@@ -120,6 +120,13 @@ def test_a_serial_loop_goes_in_batches() -> None:
     assert names_by_stage(made) == stages
 
 
+def test_what_would_be_too_much_at_once_goes_in_several_stages() -> None:
+    made = prepared(
+        [cluster("[format('c{0}', copyIndex())]", copy={"name": "many", "count": 70}), cluster("x", dependsOn=["many"])]
+    )
+    assert [len(names) for names in names_by_stage(made)] == [32, 32, 6, 1]
+
+
 def test_symbolic_names_mean_resources_loops_and_single_copies() -> None:
     made = prepared(
         {

@@ -64,12 +64,13 @@ class Doing:
 class DeployableType:
     """A row: a resource type, where it goes (`group`, `subscription` or `any`), its PUT and its GET.
 
-    `put` returns None when there is no operation. `what_if` says more of what a PUT would do.
+    `put` returns None when there is no operation; a deployment within a deployment is prepared first, and has
+    none. `what_if` says more of what a PUT would do.
     """
 
     name: str
     scope: str
-    put: Callable[[Doing, str, Json], Accepted | None]
+    put: Callable[[Doing, str, Json], Accepted | None] | None
     show: Callable[[Doing, str], Json | None]
     what_if: Callable[[Doing, str, Json], WhatIf] | None = None
 
@@ -143,17 +144,13 @@ def _show_deployment(doing: Doing, identifier: str) -> Json | None:
     return shown_deployment(deployment, statements.deployment_resources(doing.connection, deployment.id.key))
 
 
-def _put_deployment(doing: Doing, identifier: str, body: Json) -> Accepted:
-    raise AssertionError("a deployment is prepared first")
-
-
 TYPES: Final[Mapping[str, DeployableType]] = {
     row.name.lower(): row
     for row in (
         DeployableType(CLUSTER_TYPE, "group", _put_cluster, _show_cluster),
         DeployableType(NODE_POOL_TYPE, "group", _put_pool, _show_pool, _what_if_pool),
         DeployableType(GROUP_TYPE, "subscription", _put_group, _show_group),
-        DeployableType(DEPLOYMENT_TYPE, "any", _put_deployment, _show_deployment),
+        DeployableType(DEPLOYMENT_TYPE, "any", None, _show_deployment),
     )
 }
 
@@ -270,9 +267,10 @@ class Deployable:
                 operation = what_came.operation if what_came is not None else None
                 if resource.type.lower() == DEPLOYMENT_TYPE.lower():
                     self._rehearse_nested(connection, plane, resource, rehearsal)
-                    continue
                 if operation is not None:
                     plane.take_as_done(connection, operation)
+                if resource.type.lower() == DEPLOYMENT_TYPE.lower():
+                    continue
                 after = self.show(connection, resource.id)
                 assert after is not None
                 rehearsal.changes.append(
@@ -305,8 +303,9 @@ class Deployable:
     def _put(
         self, doing: Doing, deployment: Deployment, resource: DeploymentResource, body: Mapping[str, Any]
     ) -> Accepted | None:
-        if resource.type.lower() != DEPLOYMENT_TYPE.lower():
-            return TYPES[resource.type.lower()].put(doing, resource.id, dict(body))
+        put = TYPES[resource.type.lower()].put
+        if put is not None:
+            return put(doing, resource.id, dict(body))
         nested = resource.nested
         if nested is None:
             world = self._world(doing.connection, deployment.facts, deployment.correlation_id)

@@ -499,6 +499,17 @@ def operations_in_progress(connection: Connection) -> dict[str, str | None]:
     return {row.id: row.runner for row in rows if load(Operation, row.record).kind is not OperationKind.ABORT_NODE_POOL}
 
 
+def deployments_under_way(connection: Connection) -> int:
+    """Return how many operations of deployments have not ended."""
+    found = connection.execute(
+        sa.select(sa.func.count())
+        .select_from(tables.operations)
+        .join(tables.deployments, tables.deployments.c.key == tables.operations.c.resource_key)
+        .where(tables.operations.c.status == OperationStatus.IN_PROGRESS.value)
+    )
+    return int(found.scalar_one())
+
+
 def _observed(machine: Machine) -> str:
     observed = machine.facts.observed if machine.facts is not None else None
     return observed.value if observed is not None else "unknown"

@@ -43,6 +43,8 @@ MAX_PARAMETERS: Final = 256
 MAX_VARIABLES: Final = 256
 MAX_OUTPUTS: Final = 64
 MAX_NESTING: Final = 8
+# Ours: an operation that waits for others holds a thread, and those need some as well.
+MAX_AT_ONCE: Final = 32
 
 # What a resource of a template has besides what is PUT.
 _NOT_SENT: Final = frozenset(
@@ -739,7 +741,15 @@ def _staged(resources: Sequence[DeploymentResource]) -> list[DeploymentResource]
         for each in ready:
             stages[each.ordinal] = 1 + max((stages[place] for place in each.depends_on), default=-1)
         waiting = [each for each in waiting if each.ordinal not in stages]
-    return [replace(each, stage=stages[each.ordinal]) for each in resources]
+    # A stage is what is deployed at once; what would be too much goes in several.
+    places: dict[int, int] = {}
+    number = 0
+    for stage in range(max(stages.values(), default=-1) + 1):
+        of_it = [each.ordinal for each in resources if stages[each.ordinal] == stage]
+        for start in range(0, len(of_it), MAX_AT_ONCE):
+            places |= dict.fromkeys(of_it[start : start + MAX_AT_ONCE], number)
+            number += 1
+    return [replace(each, stage=places[each.ordinal]) for each in resources]
 
 
 def _not_offered(resource: DeploymentResource, world: World, here: DeploymentId) -> errors.PoolwrightError | None:
