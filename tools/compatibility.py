@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from poolwright.arm.app import AREAS, LOCAL_AREAS
+from poolwright.arm.deployable import TYPES
 from poolwright.arm.errors import status_of
 from poolwright.arm.faults import fault_schema
 from poolwright.catalog.catalog import Catalog
@@ -27,8 +28,10 @@ from poolwright.domain.pool_requirements import ADMISSION_TABLE, CLUSTER_TABLE, 
 from poolwright.domain.rules import Rule
 from poolwright.domain.throttle import LIMITS, Limit
 from poolwright.errors import leaves
-from poolwright.operations.plans import PLANS, Step
+from poolwright.operations.plans import EACH_STAGE, PLANS, STAGE_STEPS, Step
 from poolwright.operations.waves import WAVE_STEPS
+from poolwright.templates.evaluation import SPECIAL
+from poolwright.templates.functions import FUNCTIONS
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "compatibility.md"
 SCHEMA = DOCUMENT.with_name("fault.schema.json")
@@ -96,6 +99,17 @@ def tables() -> dict[str, str]:
                 for row in LIMITS
             ],
         ),
+        "deployable": _table(
+            ("type", "deployed to"),
+            [(f"`{row.name}`", "group or subscription" if row.scope == "any" else row.scope) for row in TYPES.values()],
+        ),
+        "functions": _table(
+            ("category", "functions"),
+            [
+                (category, ", ".join(f"`{name}`" for name in sorted(names, key=str.lower)))
+                for category, names in _functions().items()
+            ],
+        ),
         "plans": _table(
             ("operation", "steps"),
             [(kind.words, " → ".join(_steps(part) for part in plan)) for kind, plan in PLANS.items()],
@@ -137,6 +151,14 @@ def rendered(document: str) -> str:
     return document
 
 
+def _functions() -> dict[str, list[str]]:
+    """The functions of template expressions by category, in the order of Microsoft's pages."""
+    found: dict[str, list[str]] = {}
+    for row in sorted((*FUNCTIONS.values(), *SPECIAL.values()), key=lambda row: row.category.lower()):
+        found.setdefault(row.category, []).append(row.name)
+    return found
+
+
 def _offer(code: str, *, late: bool) -> str:
     return f"{code} ({'accepted, then the operation fails' if late else 'refused'})"
 
@@ -154,10 +176,11 @@ def _refill(limit: Limit) -> str:
 
 
 def _steps(part: Step | str) -> str:
-    """A step, or the steps of every wave."""
+    """A step, or the steps of every wave or stage."""
     if isinstance(part, Step):
         return f"`{part.name}`"
-    return f"{part} ({' → '.join(f'`{step.name}`' for step in WAVE_STEPS)})"
+    names = list(STAGE_STEPS) if part == EACH_STAGE else [step.name for step in WAVE_STEPS]
+    return f"{part} ({' → '.join(f'`{name}`' for name in names)})"
 
 
 def _rule_table(result: str, rows: Iterable[tuple[Rule, object, str]]) -> str:

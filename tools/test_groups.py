@@ -26,7 +26,7 @@ def _pytest(*paths: str, distribution: str = "loadfile") -> tuple[str, ...]:
     return (sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", distribution, *paths)
 
 
-_UNIT = ("architecture", "domain", "catalog", "arm", "identity", "store", "operations", "machines")
+_UNIT = ("architecture", "domain", "catalog", "arm", "identity", "store", "operations", "machines", "templates")
 GROUPS = (
     Group("format", (sys.executable, "-m", "ruff", "format", "--check", "."), quick=True),
     Group("lint", (sys.executable, "-m", "ruff", "check", "."), quick=True),

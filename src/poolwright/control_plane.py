@@ -8,6 +8,7 @@ Invariant: an operation that is accepted is stored with its resource and its wor
 
 from __future__ import annotations
 
+import copy
 import re
 import uuid
 from collections import Counter
@@ -24,6 +25,7 @@ from poolwright.domain import change, quota
 from poolwright.domain.admission import rolled_back, settle, unsupported_version, with_newest_image
 from poolwright.domain.change import Difference
 from poolwright.domain.cluster import Cluster, ClusterRequest, ProvisioningState, ResourceGroup
+from poolwright.domain.deployment import Deployment, DeploymentId, PreparedDeployment
 from poolwright.domain.fault import Point
 from poolwright.domain.kubernetes_version import KubernetesVersion
 from poolwright.domain.node_pool import NodePool, NodePoolRequest
@@ -36,7 +38,7 @@ from poolwright.domain.size_name import alternatives
 from poolwright.domain.surroundings import Surroundings
 from poolwright.domain.vm_size import VmSize
 from poolwright.operations.bad_day import refused_on_demand
-from poolwright.operations.context import Renderer, pools_of
+from poolwright.operations.context import CLUSTER_KINDS, Renderer, pools_of
 from poolwright.operations.durable import DurableOperations
 from poolwright.operations.faults import Faults
 from poolwright.operations.waves import planned_rollout, present_machines
@@ -48,7 +50,11 @@ _GROUP_NAME: Final = re.compile(r"[-\w.()]{0,89}[-\w()]")
 _GROUP_NAME_FORM: Final = "1 to 90 letters, digits, underscores, hyphens, parentheses and periods, no period at the end"
 _CLUSTER_NAME: Final = re.compile(r"[a-zA-Z0-9]([-_a-zA-Z0-9]{0,61}[a-zA-Z0-9])?")
 _CLUSTER_NAME_FORM: Final = "1 to 63 letters, digits, underscores and hyphens, a letter or digit at both ends"
+_DEPLOYMENT_NAME: Final = re.compile(r"[-\w.()]{1,64}")
+_DEPLOYMENT_NAME_FORM: Final = "1 to 64 letters, digits, underscores, hyphens, parentheses and periods"
 MAX_POOLS: Final = 100
+# An operation of a deployment waits for others on a thread; the others need theirs (`on_dbos.MAX_AT_WORK`).
+MAX_DEPLOYMENTS_UNDER_WAY: Final = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +100,22 @@ class WhatIf:
     controllers: tuple[str, str] | None
 
 
+class _Nobody:
+    """Operations that nobody carries out."""
+
+    def enlist(self, connection: Connection, operation_id: str) -> None:
+        pass
+
+    def begin(self, operation_id: str) -> None:
+        pass
+
+    def start(self) -> None:
+        pass
+
+    def stop(self) -> None:
+        pass
+
+
 class ControlPlane:
     """All changes to resource groups, clusters and node pools.
 
@@ -115,7 +137,7 @@ class ControlPlane:
     ) -> None:
         self.catalog = catalog
         self._faults = faults
-        self._operations = operations
+        self._operations: DurableOperations = operations
         self._render = render
         self._profile = profile
         self._engine_name = engine_name
@@ -359,6 +381,88 @@ class ControlPlane:
     def start_cluster(self, connection: Connection, cluster_id: ClusterId, call: Call) -> Accepted:
         """Accept that the machines of a stopped cluster run again, except those of stopped node pools."""
         return self._power_cluster(connection, cluster_id, PowerState.RUNNING, call)
+
+    def put_deployment(self, connection: Connection, prepared: PreparedDeployment, call: Call) -> Accepted:
+        """Accept a deployment in the place of the one with its name, which must have ended."""
+        deployment = prepared.deployment
+        wanted = deployment.id
+        _require_name(_DEPLOYMENT_NAME, wanted.name, "deployment", _DEPLOYMENT_NAME_FORM)
+        location = deployment.location or ""
+        if wanted.group is not None:
+            group = _require_group(connection, GroupId(wanted.subscription, wanted.group))
+            if group.state is ProvisioningState.DELETING:
+                raise self._in_progress(connection, group.operation_id or "", f"resource group {group.id.group}")
+            location = group.location
+            wanted = replace(wanted, group=group.id.group)
+        elif not location:
+            raise errors.InvalidParameter(
+                "The location of a deployment to a subscription is required: it is where its record is kept.",
+                target="location",
+                remedy="send location (az: --location)",
+            )
+        else:
+            location = self.require_location(location, "location")
+        old = statements.deployment(connection, wanted.key)
+        if old is not None:
+            _require_ended(old)
+        if statements.deployments_under_way(connection) >= MAX_DEPLOYMENTS_UNDER_WAY:
+            raise errors.OperationNotAllowed(
+                f"Operation is not allowed because {MAX_DEPLOYMENTS_UNDER_WAY} deployments, those of modules included, "
+                "are under way. Please wait for one to finish before starting a new one.",
+                remedy="wait for a deployment to finish",
+            )
+        operation = self._operation(
+            connection,
+            OperationKind.CREATE_DEPLOYMENT,
+            GroupId(wanted.subscription, wanted.group or ""),
+            location,
+            str(wanted),
+            wanted.key,
+            [],
+            call,
+        )
+        accepted = replace(deployment, id=wanted, operation_id=operation.id)
+        statements.replace_deployment(connection, replace(prepared, deployment=accepted))
+        return self._accept(connection, operation, created=old is None)
+
+    def cancel_deployment(self, connection: Connection, deployment_id: DeploymentId) -> None:
+        """Have a deployment deploy nothing more; what it has begun goes on."""
+        deployment = _require_deployment(connection, deployment_id)
+        if deployment.state.is_terminal:
+            raise errors.DeploymentCannotBeCancelled(
+                f"The deployment '{deployment.id.name}' cannot be cancelled because its provisioning state is "
+                f"'{deployment.state.value}'.",
+                remedy="only a deployment that is Accepted or Running can be cancelled",
+            )
+        statements.put_deployment(connection, replace(deployment, canceled=True))
+
+    def delete_deployment(self, connection: Connection, deployment_id: DeploymentId) -> None:
+        """Forget a deployment that has ended; its resources stay. Nothing happens for one that does not exist."""
+        deployment = statements.deployment(connection, deployment_id.key)
+        if deployment is not None:
+            _require_ended(deployment)
+            statements.delete_deployment(connection, deployment.id.key)
+
+    def rehearsing(self) -> ControlPlane:
+        """Return one whose accepted operations nobody carries out, for a transaction that is rolled back."""
+        other = copy.copy(self)
+        other._operations = _Nobody()
+        return other
+
+    def take_as_done(self, connection: Connection, operation: Operation) -> None:
+        """Store the operation and its resources as if it had succeeded: without machines. For rehearsals."""
+        ended = operation.succeeded(self._now(), {})
+        statements.put_operation(connection, ended, self._render.operation(ended))
+        for key in operation.pool_keys:
+            pool = statements.node_pool(connection, key)
+            if pool is not None:
+                state = ProvisioningState.SUCCEEDED
+                self._store_pool(connection, replace(pool, state=state, operation_id=None, promised=pool.count))
+        if operation.kind in CLUSTER_KINDS:
+            cluster = statements.cluster(connection, operation.resource_key)
+            if cluster is not None:
+                state = ProvisioningState.SUCCEEDED
+                statements.put_cluster(connection, replace(cluster, state=state, operation_id=None))
 
     def quota(self, connection: Connection, subscription: str, location: str) -> tuple[dict[str, int], dict[str, int]]:
         """Return vCPUs in use and limits that were set, by family in lower case. The location is in short spelling."""
@@ -771,6 +875,25 @@ def _require_group(connection: Connection, group_id: GroupId) -> ResourceGroup:
             remedy=f"create it: az group create --name {group_id.group} --location <location>",
         )
     return group
+
+
+def _require_deployment(connection: Connection, deployment_id: DeploymentId) -> Deployment:
+    deployment = statements.deployment(connection, deployment_id.key)
+    if deployment is None:
+        raise errors.DeploymentNotFound(
+            f"Deployment '{deployment_id.name}' could not be found.",
+            remedy="`az deployment group list` shows what exists",
+        )
+    return deployment
+
+
+def _require_ended(deployment: Deployment) -> None:
+    if not deployment.state.is_terminal:
+        raise errors.DeploymentActive(
+            f"Unable to edit or replace deployment '{deployment.id.name}': previous deployment from "
+            f"'{_utc(deployment.started)}' is still active. Please see https://aka.ms/arm-deploy for usage details.",
+            remedy=f"wait for it, or cancel it: az deployment group cancel --name {deployment.id.name}",
+        )
 
 
 def _require_pool(pool: NodePool | None, pool_id: NodePoolId) -> NodePool:

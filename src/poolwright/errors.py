@@ -277,6 +277,26 @@ class ManagedClusterCountExceedsQuotaLimit(InvalidRequest):
     advice = "delete a cluster, use another location, or ask for more quota"
 
 
+class InvalidTemplate(InvalidRequest):
+    code = "InvalidTemplate"
+    wording = "azure"
+    cause = "the template of a deployment or the values of its parameters are wrong"
+    advice = "the message names the place; docs/compatibility.md lists the functions this service knows"
+
+
+class InvalidTemplateDeployment(InvalidRequest):
+    code = "InvalidTemplateDeployment"
+    wording = "azure"
+    cause = "a resource of the template would be refused"
+    advice = "the details name the resources and say why; nothing was deployed"
+
+
+class NoRegisteredProviderFound(InvalidRequest):
+    code = "NoRegisteredProviderFound"
+    cause = "the template has a resource of a type this service does not offer"
+    advice = "take the resource out, give it a condition, or refer to it as an existing one"
+
+
 class AuthenticationFailed(Unauthenticated):
     code = "AuthenticationFailed"
     wording = "azure"
@@ -336,6 +356,13 @@ class MachineNotFound(NotFound):
     advice = "`az aks machine list` shows what exists"
 
 
+class DeploymentNotFound(NotFound):
+    code = "DeploymentNotFound"
+    wording = "azure"
+    cause = "the deployment does not exist"
+    advice = "`az deployment group list` shows what exists"
+
+
 class OperationNotFound(NotFound):
     code = "OperationNotFound"
     cause = "no operation has that ID"
@@ -359,6 +386,19 @@ class OperationNotAllowed(Conflict):
     wording = "azure"
     cause = "another operation runs on the node pool or its cluster, or the change would leave no system node pool"
     advice = "wait for the running operation, whose ID the message names; keep one system node pool"
+
+
+class DeploymentActive(Conflict):
+    code = "DeploymentActive"
+    wording = "azure"
+    cause = "a deployment of that name is under way"
+    advice = "wait for it or cancel it; or give the deployment another name"
+
+
+class DeploymentCannotBeCancelled(Conflict):
+    code = "DeploymentCannotBeCancelled"
+    cause = "the deployment has ended"
+    advice = "`az deployment group show` tells how it ended"
 
 
 class RollbackNotPossible(Conflict):
@@ -445,6 +485,27 @@ class OperationPreempted(OperationFailure):
     only_on_demand = True
     cause = "another operation took the place of this one"
     advice = "read the resource, and send the request again if it is still wanted"
+
+
+class DeploymentFailed(OperationFailure):
+    code = "DeploymentFailed"
+    wording = "azure"
+    cause = "at least one resource of the deployment could not be deployed; those that were stay"
+    advice = "`az deployment operation group list` names them; correct the cause and deploy again"
+
+
+class DeploymentOutputEvaluationFailed(OperationFailure):
+    code = "DeploymentOutputEvaluationFailed"
+    wording = "azure"
+    cause = "the resources were deployed, and an output of the template could not be evaluated"
+    advice = "the details name the outputs; correct them and deploy again"
+
+
+class ResourceDeploymentFailure(OperationFailure):
+    code = "ResourceDeploymentFailure"
+    wording = "azure"
+    cause = "the operation on a resource of a deployment was accepted and failed"
+    advice = "the details have the operation's own error"
 
 
 class OperationCanceled(OperationFailure):

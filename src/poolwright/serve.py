@@ -28,6 +28,7 @@ from poolwright import installation
 from poolwright.arm import paths
 from poolwright.arm.app import ArmApp
 from poolwright.arm.area import Service
+from poolwright.arm.deployable import Deployable
 from poolwright.arm.login import Login
 from poolwright.arm.metrics import Metrics
 from poolwright.arm.skus import SkuPages
@@ -76,6 +77,7 @@ def up(settings: Settings, *, announce: Callable[[], None] = lambda: None) -> in
     )
     catalog = Catalog.built_in(settings.locations)
     faults = Faults(database, time.time, _new_id)
+    deployable = Deployable(settings.profile, time.time, _new_id)
     operations = DbosOperations(
         database.engine,
         Context(
@@ -89,11 +91,12 @@ def up(settings: Settings, *, announce: Callable[[], None] = lambda: None) -> in
             wait=time.sleep,
             crash=crash_hook(settings.test_crash),
             faults=faults,
+            resources=deployable,
         ),
         EXECUTOR_ID,
     )
     skus = SkuPages(catalog)
-    app = _application(settings, database, catalog, operations, faults, skus, directory, tls, url)
+    app = _application(settings, database, catalog, operations, faults, deployable, skus, directory, tls, url)
     operations.start()
     threading.Thread(target=skus.warm, daemon=True).start()
     code = _run(app, listener, tls, lambda: _ready(directory, url, tls, announce))
@@ -135,6 +138,7 @@ def _application(
     catalog: Catalog,
     operations: DbosOperations,
     faults: Faults,
+    deployable: Deployable,
     skus: SkuPages,
     directory: DataDirectory,
     tls: TlsFiles,
@@ -147,22 +151,25 @@ def _application(
     def base_of(request: Request) -> str:
         return paths.base_url(request, settings.public_url, url)
 
+    control_plane = ControlPlane(
+        catalog=catalog,
+        operations=operations,
+        render=WireRenderer(),
+        profile=settings.profile,
+        engine_name=settings.engine,
+        now=time.time,
+        new_id=_new_id,
+        faults=faults,
+    )
+    deployable.attach(control_plane, operations, subscriptions)
     return ArmApp(
         Service(
             database=database,
-            control_plane=ControlPlane(
-                catalog=catalog,
-                operations=operations,
-                render=WireRenderer(),
-                profile=settings.profile,
-                engine_name=settings.engine,
-                now=time.time,
-                new_id=_new_id,
-                faults=faults,
-            ),
+            control_plane=control_plane,
             operations=operations,
             faults=faults,
             throttle=Throttle(time.monotonic) if settings.throttle == "documented" else None,
+            deployable=deployable,
             verifier=TokenVerifier(key, tenants, _issuers(tenants), _own_addresses(settings)),
             login=Login(key=key, reader=database.reader, now=time.time, base_of=base_of),
             skus=skus,

@@ -224,7 +224,7 @@ def test_faults_are_listed_by_name_deleted_and_cleared(client: ArmClient) -> Non
 def test_a_drain_without_a_cluster_is_warned_of(app: InProcess) -> None:
     (warning,) = put(app.client, effect={"failDrain": "no"})["state"]["warnings"]
     assert warning.startswith("No Kubernetes cluster is attached")
-    app.cluster.attached = True
+    app.cluster.attach()
     assert app.client.get(f"{FAULTS}/f").json()["state"]["warnings"] == []
     assert put(app.client, effect={"failDrain": "no"}, match={"cluster": "other"})["state"]["warnings"] == [warning]
 

@@ -1,7 +1,8 @@
 """A real service kills itself before and after the effect of every step of every plan, and goes on.
 
-The steps are enumerated from `PLANS`, so a new one is covered by itself. How operations unwind is in
-test_crash_while_unwinding.py; here only a node pool that Compute would refuse does.
+The steps are enumerated from the plans, so a new one is covered by itself. How operations unwind is in
+test_crash_while_unwinding.py; here only a node pool that Compute would refuse does. Deployments, which begin
+operations of other kinds, are in test_crash_in_deployments.py.
 """
 
 from __future__ import annotations
@@ -21,9 +22,8 @@ import httpx
 import pytest
 
 from poolwright.domain.operation import OperationKind
-from poolwright.operations.plans import PLANS
 from tests.durability.chains import Case, chained, require_all_in
-from tests.operations.workbench import steps_of
+from tests.operations.workbench import KINDS, steps_of
 from tests.support.service import ArmClient, ServiceProcess
 
 DEADLINE_SECONDS = 60
@@ -34,7 +34,7 @@ REFUSED = {"vmSize": "Standard_D4ads_v6", "osType": "Windows", "osSKU": "Windows
 CASES = [
     *(
         Case(kind, step, moment)
-        for kind in PLANS
+        for kind in KINDS
         for step in dict.fromkeys(name.rpartition(".")[2] for name in steps_of(kind))
         for moment in ("before", "after")
     ),
@@ -197,8 +197,8 @@ def provoke(case: Case, number: int, client: ArmClient, bystander: Bystander) ->
         case OperationKind.DELETE_RESOURCE_GROUP:
             client.make_cluster(group=f"g{number}")
             return sent("DELETE", client.group(f"g{number}"), None, None)
-        case OperationKind.ABORT_NODE_POOL:
-            raise ValueError("an abort has no plan of its own")
+        case OperationKind.ABORT_NODE_POOL | OperationKind.CREATE_DEPLOYMENT:
+            raise ValueError(f"{case.kind} is not one of KINDS")
 
 
 def cluster(count: int, size: str = "Standard_D2s_v5") -> dict[str, Any]:

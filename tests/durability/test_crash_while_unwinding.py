@@ -15,14 +15,15 @@ from poolwright.domain.operation import OperationKind
 from poolwright.operations.plans import EACH_WAVE, PLANS
 from tests.durability.chains import Case, chained, require_all_in
 from tests.durability.operations_process import Died, OperationsProcess
+from tests.operations.workbench import KINDS
 
 DELETIONS = (OperationKind.DELETE_NODE_POOL, OperationKind.DELETE_CLUSTER, OperationKind.DELETE_RESOURCE_GROUP)
 CASES = [
     Case(kind, name, moment, fails=True)
-    for kind, plan in PLANS.items()
+    for kind in KINDS
     # A machine that never gets ready does not keep its cluster from being stopped.
     if kind is not OperationKind.STOP_CLUSTER
-    for name in (*(["undo_wave"] if EACH_WAVE in plan else ["undo_delete_machines"]), "mark_failed")
+    for name in (*(["undo_wave"] if EACH_WAVE in PLANS[kind] else ["undo_delete_machines"]), "mark_failed")
     for moment in ("before", "after")
 ]
 CHAINS = chained(CASES, 4)

@@ -15,6 +15,7 @@ from poolwright.domain.operation import Operation, OperationKind, OperationStatu
 from poolwright.operations.plans import PLANS, Step
 from poolwright.operations.waves import WAVE_STEPS
 from tests.operations.workbench import (
+    KINDS,
     WANTED,
     Halt,
     Script,
@@ -35,14 +36,14 @@ OF_CLUSTER = (
     OperationKind.STOP_CLUSTER,
     OperationKind.START_CLUSTER,
 )
-every_kind = pytest.mark.parametrize("kind", list(PLANS), ids=lambda kind: kind.value)
+every_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.value)
 every_step = pytest.mark.parametrize(
     ("kind", "step"),
-    [pytest.param(kind, step, id=f"{kind.value}-{step}") for kind in PLANS for step in steps_of(kind)],
+    [pytest.param(kind, step, id=f"{kind.value}-{step}") for kind in KINDS for step in steps_of(kind)],
 )
 every_step_but_the_last = pytest.mark.parametrize(
     ("kind", "step"),
-    [pytest.param(kind, step, id=f"{kind.value}-{step}") for kind in PLANS for step in steps_of(kind)[:-1]],
+    [pytest.param(kind, step, id=f"{kind.value}-{step}") for kind in KINDS for step in steps_of(kind)[:-1]],
 )
 
 
@@ -51,8 +52,8 @@ def test_every_kind_of_operation_but_an_abort_has_a_plan() -> None:
 
 
 def test_every_kind_of_step_is_met() -> None:
-    met = {step.rpartition(".")[2] for kind in PLANS for step in steps_of(kind)}
-    plain = {part.name for plan in PLANS.values() for part in plan if isinstance(part, Step)}
+    met = {step.rpartition(".")[2] for kind in KINDS for step in steps_of(kind)}
+    plain = {part.name for kind in KINDS for part in PLANS[kind] if isinstance(part, Step)}
     # Cordon, drain and soak need a cluster: test_leaving.py.
     assert met == plain | {step.name for step in WAVE_STEPS} - {"cordon", "drain", "soak"}
     assert "wave_2.remove_machines" in steps_of(OperationKind.UPDATE_NODE_POOL)

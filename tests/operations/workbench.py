@@ -13,10 +13,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from poolwright.arm.deployable import Deployable
 from poolwright.arm.wire import WireRenderer
 from poolwright.catalog.catalog import Catalog
 from poolwright.control_plane import Accepted, Call, ControlPlane
 from poolwright.domain.cluster import Cluster, ClusterRequest, ResourceGroup
+from poolwright.domain.deployment import DeploymentId
 from poolwright.domain.generation import Generation
 from poolwright.domain.machine import Machine, MachineFacts, MachineSpec
 from poolwright.domain.node_pool import NodePool, NodePoolRequest
@@ -31,15 +33,20 @@ from poolwright.operations.crash_hook import CrashHook
 from poolwright.operations.durable import DurableOperations
 from poolwright.operations.faults import Faults
 from poolwright.operations.in_memory import InMemoryOperations
-from poolwright.operations.plans import Context, Failure, Renderer, RunStep, run_plan
+from poolwright.operations.plans import PLANS, Context, Failure, Renderer, RunStep, run_plan
 from poolwright.store import statements
 from poolwright.store.database import Database, create_engine, migrate
+from poolwright.store.statements import Subscription
+from poolwright.templates.template import Requested
 from tests.support.scripted_cluster import ScriptedCluster
 
 GROUP = GroupId("00000000-0000-4000-8000-000000000000", "rg")
 CLUSTER = ClusterId(GROUP, "c1")
+TENANT = "00000000-0000-4000-8000-0000000000aa"
 SIZE, OTHER_SIZE = "Standard_D2s_v5", "Standard_D4s_v5"
 CALL = Call(api_version="2026-06-01", correlation_id="c0ffee00-0000-4000-8000-000000000000")
+# A deployment begins other operations, which go on by themselves: test_deployments.py.
+KINDS = tuple(kind for kind in PLANS if kind is not OperationKind.CREATE_DEPLOYMENT)
 # Machines by node pool after an operation of each kind, as `ask` makes it, has succeeded.
 WANTED = {
     OperationKind.CREATE_NODE_POOL: {"sys": 2, "np1": 3},
@@ -161,6 +168,7 @@ class Workbench:
         self.engine = UnrulyEngine(self.simulated, made=self.kubernetes.added, deleted=self.kubernetes.removed)
         self._ids = 0
         self.faults = Faults(self.database, self.clock, new_id or self._next_id)
+        self.deployable = Deployable(profile, self.clock, new_id or self._next_id)
         self.context = Context(
             database=self.database,
             engine=self.engine,
@@ -172,6 +180,7 @@ class Workbench:
             wait=self.clock.wait,
             crash=crash,
             faults=self.faults,
+            resources=self.deployable,
         )
         self.operations = operations(self.context)
         self.plane = ControlPlane(
@@ -183,6 +192,9 @@ class Workbench:
             now=self.clock,
             new_id=self.context.new_id,
             faults=self.faults,
+        )
+        self.deployable.attach(
+            self.plane, self.operations, {GROUP.subscription: Subscription(GROUP.subscription, TENANT, "lab")}
         )
 
     @property
@@ -238,6 +250,15 @@ class Workbench:
         with self.database.transaction() as connection:
             return _operation(getattr(self.plane, verb)(connection, *arguments, CALL))
 
+    def put_deployment(
+        self, template: Mapping[str, Any], parameters: Mapping[str, Any] | None = None, *, name: str = "main"
+    ) -> Operation:
+        asked = Requested(dict(template), {key: {"value": value} for key, value in (parameters or {}).items()})
+        identifier = DeploymentId(self.group_id.subscription, self.group_id.group, name)
+        with self.database.transaction() as connection:
+            prepared = self.deployable.prepare(connection, identifier, asked, {}, CALL.correlation_id)
+            return _operation(self.plane.put_deployment(connection, prepared, CALL))
+
     # Carrying out.
 
     def done(self, operation: Operation) -> Operation:
@@ -290,7 +311,10 @@ class Workbench:
         with self.database.engine.connect() as connection:
             tables = {
                 table: connection.exec_driver_sql(f"SELECT * FROM {table} ORDER BY 1").fetchall()
-                for table in ("pw_resource_groups", "pw_clusters", "pw_node_pools", "pw_machines", "pw_operations")
+                for table in (
+                    *("pw_resource_groups", "pw_clusters", "pw_node_pools", "pw_machines", "pw_operations"),
+                    *("pw_deployments", "pw_deployment_resources"),
+                )
             }
         return {**tables, "machines": self.simulated.boots()}
 
@@ -406,8 +430,8 @@ def ask(bench: Workbench, kind: OperationKind) -> Operation:
             return bench.delete_cluster()
         case OperationKind.DELETE_RESOURCE_GROUP:
             return bench.delete_group()
-        case OperationKind.ABORT_NODE_POOL:
-            raise ValueError("an abort has no plan of its own")
+        case OperationKind.ABORT_NODE_POOL | OperationKind.CREATE_DEPLOYMENT:
+            raise ValueError(f"{kind} is not one of KINDS")
 
 
 @cache

@@ -1036,6 +1036,52 @@ def no_cluster(app: InProcess) -> httpx.Response:
     return httpx.Response(status["code"], json={"error": {"code": status["reason"], "message": status["message"]}})
 
 
+def deployed(template: dict[str, Any], verb: str = "") -> Callable[[InProcess], httpx.Response]:
+    """Deploy a template to group rg, or ask the verb; the answer is the PUT's, or the operation's when it fails."""
+
+    def send_it(app: InProcess) -> httpx.Response:
+        path = f"{app.client.group()}/providers/Microsoft.Resources/deployments/main"
+        sent = {"properties": {"mode": "Incremental", "template": template}}
+        reply = app.client.put(path, json=sent)
+        if verb:
+            return app.client.post(f"{path}/{verb}")
+        if reply.status_code != 201:
+            return reply
+        return httpx.Response(200, json=app.client.get(reply.headers["Azure-AsyncOperation"], params={}).json())
+
+    return send_it
+
+
+def failing_deployment(app: InProcess) -> httpx.Response:
+    app.behaviour.refuse = "no room on this host"
+    return deployed({"resources": [NEW_POOL]})(app)
+
+
+def first_detail(send_it: Callable[[InProcess], httpx.Response]) -> Callable[[InProcess], httpx.Response]:
+    def send_and_look(app: InProcess) -> httpx.Response:
+        reply = send_it(app)
+        return httpx.Response(reply.status_code, json={"error": reply.json()["error"]["details"][0]})
+
+    return send_and_look
+
+
+def active_deployment(app: InProcess) -> httpx.Response:
+    app.service.operations.begin = lambda operation_id: None  # type: ignore[method-assign]
+    path = f"{app.client.group()}/providers/Microsoft.Resources/deployments/main"
+    sent = {"properties": {"mode": "Incremental", "template": {"resources": []}}}
+    assert app.client.put(path, json=sent).status_code == 201
+    return app.client.put(path, json=sent)
+
+
+NEW_POOL = {
+    "type": "Microsoft.ContainerService/managedClusters/agentPools",
+    "apiVersion": "2025-10-01",
+    "name": "c1/np1",
+    "properties": {"count": 1},
+}
+LOST_POOL = {**NEW_POOL, "name": "none/np1"}
+UNKNOWN_TYPE = {"type": "Microsoft.Web/sites", "apiVersion": "2024-04-01", "name": "x"}
+BAD_OUTPUT = {"x": {"type": "string", "value": "[reference(resourceId('Microsoft.Resources/deployments', 'no')).x]"}}
 STRANGER = "/subscriptions/00000000-0000-4000-8000-000000000000/resourceGroups"
 PRODUCED: dict[type[errors.PoolwrightError], tuple[int, Callable[[InProcess], httpx.Response]]] = {
     errors.MissingApiVersionParameter: (400, by_path("GET", "{pool}", params={"api-version": ""})),
@@ -1064,6 +1110,9 @@ PRODUCED: dict[type[errors.PoolwrightError], tuple[int, Callable[[InProcess], ht
     errors.VMCacheSizeTooSmall: (400, on_demand("VMCacheSizeTooSmall")),
     errors.CannotChangeOSDiskType: (400, on_demand("CannotChangeOSDiskType")),
     errors.ManagedClusterCountExceedsQuotaLimit: (400, on_demand("ManagedClusterCountExceedsQuotaLimit")),
+    errors.InvalidTemplate: (400, deployed({"resources": [{"type": "[concat('x')]"}]})),
+    errors.InvalidTemplateDeployment: (400, deployed({"resources": [LOST_POOL]})),
+    errors.NoRegisteredProviderFound: (400, deployed({"resources": [UNKNOWN_TYPE]})),
     errors.AuthenticationFailed: (401, by_path("GET", "{pool}", headers={"Authorization": ""})),
     errors.InvalidAuthenticationToken: (401, by_path("GET", "{pool}", headers={"Authorization": "Bearer x"})),
     errors.AuthorizationFailed: (403, from_elsewhere),
@@ -1073,6 +1122,7 @@ PRODUCED: dict[type[errors.PoolwrightError], tuple[int, Callable[[InProcess], ht
     errors.ParentResourceNotFound: (404, by_path("PUT", "{cluster}x/agentPools/np1", json={})),
     errors.AgentPoolNotFound: (404, by_path("GET", "{pool}x")),
     errors.MachineNotFound: (404, by_path("GET", "{pool}/machines/x")),
+    errors.DeploymentNotFound: (404, by_path("GET", "{sub}/providers/Microsoft.Resources/deployments/none")),
     errors.OperationNotFound: (
         404,
         by_path("GET", "{sub}/providers/Microsoft.ContainerService/locations/eastus/operations/x"),
@@ -1080,6 +1130,8 @@ PRODUCED: dict[type[errors.PoolwrightError], tuple[int, Callable[[InProcess], ht
     errors.InvalidResourceType: (404, by_path("GET", "{sub}/nothing")),
     errors.HttpMethodNotAllowed: (405, by_path("PATCH", "{pool}")),
     errors.OperationNotAllowed: (409, by_path("DELETE", "{pool}")),
+    errors.DeploymentActive: (409, active_deployment),
+    errors.DeploymentCannotBeCancelled: (409, deployed({"resources": []}, "cancel")),
     errors.RollbackNotPossible: (409, nothing_to_go_back_to),
     errors.InvalidResourceLocation: (409, by_path("PUT", "{cluster}", json={"location": "westus2"})),
     errors.SkuNotAvailable: (409, on_demand("SkuNotAvailable")),
@@ -1092,6 +1144,9 @@ PRODUCED: dict[type[errors.PoolwrightError], tuple[int, Callable[[InProcess], ht
     errors.ZonalAllocationFailed: (200, on_demand("ZonalAllocationFailed")),
     errors.CreateVMSSAgentPoolFailed: (200, on_demand("CreateVMSSAgentPoolFailed")),
     errors.OperationPreempted: (200, on_demand("OperationPreempted")),
+    errors.DeploymentFailed: (200, failing_deployment),
+    errors.DeploymentOutputEvaluationFailed: (200, deployed({"resources": [], "outputs": BAD_OUTPUT})),
+    errors.ResourceDeploymentFailure: (200, first_detail(failing_deployment)),
     errors.OperationCanceled: (200, aborted_operation),
     errors.NoClusterAttached: (503, no_cluster),
     errors.InternalServerError: (500, failing_handler),

@@ -15,6 +15,7 @@ from poolwright import installation
 from poolwright.arm import paths
 from poolwright.arm.app import ArmApp
 from poolwright.arm.area import Service
+from poolwright.arm.deployable import Deployable
 from poolwright.arm.login import Login
 from poolwright.arm.metrics import Metrics
 from poolwright.arm.skus import SkuPages
@@ -61,6 +62,7 @@ class InProcess:
         self.catalog = _catalog()
         self._engine = SimulatedEngine(directory.machines / "simulated.sqlite", self._clock, self.behaviour)
         self.faults = Faults(self.database, self._clock, _new_id)
+        deployable = Deployable(profile, self._clock, _new_id)
         operations = InMemoryOperations(
             Context(
                 database=self.database,
@@ -73,31 +75,36 @@ class InProcess:
                 wait=lambda seconds: None,
                 crash=lambda operation, step, moment: None,
                 faults=self.faults,
+                resources=deployable,
             )
         )
         self.login = Login(key=self.key, reader=self.database.reader, now=self._clock, base_of=lambda request: BASE)
+        control_plane = ControlPlane(
+            catalog=self.catalog,
+            operations=operations,
+            render=WireRenderer(),
+            profile=profile,
+            engine_name="simulated",
+            now=self._clock,
+            new_id=_new_id,
+            faults=self.faults,
+        )
+        subscriptions = {row[0]: Subscription(*row) for row in self.database.reader.rows(SUBSCRIPTIONS)}
+        deployable.attach(control_plane, operations, subscriptions)
         self.service = Service(
             database=self.database,
-            control_plane=ControlPlane(
-                catalog=self.catalog,
-                operations=operations,
-                render=WireRenderer(),
-                profile=profile,
-                engine_name="simulated",
-                now=self._clock,
-                new_id=_new_id,
-                faults=self.faults,
-            ),
+            control_plane=control_plane,
             operations=operations,
             faults=self.faults,
             throttle=Throttle(self._clock) if throttled else None,
+            deployable=deployable,
             verifier=TokenVerifier(self.key, {known.tenant_id}, {f"{BASE}/adfs", f"{BASE}/{known.tenant_id}/v2.0"}),
             login=self.login,
             skus=SkuPages(self.catalog),
             cluster_endpoint=self.cluster,
             metrics=Metrics(),
             profile=profile,
-            subscriptions={row[0]: Subscription(*row) for row in self.database.reader.rows(SUBSCRIPTIONS)},
+            subscriptions=subscriptions,
             ca_pem=b"",
             now=self._clock,
             base_of=lambda request: paths.base_url(request, None, BASE),

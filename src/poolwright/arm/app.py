@@ -28,6 +28,7 @@ from poolwright.arm import paths
 from poolwright.arm.area import Area, Handler, OfferedRoute, Service
 from poolwright.arm.clusters import Clusters
 from poolwright.arm.compute import Compute
+from poolwright.arm.deployments import Deployments
 from poolwright.arm.errors import error_response
 from poolwright.arm.faults import Faults
 from poolwright.arm.gate import Gate
@@ -43,7 +44,7 @@ from poolwright.store import statements
 log = structlog.get_logger(__name__)
 
 
-AREAS: Final[tuple[type[Area], ...]] = (NodePools, Operations, Clusters, Compute, Subscriptions)
+AREAS: Final[tuple[type[Area], ...]] = (NodePools, Operations, Clusters, Compute, Deployments, Subscriptions)
 # Below /_poolwright: not Azure's, and only for the local operator.
 LOCAL_AREAS: Final[tuple[type[Area], ...]] = (Faults,)
 

@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from poolwright import errors
 from poolwright.arm import paths
+from poolwright.arm.deployable import Deployable
 from poolwright.arm.http import RETRY_AFTER
 from poolwright.arm.login import Login
 from poolwright.arm.metrics import Metrics
@@ -47,6 +48,7 @@ class Service:
     operations: DurableOperations
     faults: Faults
     throttle: Throttle | None
+    deployable: Deployable
     verifier: TokenVerifier
     login: Login
     skus: SkuPages

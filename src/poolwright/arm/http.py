@@ -5,6 +5,7 @@ Invariant: a body is read up to ARM's own limit and no further.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any, Final
 from urllib.parse import quote
@@ -20,6 +21,9 @@ from poolwright.control_plane import Call, Preconditions
 MAX_BODY_BYTES: Final = 4 * 1024 * 1024  # ARM's own limit for a request body
 RETRY_AFTER: Final = {"Retry-After": "1"}
 _JSON: Final = "application/json; charset=utf-8"
+_LOOSE: Final = re.compile(
+    rb'"(?:[^"\\]|\\.)*"|//[^\n]*|/\*.*?\*/|[A-Za-z_]\w*(?=\s*:)', re.DOTALL
+)  # a string, a comment, a name without quotes
 
 
 def call_of(request: Request) -> Call:
@@ -34,8 +38,11 @@ def call_of(request: Request) -> Call:
     )
 
 
-async def read_body(request: Request) -> dict[str, Any]:
-    """Return the JSON object sent. Raises `InvalidRequestContent` or `RequestEntityTooLarge`."""
+async def read_body(request: Request, *, loosely: bool = False) -> dict[str, Any]:
+    """Return the JSON object sent. Raises `InvalidRequestContent` or `RequestEntityTooLarge`.
+
+    az sends a template as it is in the file: `loosely` takes what ARM's reader takes beyond JSON.
+    """
     declared = request.headers.get("content-length", "0")
     body = bytearray()
     if declared.isdecimal() and int(declared) <= MAX_BODY_BYTES:
@@ -43,8 +50,20 @@ async def read_body(request: Request) -> dict[str, Any]:
             body += chunk
             if len(body) > MAX_BODY_BYTES:
                 raise _too_large()
-        return parse_body(bytes(body))
+        return parse_body(plain_json(bytes(body)) if loosely else bytes(body))
     raise _too_large()
+
+
+def plain_json(body: bytes) -> bytes:
+    """Return what ARM's reader takes beyond JSON as JSON: comments, names without quotes, line breaks in strings."""
+
+    def plain(found: re.Match[bytes]) -> bytes:
+        text = found[0]
+        if text.startswith(b'"'):
+            return text.replace(b"\r", b"\\r").replace(b"\n", b"\\n").replace(b"\t", b"\\t")
+        return b" " if text.startswith(b"/") else b'"' + text + b'"'
+
+    return _LOOSE.sub(plain, body)
 
 
 def target_of(request: Request) -> str:

@@ -59,31 +59,7 @@ class Login:
         )
 
     async def metadata(self, request: Request) -> Response:
-        base = self._base_of(request)
-        return _json(
-            {
-                "name": "Poolwright",
-                "portal": f"{base}/portal",
-                "resourceManager": base,
-                "graph": f"{base}/graph/",
-                "graphAudience": f"{base}/graph/",
-                "microsoftGraphResourceId": f"{base}/msgraph/",
-                "gallery": f"{base}/gallery/",
-                "batch": f"{base}/batch/",
-                "authentication": {
-                    "loginEndpoint": f"{base}/adfs",
-                    "audiences": ["https://management.core.windows.net/", "https://management.azure.com/"],
-                    "tenant": "common",
-                    "identityProvider": "AAD",
-                },
-                "suffixes": {
-                    "acrLoginServer": "azurecr.poolwright.invalid",
-                    "keyVaultDns": "vault.poolwright.invalid",
-                    "storage": "core.poolwright.invalid",
-                    "sqlServerHostname": "database.poolwright.invalid",
-                },
-            }
-        )
+        return _json(cloud_of(self._base_of(request)))
 
     async def openid_configuration(self, request: Request) -> Response:
         base = self._base_of(request)
@@ -177,6 +153,32 @@ class Login:
     def _is_tenant_of(request: Request, principal: ServicePrincipal) -> bool:
         tenant = request.path_params.get("tenant", "adfs").lower()
         return tenant in ("adfs", principal.tenant_id)
+
+
+def cloud_of(base: str) -> dict[str, Any]:
+    """Return what clients and templates are told of this cloud, which is at that address."""
+    return {
+        "name": "Poolwright",
+        "portal": f"{base}/portal",
+        "resourceManager": base,
+        "graph": f"{base}/graph/",
+        "graphAudience": f"{base}/graph/",
+        "microsoftGraphResourceId": f"{base}/msgraph/",
+        "gallery": f"{base}/gallery/",
+        "batch": f"{base}/batch/",
+        "authentication": {
+            "loginEndpoint": f"{base}/adfs",
+            "audiences": ["https://management.core.windows.net/", "https://management.azure.com/"],
+            "tenant": "common",
+            "identityProvider": "AAD",
+        },
+        "suffixes": {
+            "acrLoginServer": "azurecr.poolwright.invalid",
+            "keyVaultDns": "vault.poolwright.invalid",
+            "storage": "core.poolwright.invalid",
+            "sqlServerHostname": "database.poolwright.invalid",
+        },
+    }
 
 
 def _form(body: bytes) -> dict[str, str]:

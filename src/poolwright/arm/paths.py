@@ -45,20 +45,20 @@ def fold(path: str) -> str:
 
 
 def group_id(request: Request) -> GroupId:
-    segments = _segments(request)
-    return GroupId(segments[1].lower(), segments[3])
+    parts = segments(request)
+    return GroupId(parts[1].lower(), parts[3])
 
 
 def cluster_id(request: Request) -> ClusterId:
-    return ClusterId(group_id(request), _segments(request)[7])
+    return ClusterId(group_id(request), segments(request)[7])
 
 
 def node_pool_id(request: Request) -> NodePoolId:
-    return NodePoolId(cluster_id(request), _segments(request)[9])
+    return NodePoolId(cluster_id(request), segments(request)[9])
 
 
 def machine_id(request: Request) -> MachineId:
-    return MachineId(node_pool_id(request), _segments(request)[11])
+    return MachineId(node_pool_id(request), segments(request)[11])
 
 
 def require_subscription_guid(text: str) -> str:
@@ -96,6 +96,7 @@ def base_url(request: Request, configured: str | None, fallback: str) -> str:
     return f"https://{host}" if _HOST.fullmatch(host) else fallback
 
 
-def _segments(request: Request) -> list[str]:
+def segments(request: Request) -> list[str]:
+    """Return the parts of the path as it was sent."""
     path: str = request.scope[AS_SENT]
     return path.strip("/").split("/")

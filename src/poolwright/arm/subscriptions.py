@@ -28,7 +28,7 @@ _PROVIDERS: Final = {
         ("managedClusters", "managedClusters/agentPools", "managedClusters/agentPools/machines"),
     ),
     "microsoft.compute": ("Microsoft.Compute", ("skus", "locations/usages")),
-    "microsoft.resources": ("Microsoft.Resources", ("resourceGroups", "subscriptions")),
+    "microsoft.resources": ("Microsoft.Resources", ("deployments", "resourceGroups", "subscriptions")),
 }
 
 

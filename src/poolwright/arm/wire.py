@@ -549,16 +549,21 @@ def encode_what_if(what_if: WhatIf) -> bytes:
                 for difference in what_if.differences
             ],
             "rollsMachines": bool(change.rolls(what_if.differences)),
-            "rollout": {
-                "waves": len(what_if.rollout.waves),
-                "machinesReplaced": what_if.rollout.to_replace,
-                "surgeMachines": what_if.surge_machines,
-                "surgeVcpus": what_if.surge_vcpus,
-            },
+            "rollout": rollout_block(what_if),
         }
     if pool.late_failure is not None:
         properties["operationWouldFail"] = {"code": pool.late_failure.code, "message": pool.late_failure.message}
     return orjson.dumps({"id": str(pool.id), "name": pool.id.pool, "properties": properties})
+
+
+def rollout_block(what_if: WhatIf) -> Json:
+    """Return how the machines would follow a change."""
+    return {
+        "waves": len(what_if.rollout.waves),
+        "machinesReplaced": what_if.rollout.to_replace,
+        "surgeMachines": what_if.surge_machines,
+        "surgeVcpus": what_if.surge_vcpus,
+    }
 
 
 def encode_machine(machine: Machine, pool: NodePool) -> bytes:
@@ -867,6 +872,11 @@ def _shown(value: object) -> str:
 def _without(properties: Mapping[str, Any], names: Sequence[str]) -> Json:
     unwanted = {name.lower() for name in names}
     return {name: value for name, value in properties.items() if name.lower() not in unwanted}
+
+
+def without_secrets(body: Json) -> Json:
+    """Return a body without what is dropped on the way in: secrets and nulls."""
+    return dict(_clean(body))
 
 
 def _clean(value: Any, *, is_named_by_user: bool = False) -> Any:

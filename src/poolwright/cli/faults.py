@@ -36,6 +36,7 @@ class Operation(StrEnum):
     START_CLUSTER = "start_cluster"
     DELETE_CLUSTER = "delete_cluster"
     DELETE_RESOURCE_GROUP = "delete_resource_group"
+    CREATE_DEPLOYMENT = "create_deployment"
 
 
 class Capacity(StrEnum):
@@ -130,8 +131,8 @@ def add(
     """Add a fault, or replace the one with that name. It acts from the next request on.
 
     KIND is create_node_pool, update_node_pool, upgrade_node_image, rollback_node_pool, delete_machines,
-    abort_node_pool, delete_node_pool, create_cluster, update_cluster, stop_cluster, start_cluster, delete_cluster
-    or delete_resource_group.
+    abort_node_pool, delete_node_pool, create_cluster, update_cluster, stop_cluster, start_cluster, delete_cluster,
+    delete_resource_group or create_deployment.
     """
     match = _given(
         operation=value_of(operation),

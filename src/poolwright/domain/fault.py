@@ -464,6 +464,18 @@ WORDINGS: Final[Mapping[str, str]] = {
     "{seconds} seconds. For more information, please visit aka.ms/aks/throttling",
     "UpgradeFailed": "Draining {node} did not end within {minutes} minutes: {why}. This is often caused by a "
     "restrictive Pod Disruption Budget (PDB) policy. See https://aka.ms/aks/debugdrainfailures.",
+    "InvalidTemplate": "Deployment template validation failed: '{why}'.",
+    "InvalidTemplateDeployment": "The template deployment '{deployment}' is not valid according to the validation "
+    "procedure. The tracking id is '{operation_id}'. See inner errors for details.",
+    "DeploymentNotFound": "Deployment '{deployment}' could not be found.",
+    "DeploymentActive": "Unable to edit or replace deployment '{deployment}': previous deployment from '{started}' is "
+    "still active. Please see https://aka.ms/arm-deploy for usage details.",
+    "DeploymentFailed": "At least one resource deployment operation failed. Please list deployment operations for "
+    "details. Please see https://aka.ms/arm-deployment-operations for usage details.",
+    "DeploymentOutputEvaluationFailed": "Unable to evaluate template outputs: '{outputs}'. Please see error details "
+    "and deployment operations. Please see https://aka.ms/arm-common-errors for usage details.",
+    "ResourceDeploymentFailure": "The resource write operation failed to complete successfully, because it reached "
+    "terminal provisioning state 'Failed'.",
     "AllocationFailed": _ALLOCATION.replace("{place}", "region"),
     "ZonalAllocationFailed": _ALLOCATION.replace("{place}", "zone"),
 }

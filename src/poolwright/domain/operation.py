@@ -44,6 +44,7 @@ class OperationKind(Enum):
     START_CLUSTER = "start_cluster"
     DELETE_CLUSTER = "delete_cluster"
     DELETE_RESOURCE_GROUP = "delete_resource_group"
+    CREATE_DEPLOYMENT = "create_deployment"
 
     @property
     def words(self) -> str:

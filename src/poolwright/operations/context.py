@@ -6,13 +6,14 @@ Invariant: a step reads what is stored anew; nothing survives in memory from one
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
 from sqlalchemy.engine import Connection
 
 from poolwright import errors
 from poolwright.domain.cluster import Cluster, ProvisioningState, ResourceGroup
+from poolwright.domain.deployment import Deployment, DeploymentResource
 from poolwright.domain.machine import Machine, MachineFacts
 from poolwright.domain.node_pool import NodePool
 from poolwright.domain.operation import Operation, OperationError, OperationKind
@@ -44,6 +45,50 @@ class Renderer(Protocol):
     def resource_group(self, group: ResourceGroup) -> bytes: ...
 
 
+class Resources(Protocol):
+    """The resources that deployments lead to, by the verbs of the control plane (`arm/deployable.py`)."""
+
+    def put(
+        self,
+        connection: Connection,
+        deployment: Deployment,
+        resource: DeploymentResource,
+        body: Mapping[str, Any],
+    ) -> str | None:
+        """Accept the resource as a PUT of it would be, and return its operation, None when it is there at once."""
+
+    def show(self, connection: Connection, identifier: str) -> Mapping[str, Any] | None:
+        """Return the resource as clients see it, None when there is none."""
+
+    def begin(self, operation_id: str) -> None:
+        """Have an accepted operation started; nothing happens when it is at work or has ended."""
+
+    def refusal(self, error: errors.PoolwrightError, identifier: str) -> Mapping[str, Any]:
+        """Return the refusal of a resource as ARM writes it."""
+
+
+class NoResources:
+    """Implements `Resources` where nothing is deployed."""
+
+    def put(
+        self,
+        connection: Connection,
+        deployment: Deployment,
+        resource: DeploymentResource,
+        body: Mapping[str, Any],
+    ) -> str | None:
+        raise NotImplementedError
+
+    def show(self, connection: Connection, identifier: str) -> Mapping[str, Any] | None:
+        return None
+
+    def begin(self, operation_id: str) -> None:
+        pass
+
+    def refusal(self, error: errors.PoolwrightError, identifier: str) -> Mapping[str, Any]:
+        return {"code": error.code, "target": identifier, "message": error.message}
+
+
 class OperationFailed(Exception):
     """A step failed for good; carries what the operation's error will say."""
 
@@ -70,6 +115,7 @@ class Context:
     wait: Callable[[float], None]
     crash: CrashHook
     faults: Faults
+    resources: Resources = field(default_factory=NoResources)
 
 
 def pools_of(connection: Connection, operation: Operation) -> list[NodePool]:

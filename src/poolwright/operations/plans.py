@@ -1,7 +1,8 @@
 """What happens in an operation, step by step.
 
 A plan is a tuple of steps, readable aloud. A step's `do` and `undo` may run twice: they look before
-they act. Where a plan says `EACH_WAVE`, the steps of `waves.py` follow for every wave that was planned.
+they act. Where a plan says `EACH_WAVE`, the steps of `waves.py` follow for every wave that was planned; where
+it says `EACH_STAGE`, those of `deployments.py` for every stage of the deployment.
 The runner (`run_plan`) keeps the order, checkpoints through the port, retries temporary errors, and on a
 permanent one undoes what is under way and marks the operation failed. An operation that somebody aborts
 stops at the next step in the same way and is marked canceled.
@@ -42,6 +43,13 @@ from poolwright.operations.context import (
     store_facts,
     store_released,
     touch_cluster,
+)
+from poolwright.operations.deployments import (
+    await_resources,
+    conclude_deployment,
+    deploy_resources,
+    end_deployment,
+    stages_of,
 )
 from poolwright.operations.waves import WAVE_STEPS, plan_waves, undo_wave
 from poolwright.store import statements
@@ -132,6 +140,11 @@ def remove_resources(context: Context, operation: Operation) -> None:
 
 
 EACH_WAVE: Final = "each wave"
+EACH_STAGE: Final = "each stage"
+STAGE_STEPS: Final[Mapping[str, Callable[[Context, Operation, int], None]]] = {
+    "deploy_resources": deploy_resources,
+    "await_resources": await_resources,
+}
 
 # The waves undo themselves (`undo_wave`): planning leaves nothing behind but the plan.
 _BRING_ABOUT: Final[tuple[Step | str, ...]] = (
@@ -159,6 +172,8 @@ PLANS: Final[Mapping[OperationKind, tuple[Step | str, ...]]] = {
     OperationKind.DELETE_NODE_POOL: _TAKE_AWAY,
     OperationKind.DELETE_CLUSTER: _TAKE_AWAY,
     OperationKind.DELETE_RESOURCE_GROUP: _TAKE_AWAY,
+    # Nothing is undone: what was deployed stays, as in Azure.
+    OperationKind.CREATE_DEPLOYMENT: (EACH_STAGE, Step("conclude_deployment", conclude_deployment)),
 }
 
 
@@ -220,6 +235,8 @@ def _acts(context: Context, operation: Operation, part: Step | str) -> Sequence[
         undo = (_Act(f"undo_{part.name}", f"undo_{part.name}", part.undo),) if part.undo else ()
         return [_Act(part.name, part.name, part.do, undo)]
     with context.database.engine.connect() as connection:
+        if part == EACH_STAGE:
+            return _acts_of_stages(stages_of(connection, operation))
         planned = statements.waves(connection, operation.id)
     # The plan is gone when the operation ended in the meantime: then nothing is left to do.
     return _acts_of_waves(planned) if planned is not None else []
@@ -245,6 +262,23 @@ def _acts_of_waves(planned: PlannedWaves) -> list[_Act]:
                     do(context, operation, planned, index)
 
                 acts.append(_Act(f"wave_{index + 1}.{step.name}", step.name, done, undo))
+    return acts
+
+
+def _acts_of_stages(number: int) -> list[_Act]:
+    acts = []
+    for stage in range(number):
+        for name, step in STAGE_STEPS.items():
+
+            def done(
+                context: Context,
+                operation: Operation,
+                stage: int = stage,
+                do: Callable[[Context, Operation, int], None] = step,
+            ) -> None:
+                do(context, operation, stage)
+
+            acts.append(_Act(f"stage_{stage + 1}.{name}", name, done))
     return acts
 
 
@@ -341,6 +375,8 @@ def _mark_ended(context: Context, operation: Operation, error: OperationError) -
         for pool in pools_of(connection, operation):
             store_released(context, connection, replace(pool, state=state, error=told))
         release_cluster(context, connection, operation, state)
+        if operation.kind is OperationKind.CREATE_DEPLOYMENT:
+            end_deployment(context, connection, operation, told, is_canceled=is_canceled)
         now = context.now()
         _end(context, connection, current.canceled(now, told) if is_canceled else current.failed(now, told))
 

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from poolwright.domain.cluster import Cluster, ResourceGroup
+from poolwright.domain.deployment import Deployment, DeploymentResource, PreparedDeployment
 from poolwright.domain.machine import Machine
 from poolwright.domain.node_pool import NodePool
 from poolwright.domain.operation import Operation, OperationKind, OperationStatus
@@ -66,6 +67,17 @@ OPERATION_WIRE: Final = sa.select(
     tables.operations.c.subscription_id,
     tables.operations.c.record,
 ).where(tables.operations.c.id == _KEY)
+DEPLOYMENT_RECORD: Final = sa.select(tables.deployments.c.record).where(tables.deployments.c.key == _KEY)
+DEPLOYMENT_RECORDS: Final = (
+    sa.select(tables.deployments.c.record)
+    .where(tables.deployments.c.scope_key == _KEY)
+    .order_by(tables.deployments.c.key)
+)
+DEPLOYMENT_RESOURCES: Final = (
+    sa.select(tables.deployment_resources.c.record)
+    .where(tables.deployment_resources.c.deployment_key == _KEY)
+    .order_by(tables.deployment_resources.c.ordinal)
+)
 SUBSCRIPTIONS: Final = sa.select(
     tables.subscriptions.c.subscription_id, tables.subscriptions.c.tenant_id, tables.subscriptions.c.display_name
 ).order_by(tables.subscriptions.c.subscription_id)
@@ -165,7 +177,12 @@ def put_group(connection: Connection, value: ResourceGroup, wire: bytes) -> None
 
 
 def delete_group(connection: Connection, key: str) -> None:
-    """Delete a resource group that has no clusters any more."""
+    """Delete a resource group that has no clusters any more, with the deployments to it."""
+    of_it = sa.select(tables.deployments.c.key).where(tables.deployments.c.scope_key == key)
+    connection.execute(
+        sa.delete(tables.deployment_resources).where(tables.deployment_resources.c.deployment_key.in_(of_it))
+    )
+    connection.execute(sa.delete(tables.deployments).where(tables.deployments.c.scope_key == key))
     connection.execute(sa.delete(tables.resource_groups).where(tables.resource_groups.c.key == key))
 
 
@@ -377,6 +394,57 @@ def delete_waves(connection: Connection, operation_id: str) -> None:
     connection.execute(sa.delete(tables.rollouts).where(tables.rollouts.c.operation_id == operation_id))
 
 
+def deployment(connection: Connection, key: str) -> Deployment | None:
+    record = _record(connection, tables.deployments, key)
+    return load(Deployment, record) if record is not None else None
+
+
+def deployment_resources(connection: Connection, key: str) -> list[DeploymentResource]:
+    """Return the resources of a deployment, in the template's order."""
+    return [load(DeploymentResource, record) for (record,) in connection.execute(DEPLOYMENT_RESOURCES, {"key": key})]
+
+
+def put_deployment(connection: Connection, value: Deployment) -> None:
+    """Store a deployment; its resources stay as they are."""
+    _put(connection, tables.deployments, key=value.id.key, scope_key=value.id.scope.lower(), record=dump(value))
+
+
+def replace_deployment(connection: Connection, prepared: PreparedDeployment) -> None:
+    """Store a deployment in the place of the one with its ID."""
+    key = prepared.deployment.id.key
+    connection.execute(
+        sa.delete(tables.deployment_resources).where(tables.deployment_resources.c.deployment_key == key)
+    )
+    put_deployment(connection, prepared.deployment)
+    insert_many(
+        connection,
+        tables.deployment_resources,
+        [
+            {"deployment_key": key, "ordinal": resource.ordinal, "record": dump(resource)}
+            for resource in prepared.resources
+        ],
+    )
+
+
+def put_deployment_resource(connection: Connection, key: str, value: DeploymentResource) -> None:
+    """Store a resource of a deployment that is there."""
+    connection.execute(
+        sa.update(tables.deployment_resources)
+        .where(
+            tables.deployment_resources.c.deployment_key == key,
+            tables.deployment_resources.c.ordinal == value.ordinal,
+        )
+        .values(record=dump(value))
+    )
+
+
+def delete_deployment(connection: Connection, key: str) -> None:
+    connection.execute(
+        sa.delete(tables.deployment_resources).where(tables.deployment_resources.c.deployment_key == key)
+    )
+    connection.execute(sa.delete(tables.deployments).where(tables.deployments.c.key == key))
+
+
 def operation(connection: Connection, operation_id: str) -> Operation | None:
     record = connection.execute(
         sa.select(tables.operations.c.record).where(tables.operations.c.id == operation_id)
@@ -429,6 +497,17 @@ def operations_in_progress(connection: Connection) -> dict[str, str | None]:
         .order_by(tables.operations.c.id)
     )
     return {row.id: row.runner for row in rows if load(Operation, row.record).kind is not OperationKind.ABORT_NODE_POOL}
+
+
+def deployments_under_way(connection: Connection) -> int:
+    """Return how many operations of deployments have not ended."""
+    found = connection.execute(
+        sa.select(sa.func.count())
+        .select_from(tables.operations)
+        .join(tables.deployments, tables.deployments.c.key == tables.operations.c.resource_key)
+        .where(tables.operations.c.status == OperationStatus.IN_PROGRESS.value)
+    )
+    return int(found.scalar_one())
 
 
 def _observed(machine: Machine) -> str:

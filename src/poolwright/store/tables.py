@@ -133,3 +133,20 @@ fault_firings = sa.Table(
     sa.Column("record", sa.LargeBinary, nullable=False),
     sa.UniqueConstraint("fault", "occasion"),
 )
+
+# Deployments of templates; `scope_key` is the key of the resource group, or of the subscription.
+deployments = sa.Table(
+    "pw_deployments",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("scope_key", sa.Text, nullable=False, index=True),
+    sa.Column("record", sa.LargeBinary, nullable=False),
+)
+
+deployment_resources = sa.Table(
+    "pw_deployment_resources",
+    metadata,
+    sa.Column("deployment_key", sa.Text, sa.ForeignKey("pw_deployments.key"), primary_key=True),
+    sa.Column("ordinal", sa.Integer, primary_key=True),
+    sa.Column("record", sa.LargeBinary, nullable=False),
+)

@@ -1,0 +1,397 @@
+"""The resources that a template can deploy: a row per type, each by the verbs that a PUT of it uses as well.
+
+Also the rehearsal of a deployment, from which `validate` and `whatIf` answer: everything is really done, in a
+transaction that is rolled back, with each operation taken as done. So whatever refuses a PUT refuses the
+template, in the same words, and what the control plane decides (generations, images) is seen beforehand.
+
+Invariant: a rehearsal leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import orjson
+from sqlalchemy.engine import Connection
+
+from poolwright import errors
+from poolwright.arm.errors import error_body
+from poolwright.arm.wire import (
+    decode_cluster,
+    decode_group,
+    decode_node_pool,
+    encode_cluster,
+    encode_node_pool,
+    without_secrets,
+)
+from poolwright.arm.wire_deployments import Change, shown_deployment
+from poolwright.control_plane import Accepted, Call, ControlPlane, WhatIf
+from poolwright.domain.deployment import (
+    DEPLOYMENT_TYPE,
+    GROUP_TYPE,
+    Deployment,
+    DeploymentId,
+    DeploymentResource,
+    PreparedDeployment,
+    ResourceState,
+)
+from poolwright.domain.profile import Profile
+from poolwright.domain.resource_id import CLUSTER_TYPE, NODE_POOL_TYPE, ClusterId, GroupId, NodePoolId
+from poolwright.operations.deployments import concluded_deployment
+from poolwright.operations.durable import DurableOperations
+from poolwright.store import statements
+from poolwright.store.statements import Subscription
+from poolwright.templates.template import Requested, World, body_of, deployment_id, prepare, requested
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Doing:
+    """What a row works with: the transaction, the verbs, and the deployment's call."""
+
+    connection: Connection
+    plane: ControlPlane
+    profile: Profile
+    subscriptions: Mapping[str, Subscription]
+    call: Call
+
+
+@dataclass(frozen=True, slots=True)
+class DeployableType:
+    """A row: a resource type, where it goes (`group`, `subscription` or `any`), its PUT and its GET.
+
+    `put` returns None when there is no operation; a deployment within a deployment is prepared first, and has
+    none. `what_if` says more of what a PUT would do.
+    """
+
+    name: str
+    scope: str
+    put: Callable[[Doing, str, Json], Accepted | None] | None
+    show: Callable[[Doing, str], Json | None]
+    what_if: Callable[[Doing, str, Json], WhatIf] | None = None
+
+
+@dataclass(slots=True)
+class Rehearsal:
+    """What a rehearsal came to. Each problem is ARM's error of one resource."""
+
+    changes: list[Change] = field(default_factory=list)
+    problems: list[errors.PoolwrightError] = field(default_factory=list)
+    concluded: Deployment | None = None
+
+
+def _group_id(identifier: str) -> GroupId:
+    segments = identifier.strip("/").split("/")
+    return GroupId(segments[1].lower(), segments[3])
+
+
+def _cluster_id(identifier: str) -> ClusterId:
+    return ClusterId(_group_id(identifier), identifier.strip("/").split("/")[7])
+
+
+def _pool_id(identifier: str) -> NodePoolId:
+    return NodePoolId(_cluster_id(identifier), identifier.strip("/").split("/")[9])
+
+
+def _put_group(doing: Doing, identifier: str, body: Json) -> None:
+    location, sent = decode_group(body)
+    doing.plane.put_resource_group(doing.connection, _group_id(identifier), location, sent)
+
+
+def _show_group(doing: Doing, identifier: str) -> Json | None:
+    row = doing.connection.execute(statements.GROUP_WIRE, {"key": _group_id(identifier).key}).one_or_none()
+    return orjson.loads(row[0]) if row is not None else None
+
+
+def _put_cluster(doing: Doing, identifier: str, body: Json) -> Accepted:
+    wanted, pools = decode_cluster(body, doing.profile)
+    return doing.plane.put_cluster(doing.connection, _cluster_id(identifier), wanted, pools, doing.call)
+
+
+def _show_cluster(doing: Doing, identifier: str) -> Json | None:
+    cluster = statements.cluster(doing.connection, _cluster_id(identifier).key)
+    if cluster is None:
+        return None
+    pools = statements.node_pools_of_cluster(doing.connection, cluster.id.key)
+    tenant = doing.subscriptions[cluster.id.group_id.subscription].tenant_id
+    shown: Json = orjson.loads(encode_cluster(cluster, pools, tenant))
+    return shown
+
+
+def _put_pool(doing: Doing, identifier: str, body: Json) -> Accepted:
+    wanted = decode_node_pool(body, doing.profile)
+    return doing.plane.put_node_pool(doing.connection, _pool_id(identifier), wanted, doing.call)
+
+
+def _show_pool(doing: Doing, identifier: str) -> Json | None:
+    pool = statements.node_pool(doing.connection, _pool_id(identifier).key)
+    return orjson.loads(encode_node_pool(pool)) if pool is not None else None
+
+
+def _what_if_pool(doing: Doing, identifier: str, body: Json) -> WhatIf:
+    wanted = decode_node_pool(body, doing.profile)
+    return doing.plane.what_if_node_pool(doing.connection, _pool_id(identifier), wanted, doing.call)
+
+
+def _show_deployment(doing: Doing, identifier: str) -> Json | None:
+    deployment = statements.deployment(doing.connection, deployment_id(identifier).key)
+    if deployment is None:
+        return None
+    return shown_deployment(deployment, statements.deployment_resources(doing.connection, deployment.id.key))
+
+
+TYPES: Final[Mapping[str, DeployableType]] = {
+    row.name.lower(): row
+    for row in (
+        DeployableType(CLUSTER_TYPE, "group", _put_cluster, _show_cluster),
+        DeployableType(NODE_POOL_TYPE, "group", _put_pool, _show_pool, _what_if_pool),
+        DeployableType(GROUP_TYPE, "subscription", _put_group, _show_group),
+        DeployableType(DEPLOYMENT_TYPE, "any", None, _show_deployment),
+    )
+}
+
+
+class Deployable:
+    """Implements `Resources`. `attach` gives it the control plane, which is made after it."""
+
+    def __init__(
+        self,
+        profile: Profile,
+        now: Callable[[], float],
+        new_id: Callable[[], str],
+    ) -> None:
+        self._profile = profile
+        self._now = now
+        self._new_id = new_id
+        self._plane: ControlPlane | None = None
+        self._operations: DurableOperations | None = None
+        self._subscriptions: Mapping[str, Subscription] = {}
+
+    def attach(
+        self, plane: ControlPlane, operations: DurableOperations, subscriptions: Mapping[str, Subscription]
+    ) -> None:
+        """Work with these from now on."""
+        self._plane, self._operations, self._subscriptions = plane, operations, subscriptions
+
+    def prepare(
+        self,
+        connection: Connection,
+        identifier: DeploymentId,
+        asked: Requested,
+        facts: Mapping[str, Any],
+        correlation_id: str,
+    ) -> PreparedDeployment:
+        """Return the deployment with its resources, evaluated as far as possible. Raises `InvalidTemplate`."""
+        return prepare(identifier, asked, self._world(connection, facts, correlation_id))
+
+    def put(
+        self, connection: Connection, deployment: Deployment, resource: DeploymentResource, body: Mapping[str, Any]
+    ) -> str | None:
+        assert self._plane is not None
+        accepted = self._put(self._doing(connection, self._plane, deployment, resource), deployment, resource, body)
+        return accepted.operation.id if accepted is not None and accepted.operation is not None else None
+
+    def show(self, connection: Connection, identifier: str) -> Mapping[str, Any] | None:
+        assert self._plane is not None
+        call = Call(api_version="", correlation_id="")
+        return self._show(Doing(connection, self._plane, self._profile, self._subscriptions, call), identifier)
+
+    def begin(self, operation_id: str) -> None:
+        assert self._operations is not None
+        self._operations.begin(operation_id)
+
+    def refusal(self, error: errors.PoolwrightError, identifier: str) -> Mapping[str, Any]:
+        return error_body(_aimed_at(error, identifier))
+
+    def rehearse(self, connection: Connection, prepared: PreparedDeployment) -> Rehearsal:
+        """Return what the deployment would do."""
+        assert self._plane is not None
+        rehearsal = Rehearsal()
+        with _rolled_back(connection):
+            self._rehearse(connection, self._plane.rehearsing(), prepared, rehearsal, is_outermost=True)
+        return rehearsal
+
+    def ignored(self, connection: Connection, group: GroupId, but: set[str]) -> list[Json]:
+        """Return the clusters and node pools of a resource group besides those with the keys."""
+        assert self._plane is not None
+        shown = []
+        for cluster in statements.clusters_of_group(connection, group):
+            pools = statements.node_pools_of_cluster(connection, cluster.id.key)
+            if cluster.id.key not in but:
+                shown.append(self.show(connection, str(cluster.id)))
+            shown += [self.show(connection, str(pool.id)) for pool in pools if pool.id.key not in but]
+        return [dict(document) for document in shown if document is not None]
+
+    def _rehearse(
+        self,
+        connection: Connection,
+        plane: ControlPlane,
+        prepared: PreparedDeployment,
+        rehearsal: Rehearsal,
+        *,
+        is_outermost: bool = False,
+    ) -> None:
+        deployment, resources = prepared.deployment, list(prepared.resources)
+
+        def reference(identifier: str) -> Mapping[str, Any] | None:
+            return self.show(connection, identifier)
+
+        for stage in range(max((resource.stage + 1 for resource in resources), default=0)):
+            accepted: list[tuple[DeploymentResource, Accepted | None, Json | None, WhatIf | None]] = []
+            for resource in [each for each in resources if each.stage == stage]:
+                if not all(resources[place].state.lets_others_follow for place in resource.depends_on):
+                    resources[resource.ordinal] = replace(resource, state=ResourceState.NOT_DEPLOYED)
+                    continue
+                resources[resource.ordinal] = replace(resource, state=ResourceState.SUCCEEDED)
+                if resource.existing or not resource.condition:
+                    continue
+                doing = self._doing(connection, plane, deployment, resource)
+                try:
+                    body: Json = {}
+                    if resource.nested is None:
+                        body = body_of(deployment, resources, resource, reference)
+                    before, what_if = self._show(doing, resource.id), None
+                    row = TYPES[resource.type.lower()]
+                    with _kept_if_taken(connection):
+                        if row.what_if is not None:
+                            what_if = row.what_if(doing, resource.id, body)
+                        accepted.append((resource, self._put(doing, deployment, resource, body), before, what_if))
+                except errors.PoolwrightError as error:
+                    rehearsal.problems.append(_aimed_at(error, resource.id))
+                    resources[resource.ordinal] = replace(resource, state=ResourceState.FAILED)
+            for resource, what_came, before, what_if in accepted:
+                operation = what_came.operation if what_came is not None else None
+                if resource.type.lower() == DEPLOYMENT_TYPE.lower():
+                    self._rehearse_nested(connection, plane, resource, rehearsal)
+                if operation is not None:
+                    plane.take_as_done(connection, operation)
+                if resource.type.lower() == DEPLOYMENT_TYPE.lower():
+                    continue
+                after = self.show(connection, resource.id)
+                assert after is not None
+                rehearsal.changes.append(
+                    Change(
+                        resource_id=resource.id,
+                        deployment_id=str(deployment.id),
+                        symbol=resource.symbol,
+                        before=before,
+                        after=dict(after),
+                        what_if=what_if,
+                    )
+                )
+        if rehearsal.problems:
+            return
+        concluded = concluded_deployment(deployment, resources, reference, self._now())
+        if is_outermost:
+            rehearsal.concluded = concluded
+        else:
+            statements.put_deployment(connection, concluded)
+
+    def _rehearse_nested(
+        self, connection: Connection, plane: ControlPlane, resource: DeploymentResource, rehearsal: Rehearsal
+    ) -> None:
+        key = deployment_id(resource.id).key
+        nested = statements.deployment(connection, key)
+        assert nested is not None
+        inner = PreparedDeployment(deployment=nested, resources=tuple(statements.deployment_resources(connection, key)))
+        self._rehearse(connection, plane, inner, rehearsal)
+
+    def _put(
+        self, doing: Doing, deployment: Deployment, resource: DeploymentResource, body: Mapping[str, Any]
+    ) -> Accepted | None:
+        put = TYPES[resource.type.lower()].put
+        if put is not None:
+            return put(doing, resource.id, dict(body))
+        nested = resource.nested
+        if nested is None:
+            world = self._world(doing.connection, deployment.facts, deployment.correlation_id)
+            nested = prepare(deployment_id(resource.id), requested(body), world)
+        started = replace(nested.deployment, started=self._now())
+        return doing.plane.put_deployment(doing.connection, replace(nested, deployment=started), doing.call)
+
+    def _show(self, doing: Doing, identifier: str) -> Json | None:
+        row = TYPES.get(_type_of(identifier))
+        if row is None:
+            raise errors.InvalidTemplate(
+                f"The resource '{identifier}' is of a type this service does not have, so that nothing is known of it.",
+                remedy="refer to resources of this service only",
+            )
+        return row.show(doing, identifier)
+
+    def _doing(
+        self, connection: Connection, plane: ControlPlane, deployment: Deployment, resource: DeploymentResource
+    ) -> Doing:
+        call = Call(api_version=resource.api_version, correlation_id=deployment.correlation_id)
+        return Doing(connection, plane, self._profile, self._subscriptions, call)
+
+    def _world(self, connection: Connection, facts: Mapping[str, Any], correlation_id: str) -> World:
+        def group(subscription: str, name: str) -> Mapping[str, Any] | None:
+            row = connection.execute(
+                statements.GROUP_WIRE, {"key": GroupId(subscription.lower(), name).key}
+            ).one_or_none()
+            return {"tags": {}, **orjson.loads(row[0])} if row is not None else None
+
+        def subscription(identifier: str) -> Mapping[str, Any] | None:
+            known = self._subscriptions.get(identifier.lower())
+            if known is None:
+                return None
+            return {
+                "id": f"/subscriptions/{known.subscription_id}",
+                "subscriptionId": known.subscription_id,
+                "tenantId": known.tenant_id,
+                "displayName": known.display_name,
+            }
+
+        return World(
+            types={key: (row.name, row.scope) for key, row in TYPES.items()},
+            group=group,
+            subscription=subscription,
+            facts={name: told for name, told in facts.items() if name in ("tenant", "environment", "deployer")},
+            cleaned=without_secrets,
+            now=self._now(),
+            new_id=self._new_id,
+            correlation_id=correlation_id,
+        )
+
+
+def _aimed_at(error: errors.PoolwrightError, identifier: str) -> errors.PoolwrightError:
+    """The error of a PUT as a deployment tells it: its target is the resource, and the property stands beside it."""
+    if error.target is not None:
+        error.information.setdefault("property", error.target)
+    error.target = identifier
+    return error
+
+
+@contextmanager
+def _rolled_back(connection: Connection) -> Iterator[None]:
+    """What happens within is undone."""
+    savepoint = connection.begin_nested()
+    try:
+        yield
+    finally:
+        savepoint.rollback()
+
+
+@contextmanager
+def _kept_if_taken(connection: Connection) -> Iterator[None]:
+    """What happens within is undone when it raises."""
+    savepoint = connection.begin_nested()
+    try:
+        yield
+    except BaseException:
+        savepoint.rollback()
+        raise
+    savepoint.commit()
+
+
+def _type_of(identifier: str) -> str:
+    """The resource type of an ID, in lower case."""
+    _, found, tail = identifier.strip("/").lower().rpartition("providers/")
+    if not found:
+        return GROUP_TYPE.lower() if tail.count("/") == 3 else ""
+    namespace, *rest = tail.split("/")
+    return "/".join([namespace, *rest[::2]])

@@ -1,0 +1,280 @@
+"""Deployments of templates over HTTP.
+
+Invariant: a template that is refused has changed nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+import orjson
+from sqlalchemy.engine import Connection
+from starlette.requests import Request
+from starlette.responses import Response
+
+from poolwright import errors
+from poolwright.arm import paths
+from poolwright.arm.area import Area, OfferedRoute
+from poolwright.arm.deployable import Rehearsal
+from poolwright.arm.errors import error_body
+from poolwright.arm.http import RETRY_AFTER, call_of, json_response, listed, read_body
+from poolwright.arm.login import cloud_of
+from poolwright.arm.paths import GROUP
+from poolwright.arm.wire_deployments import (
+    shown_deployment,
+    shown_operations,
+    shown_status,
+    shown_validation,
+    what_if_result,
+)
+from poolwright.control_plane import Accepted
+from poolwright.domain.deployment import Deployment, DeploymentId, DeploymentResource, PreparedDeployment
+from poolwright.domain.resource_id import GroupId
+from poolwright.store import statements
+from poolwright.store.records import load
+from poolwright.templates.template import Requested, requested
+
+Json = dict[str, Any]
+
+_SUBSCRIPTION: Final = "/subscriptions/{subscription}"
+_DEPLOYMENTS: Final = "/providers/microsoft.resources/deployments"
+_ONE: Final = _DEPLOYMENTS + "/{deployment}"
+# az asks for the operations of a group's deployments at a path without a provider.
+_SHORT: Final = GROUP + "/deployments/{deployment}"
+_BY_STATE: Final = re.compile(r"\s*provisioningstate\s+eq\s+'(\w+)'\s*", re.IGNORECASE)
+
+
+class Deployments(Area):
+    """Handlers of `Microsoft.Resources/deployments`, of resource groups and of subscriptions."""
+
+    def offered(self) -> tuple[OfferedRoute, ...]:
+        rows: list[OfferedRoute] = []
+        for scope, suffix in ((GROUP, ""), (_SUBSCRIPTION, "AtSubscriptionScope")):
+            one = scope + _ONE
+            rows += [
+                OfferedRoute(f"Deployments_CreateOrUpdate{suffix}", "PUT", one, self.put_deployment),
+                OfferedRoute(f"Deployments_Get{suffix}", "GET", one, self.get_deployment),
+                OfferedRoute(f"Deployments_CheckExistence{suffix}", "HEAD", one, self.head_deployment),
+                OfferedRoute(f"Deployments_Delete{suffix}", "DELETE", one, self.delete_deployment),
+                OfferedRoute(f"Deployments_Validate{suffix}", "POST", one + "/validate", self.validate_deployment),
+                OfferedRoute(f"Deployments_WhatIf{suffix}", "POST", one + "/whatif", self.what_if_deployment),
+                OfferedRoute(f"Deployments_Cancel{suffix}", "POST", one + "/cancel", self.cancel_deployment),
+                OfferedRoute(f"Deployments_ExportTemplate{suffix}", "POST", one + "/exporttemplate", self.export),
+                OfferedRoute(
+                    f"Deployments_OperationStatus{suffix}", "GET", one + "/operationstatuses/{operation}", self.poll
+                ),
+                OfferedRoute(f"DeploymentOperations_List{suffix}", "GET", one + "/operations", self.list_operations),
+                OfferedRoute(
+                    f"DeploymentOperations_Get{suffix}", "GET", one + "/operations/{operation}", self.get_operation
+                ),
+                OfferedRoute(
+                    "Deployments_ListByResourceGroup" if not suffix else f"Deployments_List{suffix}",
+                    "GET",
+                    scope + _DEPLOYMENTS,
+                    self.list_deployments,
+                ),
+            ]
+        return (
+            *rows,
+            OfferedRoute("DeploymentOperations_List", "GET", _SHORT + "/operations", self.list_operations),
+            OfferedRoute("DeploymentOperations_Get", "GET", _SHORT + "/operations/{operation}", self.get_operation),
+        )
+
+    async def put_deployment(self, request: Request) -> Response:
+        identifier, call = _deployment_id(request), call_of(request)
+        asked = requested(await read_body(request, loosely=True))
+        plane = self._service.control_plane
+
+        def accept(connection: Connection) -> Accepted:
+            prepared, rehearsal = self._rehearsed(request, connection, identifier, asked)
+            _require_no_problems(identifier, rehearsal, call.correlation_id)
+            return plane.put_deployment(connection, prepared, call)
+
+        accepted = await self._service.database.write(accept)
+        document = self._shown(identifier)
+        self._begin(accepted)
+        assert accepted.operation is not None
+        headers = RETRY_AFTER | {
+            "Azure-AsyncOperation": f"{self._service.base_of(request)}{identifier}/operationStatuses/"
+            f"{accepted.operation.id}?api-version={request.scope['poolwright.api_version']}"
+        }
+        return json_response(orjson.dumps(document), 201 if accepted.created else 200, headers)
+
+    async def validate_deployment(self, request: Request) -> Response:
+        identifier, correlation_id = _deployment_id(request), call_of(request).correlation_id
+        asked = requested(await read_body(request, loosely=True))
+        prepared, rehearsal = await self._service.database.write(
+            lambda connection: self._rehearsed(request, connection, identifier, asked)
+        )
+        _require_no_problems(identifier, rehearsal, correlation_id)
+        return json_response(orjson.dumps(shown_validation(prepared.deployment, prepared.resources)))
+
+    async def what_if_deployment(self, request: Request) -> Response:
+        identifier, correlation_id = _deployment_id(request), call_of(request).correlation_id
+        body = await read_body(request, loosely=True)
+        deployable = self._service.deployable
+
+        def rehearse(connection: Connection) -> Json:
+            asked = requested(body)
+            rehearsal = deployable.rehearse(connection, self._prepared(request, connection, identifier, asked))
+            _require_no_problems(identifier, rehearsal, correlation_id)
+            ignored: list[Json] = []
+            if identifier.group is not None:
+                group = GroupId(identifier.subscription, identifier.group)
+                keys = {change.resource_id.lower() for change in rehearsal.changes}
+                ignored = deployable.ignored(connection, group, keys)
+            return what_if_result(rehearsal.changes, ignored, only_ids=asked.only_ids)
+
+        try:
+            result = await self._service.database.write(rehearse)
+        except errors.InvalidRequest as error:
+            # The question was answered, and the answer is that the template would be refused.
+            result = {"status": "Failed", "error": error_body(error)}
+        return json_response(orjson.dumps(result))
+
+    async def get_deployment(self, request: Request) -> Response:
+        return json_response(orjson.dumps(self._shown(_deployment_id(request))))
+
+    async def head_deployment(self, request: Request) -> Response:
+        row = self._reader.row(statements.DEPLOYMENT_RECORD, key=_deployment_id(request).key)
+        return Response(status_code=204 if row is not None else 404)
+
+    async def list_deployments(self, request: Request) -> Response:
+        scope = self._scope(request)
+        wanted = _state_wanted(request.query_params.get("$filter"))
+        found = [
+            load(Deployment, row[0]) for row in self._reader.rows(statements.DEPLOYMENT_RECORDS, key=scope.lower())
+        ]
+        shown = [each for each in found if wanted is None or each.state.value.lower() == wanted]
+        shown = sorted(shown, key=lambda each: -each.started)[: _most_wanted(request.query_params.get("$top"))]
+        return listed(orjson.dumps(shown_deployment(each, self._resources(each.id))) for each in shown)
+
+    async def delete_deployment(self, request: Request) -> Response:
+        identifier = _deployment_id(request)
+        plane = self._service.control_plane
+        await self._service.database.write(lambda connection: plane.delete_deployment(connection, identifier))
+        return Response(status_code=204)
+
+    async def cancel_deployment(self, request: Request) -> Response:
+        identifier = _deployment_id(request)
+        plane = self._service.control_plane
+        await self._service.database.write(lambda connection: plane.cancel_deployment(connection, identifier))
+        return Response(status_code=204)
+
+    async def export(self, request: Request) -> Response:
+        template = self._deployment(_deployment_id(request)).template
+        return json_response(orjson.dumps({"template": dict(template)}))
+
+    async def poll(self, request: Request) -> Response:
+        deployment = self._deployment(_deployment_id(request))
+        if deployment.operation_id != request.path_params["operation"]:
+            raise errors.OperationNotFound(
+                f"The operation '{request.path_params['operation']}' was not found.",
+                remedy="use the URL of the Azure-AsyncOperation header",
+            )
+        return json_response(
+            orjson.dumps(shown_status(deployment)), headers={} if deployment.state.is_terminal else RETRY_AFTER
+        )
+
+    async def list_operations(self, request: Request) -> Response:
+        return listed(orjson.dumps(shown) for shown in self._operations(request))
+
+    async def get_operation(self, request: Request) -> Response:
+        wanted = request.path_params["operation"]
+        for shown in self._operations(request):
+            if shown["operationId"].lower() == wanted:
+                return json_response(orjson.dumps(shown))
+        raise errors.OperationNotFound(
+            f"The deployment operation '{wanted}' was not found.",
+            remedy="`az deployment operation group list` shows what exists",
+        )
+
+    def _rehearsed(
+        self, request: Request, connection: Connection, identifier: DeploymentId, asked: Requested
+    ) -> tuple[PreparedDeployment, Rehearsal]:
+        prepared = self._prepared(request, connection, identifier, asked)
+        deployable = self._service.deployable
+        return prepared, deployable.rehearse(connection, prepared) if asked.checks_resources else Rehearsal()
+
+    def _prepared(
+        self, request: Request, connection: Connection, identifier: DeploymentId, asked: Requested
+    ) -> PreparedDeployment:
+        caller = request.scope["poolwright.caller"]
+        facts = {
+            "tenant": {
+                "id": f"/tenants/{caller.tenant_id}",
+                "tenantId": caller.tenant_id,
+                "displayName": "Poolwright",
+                "tenantCategory": "Home",
+            },
+            "environment": cloud_of(self._service.base_of(request)),
+            "deployer": {"objectId": caller.object_id, "tenantId": caller.tenant_id},
+        }
+        return self._service.deployable.prepare(connection, identifier, asked, facts, call_of(request).correlation_id)
+
+    def _shown(self, identifier: DeploymentId) -> Json:
+        return shown_deployment(self._deployment(identifier), self._resources(identifier))
+
+    def _operations(self, request: Request) -> list[Json]:
+        identifier = _deployment_id(request)
+        return shown_operations(self._deployment(identifier), self._resources(identifier))
+
+    def _deployment(self, identifier: DeploymentId) -> Deployment:
+        row = self._reader.row(statements.DEPLOYMENT_RECORD, key=identifier.key)
+        if row is None:
+            if identifier.group is not None:
+                group = GroupId(identifier.subscription, identifier.group)
+                self._require_group(group.key, group.group)
+            raise errors.DeploymentNotFound(
+                f"Deployment '{identifier.name}' could not be found.",
+                remedy="`az deployment group list` shows what exists",
+            )
+        return load(Deployment, row[0])
+
+    def _resources(self, identifier: DeploymentId) -> list[DeploymentResource]:
+        rows = self._reader.rows(statements.DEPLOYMENT_RESOURCES, key=identifier.key)
+        return [load(DeploymentResource, row[0]) for row in rows]
+
+    def _scope(self, request: Request) -> str:
+        if "group" not in request.path_params:
+            return f"/subscriptions/{request.path_params['subscription']}"
+        group = paths.group_id(request)
+        self._require_group(group.key, group.group)
+        return str(group)
+
+
+def _deployment_id(request: Request) -> DeploymentId:
+    segments = paths.segments(request)
+    if "group" not in request.path_params:
+        return DeploymentId(segments[1].lower(), None, segments[5])
+    is_short = segments[4].lower() == "deployments"
+    return DeploymentId(segments[1].lower(), segments[3], segments[5 if is_short else 7])
+
+
+def _require_no_problems(identifier: DeploymentId, rehearsal: Rehearsal, correlation_id: str) -> None:
+    if rehearsal.problems:
+        raise errors.InvalidTemplateDeployment(
+            f"The template deployment '{identifier.name}' is not valid according to the validation procedure. The "
+            f"tracking id is '{correlation_id}'. See inner errors for details.",
+            details=rehearsal.problems,
+            remedy="the details name the resources and say why",
+        )
+
+
+def _state_wanted(query: str | None) -> str | None:
+    """The state that a filter asks for, the only filter ARM has here."""
+    if not query:
+        return None
+    found = _BY_STATE.fullmatch(query)
+    if found is None:
+        raise errors.InvalidParameter(
+            f"The filter '{query[:60]}' is not one this service knows.",
+            target="$filter",
+            remedy="write: provisioningState eq 'Failed'",
+        )
+    return found[1].lower()
+
+
+def _most_wanted(top: str | None) -> int | None:
+    return int(top) if top and top.isdecimal() and len(top) < 9 else None

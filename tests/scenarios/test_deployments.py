@@ -1,0 +1,410 @@
+"""Deployments of templates over HTTP, with what bicep builds: created, validated, foreseen, read, canceled, deleted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from poolwright.domain.profile import Profile
+from tests.support.everything import everything
+from tests.support.in_process import InProcess
+from tests.support.service import ArmClient
+
+BICEP = Path(__file__).parent.parent / "templates" / "bicep"
+PASSWORD = "Pa55word-of-nobody"
+POOLS: list[dict[str, Any]] = [{"name": "np1", "count": 1, "generation": "V1"}, {"name": "np2", "count": 2}]
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Iterator[InProcess]:
+    service = InProcess(tmp_path / "data")
+    assert service.client.put(service.client.group(), json={"location": "eastus"}).status_code == 201
+    yield service
+    service.close()
+
+
+@pytest.fixture
+def client(app: InProcess) -> ArmClient:
+    return app.client
+
+
+def template(name: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads((BICEP / f"{name}.json").read_text())
+    return loaded
+
+
+def body(template: Any, **parameters: Any) -> dict[str, Any]:
+    sent = {name: {"value": value} for name, value in parameters.items()}
+    return {"properties": {"mode": "Incremental", "template": template, "parameters": sent}}
+
+
+def node_pools(**more: Any) -> dict[str, Any]:
+    return body(template("node-pools"), **{"clusterName": "c1", "adminPassword": PASSWORD, "pools": POOLS, **more})
+
+
+def at(client: ArmClient, name: str = "main", group: str = "rg") -> str:
+    return f"{client.group(group)}/providers/Microsoft.Resources/deployments/{name}"
+
+
+def below_subscription(client: ArmClient, name: str = "main") -> str:
+    return f"{client.subscription}/providers/Microsoft.Resources/deployments/{name}"
+
+
+def deployed(client: ArmClient, path: str, sent: dict[str, Any]) -> dict[str, Any]:
+    reply = client.put(path, json=sent)
+    assert reply.status_code in (200, 201), reply.text
+    status = client.get(reply.headers["Azure-AsyncOperation"], params={}).json()
+    assert status == {"status": "Succeeded"}, status
+    shown: dict[str, Any] = client.get(path).json()
+    return shown
+
+
+def changes(reply: httpx.Response) -> dict[str, dict[str, Any]]:
+    assert (reply.status_code, reply.json()["status"]) == (200, "Succeeded"), reply.text
+    return {each["resourceId"].rpartition("/")[2]: each for each in reply.json()["properties"]["changes"]}
+
+
+def test_a_template_is_deployed_and_shown_as_arm_shows_it(client: ArmClient) -> None:
+    path = at(client)
+    assert client.head(path).status_code == 404
+    accepted = client.put(path, json=node_pools())
+    assert accepted.status_code == 201
+    assert accepted.json()["properties"]["provisioningState"] == "Accepted"
+    assert accepted.headers["Retry-After"] == "1"
+    assert f"{path}/operationStatuses/" in accepted.headers["Azure-AsyncOperation"]
+    shown = client.get(path).json()
+    properties = shown["properties"]
+    assert (shown["id"], shown["name"], shown["type"]) == (path, "main", "Microsoft.Resources/deployments")
+    assert (properties["provisioningState"], properties["mode"]) == ("Succeeded", "Incremental")
+    assert properties["parameters"]["pools"] == {"type": "Array", "value": POOLS}
+    assert properties["parameters"]["adminPassword"] == {"type": "SecureString"}
+    assert [each["id"] for each in properties["outputResources"]] == [
+        client.cluster(),
+        client.pool("np1"),
+        client.pool("np2"),
+    ]
+    assert properties["providers"] == [
+        {
+            "namespace": "Microsoft.ContainerService",
+            "resourceTypes": [{"resourceType": "managedClusters"}, {"resourceType": "managedClusters/agentPools"}],
+        }
+    ]
+    # Serial, in batches of one: the second pool waits for the first.
+    waits = {
+        each["resourceName"]: [one["resourceName"] for one in each["dependsOn"]] for each in properties["dependencies"]
+    }
+    assert waits == {"c1/np1": ["c1"], "c1/np2": ["c1", "c1/np1"]}
+    pools = {name: client.get(client.pool(name)).json()["properties"] for name in ("np1", "np2")}
+    assert {name: pool["poolwright"]["resolvedGeneration"] for name, pool in pools.items()} == {
+        "np1": "V1",
+        "np2": "V2",
+    }
+    assert pools["np1"]["tags"] == {"pool": "np1", "madeBy": "bicep"}
+    assert properties["outputs"] == {
+        "clusterFqdn": {"type": "String", "value": client.get(client.cluster()).json()["properties"]["fqdn"]},
+        "images": {
+            "type": "Array",
+            "value": [{"name": f"c1/{name}", "image": pool["nodeImageVersion"]} for name, pool in pools.items()],
+        },
+    }
+    assert client.head(path).status_code == 204
+    again = client.put(path, json=node_pools())
+    assert again.status_code == 200, "it is there already"
+
+
+def test_operations_are_listed_by_both_paths_and_one_by_one(client: ArmClient) -> None:
+    deployed(client, at(client), node_pools())
+    listed = client.get(f"{at(client)}/operations").json()["value"]
+    assert client.get(f"{client.group()}/deployments/main/operations").json()["value"] == listed
+    done = [
+        (each["properties"].get("targetResource", {}).get("resourceName"), each["properties"]["provisioningState"])
+        for each in listed
+    ]
+    assert done == [("c1", "Succeeded"), ("c1/np1", "Succeeded"), ("c1/np2", "Succeeded"), (None, "Succeeded")]
+    assert listed[-1]["properties"]["provisioningOperation"] == "EvaluateDeploymentOutput"
+    one = f"{at(client)}/operations/{listed[0]['operationId']}"
+    assert client.get(one).json() == listed[0]
+    assert client.get(f"{at(client)}/operations/none").status_code == 404
+
+
+def test_deployments_are_listed_newest_first_filtered_and_deleted(client: ArmClient) -> None:
+    deployed(client, at(client, "one"), body({"resources": []}))
+    deployed(client, at(client, "two"), body({"resources": []}))
+    listing = f"{client.group()}/providers/Microsoft.Resources/deployments/"
+    assert [each["name"] for each in client.get(listing).json()["value"]] == ["two", "one"]
+    assert len(client.get(listing, params={"$top": "1"}).json()["value"]) == 1
+    for state, number in (("Succeeded", 2), ("Failed", 0)):
+        shown = client.get(listing, params={"$filter": f"provisioningState eq '{state}'"}).json()["value"]
+        assert len(shown) == number
+    assert client.get(listing, params={"$filter": "name eq 'x'"}).json()["error"]["code"] == "InvalidParameter"
+    assert client.get(f"{client.group('none')}/providers/Microsoft.Resources/deployments").status_code == 404
+    assert [client.delete(at(client, "one")).status_code for _ in range(2)] == [204, 204]
+    assert [each["name"] for each in client.get(listing).json()["value"]] == ["two"]
+
+
+def test_validation_answers_as_the_put_would_and_changes_nothing(client: ArmClient) -> None:
+    before = everything(client)
+    valid = client.post(f"{at(client)}/validate", json=node_pools())
+    assert valid.status_code == 200
+    assert valid.json()["properties"]["provisioningState"] == "Succeeded"
+    assert len(valid.json()["properties"]["validatedResources"]) == 3
+    wrong = node_pools(pools=[{"name": "np1", "size": "Standard_Nothing", "count": 1}, {"name": "BAD", "count": 1}])
+    for reply in (client.post(f"{at(client)}/validate", json=wrong), client.put(at(client), json=wrong)):
+        assert reply.status_code == 400
+        error = reply.json()["error"]
+        assert error["code"] == "InvalidTemplateDeployment"
+        assert error["message"].startswith("The template deployment 'main' is not valid according to the validation")
+        # The second pool waits for the first, so that nothing is known of it.
+        assert [each["code"] for each in error["details"]] == ["VMSizeNotSupported"]
+        assert error["details"][0]["target"] == client.pool("np1")
+    assert everything(client) == before
+    assert client.head(at(client)).status_code == 404
+    only_template = {"properties": {**wrong["properties"], "validationLevel": "Template"}}
+    assert client.post(f"{at(client)}/validate", json=only_template).status_code == 200
+
+
+def test_what_if_tells_the_generation_of_every_pool_before_there_is_a_cluster(client: ArmClient) -> None:
+    before = everything(client)
+    reply = client.post(f"{at(client)}/whatIf", json=node_pools())
+    seen = changes(reply)
+    assert {name: each["changeType"] for name, each in seen.items()} == dict.fromkeys(("c1", "np1", "np2"), "Create")
+    generations = {
+        name: seen[name]["after"]["properties"]["poolwright"]["resolvedGeneration"] for name in ("np1", "np2")
+    }
+    assert generations == {"np1": "V1", "np2": "V2"}
+    assert seen["np1"]["symbolicName"] == "agentPools[0]"
+    told = [each["message"] for each in reply.json()["properties"]["diagnostics"] if each["level"] == "Info"]
+    assert [message.partition(" and ")[0] for message in told] == ["np1 gets generation V1", "np2 gets generation V2"]
+    assert PASSWORD not in reply.text
+    assert everything(client) == before
+
+
+def test_what_if_tells_changes_and_what_they_do_to_machines(client: ArmClient) -> None:
+    deployed(client, at(client), node_pools())
+    before = everything(client)
+    again = changes(client.post(f"{at(client)}/whatIf", json=node_pools()))
+    assert {name: each["changeType"] for name, each in again.items()} == {
+        "c1": "NoChange",
+        "np1": "NoChange",
+        "np2": "NoChange",
+        "sys": "Ignore",
+    }
+    changed = node_pools(pools=[{"name": "np1", "count": 1, "generation": "V2"}, {"name": "np2", "count": 3}])
+    reply = client.post(f"{at(client)}/whatIf", json=changed)
+    seen = changes(reply)
+    assert {name: each["changeType"] for name, each in seen.items()} == {
+        "c1": "NoChange",
+        "np1": "Modify",
+        "np2": "Modify",
+        "sys": "Ignore",
+    }
+    np1 = {each["path"]: (each["before"], each["after"]) for each in seen["np1"]["delta"]}
+    assert np1["properties.vmGeneration"] == ("V1", "V2")
+    assert np1["properties.poolwright.resolvedGeneration"] == ("V1", "V2")
+    assert seen["np1"]["after"]["properties"]["poolwright"]["rollout"]["machinesReplaced"] == 1
+    np2 = {each["path"]: (each["before"], each["after"]) for each in seen["np2"]["delta"]}
+    assert np2 == {"properties.count": (2, 3)}
+    assert everything(client) == before
+    ids = {"properties": {**changed["properties"], "whatIfSettings": {"resultFormat": "ResourceIdOnly"}}}
+    only = changes(client.post(f"{at(client)}/whatIf", json=ids))
+    assert only["np1"] == {
+        "resourceId": client.pool("np1"),
+        "deploymentId": at(client),
+        "symbolicName": "agentPools[0]",
+        "changeType": "Deploy",
+    }
+
+
+def test_what_was_foreseen_comes_true(client: ArmClient) -> None:
+    seen = changes(client.post(f"{at(client)}/whatIf", json=node_pools()))
+    deployed(client, at(client), node_pools())
+    for name in ("np1", "np2"):
+        there = client.get(client.pool(name)).json()["properties"]
+        foreseen = seen[name]["after"]["properties"]
+        for key in ("vmSize", "count", "nodeImageVersion", "tags", "orchestratorVersion"):
+            assert there[key] == foreseen[key]
+        assert there["poolwright"]["resolvedGeneration"] == foreseen["poolwright"]["resolvedGeneration"]
+
+
+def test_what_if_answers_a_wrong_template_with_its_error_and_success(client: ArmClient) -> None:
+    for sent, code in (
+        (node_pools(pools=[{"name": "np1", "size": "Standard_Nothing", "count": 1}]), "InvalidTemplateDeployment"),
+        (node_pools(pools=[{"name": "np1"}]), "InvalidTemplate"),
+        (body({"resources": [], "outputs": 1}), "InvalidRequestContent"),
+    ):
+        reply = client.post(f"{at(client)}/whatIf", json=sent)
+        assert (reply.status_code, reply.json()["status"], reply.json()["error"]["code"]) == (200, "Failed", code)
+
+
+def test_modules_are_deployments_of_their_own(client: ArmClient) -> None:
+    client.make_cluster()
+    shown = deployed(client, at(client), body(template("modules"), clusterName="c1"))
+    linux = client.get(at(client, "linux-pool")).json()["properties"]
+    assert linux["provisioningState"] == "Succeeded"
+    assert linux["correlationId"] == shown["properties"]["correlationId"]
+    pools = {name: client.get(client.pool(name)).json()["properties"] for name in ("lin", "win")}
+    assert pools["win"]["tags"] == {"after": pools["lin"]["nodeImageVersion"]}
+    assert pools["win"]["poolwright"]["requestedBy"] == "property"
+    assert pools["win"]["poolwright"]["resolvedGeneration"] == "V2"
+    outputs = {name: each["value"] for name, each in shown["properties"]["outputs"].items()}
+    assert outputs["windowsImage"] == pools["win"]["nodeImageVersion"]
+    assert outputs["version"] == client.get(client.cluster()).json()["properties"]["currentKubernetesVersion"]
+    without = body(template("modules"), clusterName="c1", withWindows=False)
+    seen = changes(client.post(f"{at(client)}/whatIf", json=without))
+    assert {name: each["changeType"] for name, each in seen.items()} == {
+        "lin": "NoChange",
+        "c1": "Ignore",
+        "sys": "Ignore",
+        "win": "Ignore",
+    }
+
+
+def test_a_subscription_deployment_makes_a_group_and_what_is_in_it(client: ArmClient) -> None:
+    sent = {**body(template("subscription"), groupName="made", adminPassword=PASSWORD), "location": "westus2"}
+    path = below_subscription(client)
+    seen = changes(client.post(f"{path}/whatIf", json=sent))
+    assert {name: each["changeType"] for name, each in seen.items()} == {"made": "Create", "aks-made": "Create"}
+    assert client.get(client.group("made")).status_code == 404
+    shown = deployed(client, path, sent)
+    assert shown["location"] == "westus2"
+    made = client.get(client.group("made")).json()
+    assert (made["location"], made["tags"]) == ("westus2", {"made": "by bicep"})
+    assert shown["properties"]["outputs"]["clusterId"]["value"] == client.cluster("aks-made", "made")
+    assert client.get(client.cluster("aks-made", "made")).json()["location"] == "westus2"
+    listing = f"{client.subscription}/providers/Microsoft.Resources/deployments"
+    assert [each["name"] for each in client.get(listing).json()["value"]] == ["main"]
+    assert len(client.get(f"{path}/operations").json()["value"]) == 3
+    no_location = client.put(below_subscription(client, "x"), json=body({"resources": []}))
+    assert (no_location.status_code, no_location.json()["error"]["target"]) == (400, "location")
+
+
+def test_the_deletion_of_a_group_takes_its_deployments_with_it(client: ArmClient) -> None:
+    deployed(client, at(client), node_pools())
+    assert client.delete(client.group()).status_code == 202
+    assert client.get(client.group()).status_code == 404
+    client.put(client.group(), json={"location": "eastus"})
+    assert client.get(at(client)).json()["error"]["code"] == "DeploymentNotFound"
+
+
+def test_the_exported_template_is_the_one_sent_without_secrets(client: ArmClient) -> None:
+    sent = template("node-pools")
+    sent["resources"]["cluster"]["properties"]["servicePrincipalProfile"] = {"clientId": "x", "secret": "hunter2"}
+    deployed(client, at(client), body(sent, clusterName="c1", adminPassword=PASSWORD, pools=POOLS))
+    exported = client.post(f"{at(client)}/exportTemplate").json()["template"]
+    assert "hunter2" not in json.dumps(exported)
+    del sent["resources"]["cluster"]["properties"]["servicePrincipalProfile"]["secret"]
+    del sent["resources"]["cluster"]["properties"]["windowsProfile"]["adminPassword"]
+    assert exported == sent
+
+
+def test_the_value_of_a_secure_parameter_is_in_no_file_and_no_reply(tmp_path: Path) -> None:
+    service = InProcess(tmp_path / "data")
+    client = service.client
+    client.put(client.group(), json={"location": "eastus"})
+    deployed(client, at(client), node_pools())
+    sent = {**body(template("subscription"), groupName="made", adminPassword=PASSWORD), "location": "eastus"}
+    deployed(client, below_subscription(client), sent)
+    for path in (at(client), f"{at(client)}/operations", below_subscription(client), client.cluster()):
+        assert PASSWORD not in client.get(path).text
+    service.close()
+    stored = [path for path in (tmp_path / "data").rglob("*") if path.is_file()]
+    assert stored
+    for path in stored:
+        assert PASSWORD.encode() not in path.read_bytes(), path
+
+
+def test_a_template_with_comments_and_long_strings_is_read_as_az_sends_it(client: ArmClient) -> None:
+    text = """{"properties": {"mode": "Incremental", "parameters": {}, template:{
+        // a comment with "quotes"
+        "resources": [], /* another
+        one */
+        "outputs": {"text": {"type": "string", "value": "two
+lines // no comment"}}}}}"""
+    path = at(client)
+    reply = client.put(path, content=text.encode(), headers={"Content-Type": "application/json"})
+    assert reply.status_code == 201, reply.text
+    shown = client.get(path).json()["properties"]["outputs"]
+    assert shown["text"]["value"] == "two\nlines // no comment"
+
+
+def test_a_resource_that_fails_is_told_with_arm_s_nested_error(tmp_path: Path) -> None:
+    service = InProcess(tmp_path / "data", profile=Profile.AZURE_2026)
+    client = service.client
+    client.make_cluster()
+    # Accepted, and then Compute refuses it (conflict C3).
+    refused = {"vmSize": "Standard_D4ads_v6", "osType": "Windows", "osSKU": "Windows2022", "count": 1}
+    pool = {
+        "type": "Microsoft.ContainerService/managedClusters/agentPools",
+        "apiVersion": "2025-10-01",
+        "name": "c1/win",
+        "properties": refused,
+    }
+    sent = body({"resources": [pool]})
+    foreseen = client.post(f"{at(client)}/whatIf", json=sent).json()["properties"]["diagnostics"]
+    assert any(each["message"].startswith("The operation would fail: ") for each in foreseen)
+    reply = client.put(at(client), json=sent)
+    status = client.get(reply.headers["Azure-AsyncOperation"], params={}).json()
+    assert status["status"] == "Failed"
+    error = status["error"]
+    assert (error["code"], error["target"]) == ("DeploymentFailed", at(client))
+    (detail,) = error["details"]
+    assert (detail["code"], detail["target"]) == ("ResourceDeploymentFailure", client.pool("win"))
+    assert "cannot boot Hypervisor Generation '1'" in detail["details"][0]["message"]
+    (listed,) = client.get(f"{at(client)}/operations").json()["value"]
+    assert listed["properties"]["provisioningState"] == "Failed"
+    assert listed["properties"]["statusMessage"]["error"] == detail
+    assert client.get(at(client)).json()["properties"]["error"] == error
+    service.close()
+
+
+NESTED = {"type": "Microsoft.Resources/deployments", "apiVersion": "2025-04-01", "name": "x"}
+EMPTY: dict[str, Any] = {"template": {"resources": []}}
+STRANGER = "00000000-0000-4000-8000-000000000000"
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "a type of nobody": (
+        body({"resources": [{"type": "Microsoft.Web/sites", "apiVersion": "2024-04-01", "name": "x"}]}),
+        "NoRegisteredProviderFound",
+    ),
+    "mode Complete": ({"properties": {"mode": "Complete", **EMPTY}}, "InvalidParameter"),
+    "an unknown function": (
+        body({"resources": [], "parameters": {"p": {"type": "string", "defaultValue": "[nothing()]"}}}),
+        "InvalidTemplate",
+    ),
+    "no properties": ({}, "InvalidRequestContent"),
+    "another subscription": (
+        body({"resources": [{**NESTED, "subscriptionId": STRANGER, "resourceGroup": "rg", "properties": EMPTY}]}),
+        "SubscriptionNotFound",
+    ),
+    "another group": (
+        body({"resources": [{**NESTED, "resourceGroup": "none", "properties": EMPTY}]}),
+        "ResourceGroupNotFound",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_refused_deployment_changes_nothing(client: ArmClient, name: str) -> None:
+    sent, code = REFUSED[name]
+    before = everything(client)
+    for reply in (client.put(at(client), json=sent), client.post(f"{at(client)}/validate", json=sent)):
+        assert reply.status_code in (400, 404)
+        assert reply.json()["error"]["code"] == code
+    assert everything(client) == before
+    assert client.head(at(client)).status_code == 404
+
+
+@pytest.mark.parametrize("name", ["a" * 65, "a~b", "a b"])
+def test_a_deployment_s_name_has_arm_s_form(client: ArmClient, name: str) -> None:
+    reply = client.put(at(client, name.replace(" ", "%20")), json=body({"resources": []}))
+    assert (reply.status_code, reply.json()["error"]["target"]) == (400, "name")
+
+
+def test_a_deployment_is_found_whatever_the_case_of_its_path(client: ArmClient) -> None:
+    deployed(client, at(client, "Main"), body({"resources": []}))
+    upper = at(client, "MAIN").upper().replace("/SUBSCRIPTIONS", "/subscriptions")
+    assert client.get(upper).json()["name"] == "Main"
