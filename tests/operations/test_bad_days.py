@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.stuck_cluster import StuckCluster
 
 from poolwright import errors
 from poolwright.domain.cluster import ProvisioningState
@@ -26,7 +27,6 @@ from tests.operations.workbench import (
     steps_of,
     until_halt,
 )
-from tests.support.stuck_cluster import StuckCluster
 
 FAILED = errors.ReconcileVMSSAgentPoolFailed.code
 REPLACE = {"vm_size": OTHER_SIZE, "count": 4, "upgrade": UpgradeSettings("2")}
