@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from poolwright.arm.app import AREAS, LOCAL_AREAS
+from poolwright.arm.area import Over
 from poolwright.arm.deployable import TYPES
 from poolwright.arm.errors import status_of
 from poolwright.arm.faults import fault_schema
@@ -25,6 +26,7 @@ from poolwright.domain.image_refusals import REFUSAL_TABLE
 from poolwright.domain.image_tables import GENERATION_TABLE, OFFER_TABLE, OS_SKU_TABLE, RELEASE_TABLE, WARNING_TABLE
 from poolwright.domain.pool_limits import LIMIT_TABLE
 from poolwright.domain.pool_requirements import ADMISSION_TABLE, CLUSTER_TABLE, NAME_TABLE
+from poolwright.domain.roles import ROLES
 from poolwright.domain.rules import Rule
 from poolwright.domain.throttle import LIMITS, Limit
 from poolwright.errors import leaves
@@ -68,8 +70,19 @@ def tables() -> dict[str, str]:
             "refusal", [(row.rule, row.condition, f"`{row.error_type.code}`") for row in REFUSED_CHANGES]
         ),
         "operations": _table(
-            ("operation", "method", "path"),
-            [(row.operation, row.method, f"`{row.path}`") for area in AREAS for row in object.__new__(area).offered()],
+            ("operation", "method", "path", "action"),
+            [
+                (row.operation, row.method, f"`{row.path}`", f"`{row.requirement.action}`{_over(row.over)}")
+                for area in AREAS
+                for row in object.__new__(area).offered()
+            ],
+        ),
+        "roles": _table(
+            ("role", "GUID", "actions", "not actions", "source"),
+            [
+                (role.name, f"`{role.id}`", _actions(role.actions), _actions(role.not_actions), role.source)
+                for role in ROLES
+            ],
         ),
         "local-operations": _table(
             ("operation", "method", "path"),
@@ -173,6 +186,14 @@ def _places(row: EffectRow) -> str:
 
 def _refill(limit: Limit) -> str:
     return f"{limit.per_second:g} a second" if limit.per_second >= 1 else f"{limit.per_second * 60:g} a minute"
+
+
+def _over(over: Over) -> str:
+    return "" if over is Over.PATH else f" over {over.value}"
+
+
+def _actions(actions: Iterable[str]) -> str:
+    return "<br>".join(f"`{action}`" for action in actions)
 
 
 def _steps(part: Step | str) -> str:

@@ -297,6 +297,13 @@ class NoRegisteredProviderFound(InvalidRequest):
     advice = "take the resource out, give it a condition, or refer to it as an existing one"
 
 
+class PrincipalNotFound(InvalidRequest):
+    code = "PrincipalNotFound"
+    wording = "azure"
+    cause = "no service principal of the tenant has the object ID that a role is to be assigned to"
+    advice = "`poolwright sp list` shows the object IDs"
+
+
 class AuthenticationFailed(Unauthenticated):
     code = "AuthenticationFailed"
     wording = "azure"
@@ -312,8 +319,9 @@ class InvalidAuthenticationToken(Unauthenticated):
 
 class AuthorizationFailed(Forbidden):
     code = "AuthorizationFailed"
-    cause = "the caller is not an owner of the service, or does not call from the machine the service runs on"
-    advice = "use the credentials `poolwright env` prints, on that machine"
+    wording = "azure"
+    cause = "no role of the caller grants the action at the scope or above it, or only the local operator may do it"
+    advice = "an Owner assigns a role (az role assignment create); faults are for owners of the service, on its machine"
 
 
 class SubscriptionNotFound(NotFound):
@@ -375,6 +383,27 @@ class InvalidResourceType(NotFound):
     advice = "docs/compatibility.md lists what is offered"
 
 
+class RoleDefinitionDoesNotExist(NotFound):
+    code = "RoleDefinitionDoesNotExist"
+    wording = "azure"
+    cause = "the role definition is not one of the roles this service has"
+    advice = "`az role definition list` shows the roles"
+
+
+class RoleAssignmentNotFound(NotFound):
+    code = "RoleAssignmentNotFound"
+    wording = "azure"
+    cause = "there is no role assignment of that name at the scope"
+    advice = "`az role assignment list --all` shows what exists"
+
+
+class DirectoryObjectNotFound(NotFound):
+    code = "Request_ResourceNotFound"
+    wording = "azure"
+    cause = "no service principal of the tenant has that object ID"
+    advice = "`poolwright sp list` shows the object IDs"
+
+
 class HttpMethodNotAllowed(MethodNotOffered):
     code = "HttpMethodNotAllowed"
     cause = "the path does not take that method"
@@ -412,6 +441,26 @@ class InvalidResourceLocation(Conflict):
     wording = "azure"
     cause = "the resource exists in another location"
     advice = "choose another name, or delete the resource first"
+
+
+class RoleAssignmentExists(Conflict):
+    code = "RoleAssignmentExists"
+    wording = "azure"
+    cause = "the principal has the role at the scope already, by an assignment of another name"
+    advice = "nothing to do; az takes it for success"
+
+
+class RoleAssignmentUpdateNotPermitted(Conflict):
+    code = "RoleAssignmentUpdateNotPermitted"
+    wording = "azure"
+    cause = "an assignment of that name exists for another principal, role or scope"
+    advice = "use another name (a new GUID), or delete the assignment first"
+
+
+class LastOwner(Conflict):
+    code = "LastRbacAdminAssignment"
+    cause = "it is the last assignment of Owner at the subscription, and without it nobody could assign roles any more"
+    advice = "assign Owner to somebody else first"
 
 
 class SkuNotAvailable(Conflict):

@@ -1,13 +1,16 @@
-"""A data directory's identity: tenant, subscription, service principal; made at the first start.
+"""A data directory's identity: tenant, subscription, and the service principal that owns it; made at the first start.
 
-Invariant: the secret of the service principal is stored hashed; in clear it exists only in
-`credentials.json`, for the local operator, and only where that is wanted.
+Every tenant has one such principal, its owner, whose credentials lie in a file of their own for the local
+operator: `credentials.json` for the first tenant, `tenants/{tenant}.json` for others.
+
+Invariant: secrets are stored hashed; in clear they exist only in those files, and only where that is wanted.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,17 +18,20 @@ from pathlib import Path
 import orjson
 from sqlalchemy.engine import Connection
 
+from poolwright.access_control import AccessControl, object_id_of
+from poolwright.domain.roles import OWNER
 from poolwright.identity import local_credentials
 from poolwright.identity.local_credentials import Credentials
 from poolwright.identity.private_files import write_atomically
 from poolwright.identity.service_principal import hash_secret, new_secret, secret_matches
-from poolwright.store import statements
+from poolwright.store import identity_statements
 from poolwright.store.database import Database, create_engine, migrate
-from poolwright.store.statements import ServicePrincipal, Subscription
+from poolwright.store.identity_statements import ServicePrincipal, Subscription
 
+OWNER_NAME = "poolwright-owner"
 _TENANT = "tenant_id"
 _PRINCIPAL = "service_principal_app_id"
-_SUBSCRIPTION = "subscription_id"
+_SUBSCRIPTION = identity_statements.HOME_SETTING
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +55,14 @@ class DataDirectory:
     @property
     def credentials(self) -> Path:
         return self.path / "credentials.json"
+
+    def credentials_of(self, tenant_id: str, home: str) -> Path:
+        """Where the credentials of a tenant's owner lie; `home` is the first tenant."""
+        return self.credentials if tenant_id == home else self.path / "tenants" / f"{tenant_id}.json"
+
+    def credentials_of_other_tenants(self) -> list[Path]:
+        """The files there are."""
+        return sorted((self.path / "tenants").glob("*.json"))
 
     @property
     def machines(self) -> Path:
@@ -93,62 +107,83 @@ def open_database(directory: DataDirectory) -> Database:
 
 
 def ensure_identity(database: Database, directory: DataDirectory, *, local: bool) -> None:
-    """Make tenant, subscription and service principal at the first start.
+    """Make tenant, subscription and their owner at the first start.
 
     With `local` the secret is in `credentials.json`; a lost file is made again with a new secret. Without
-    it, `poolwright sp reset` shows a new secret once.
+    it, `poolwright sp reset` shows a new secret once. Files of other tenants are made to match the database.
     """
     with database.transaction() as connection:
-        tenant_id = statements.setting(connection, _TENANT)
-        if tenant_id is None:
-            tenant_id = str(uuid.uuid4())
-            subscription_id = str(uuid.uuid4())
-            statements.put_setting(connection, _TENANT, tenant_id)
-            statements.put_setting(connection, _SUBSCRIPTION, subscription_id)
-            statements.add_subscription(connection, Subscription(subscription_id, tenant_id, "Poolwright"))
-            credentials = _new_credentials(connection)
-        elif local and not _file_is_current(connection, directory):
-            credentials = _new_credentials(connection)
+        if identity_statements.setting(connection, _TENANT) is None:
+            control = AccessControl(now=time.time, new_id=lambda: str(uuid.uuid4()))
+            subscription = control.create_subscription(connection, "Poolwright", None)
+            identity_statements.put_setting(connection, _TENANT, subscription.tenant_id)
+            identity_statements.put_setting(connection, _SUBSCRIPTION, subscription.subscription_id)
+            credentials = new_owner_secret(connection, subscription)
+            object_id = object_id_of(credentials.tenant_id, credentials.client_id)
+            scope = f"/subscriptions/{subscription.subscription_id}"
+            control.assign(connection, subscription, scope, OWNER, object_id)
+        elif local and not _is_current(connection, directory.credentials):
+            credentials = new_owner_secret(connection, home_subscription(connection))
         else:
             credentials = None
         # Before the commit: a kill in between leaves a file whose secret does not match, and is repaired above.
         if local and credentials is not None:
             local_credentials.write(directory.credentials, credentials)
+        for path in directory.credentials_of_other_tenants():
+            _mend(connection, path, local=local)
     if not local:
         directory.credentials.unlink(missing_ok=True)
 
 
-def reset_secret(database: Database, directory: DataDirectory, *, local: bool) -> Credentials:
-    """Give the service principal a new secret and return it; the old one is refused from now on."""
-    with database.transaction() as connection:
-        if statements.setting(connection, _TENANT) is None:
-            raise LookupError(f"{directory.path} holds no service yet: run `poolwright up` once")
-        credentials = _new_credentials(connection)
-        if local:
-            local_credentials.write(directory.credentials, credentials)
-    return credentials
+def home_subscription(connection: Connection) -> Subscription:
+    """Return the subscription made at the first start. Raises `LookupError` before that."""
+    wanted = identity_statements.setting(connection, _SUBSCRIPTION)
+    for known in identity_statements.subscriptions(connection):
+        if known.subscription_id == wanted:
+            return known
+    raise LookupError("it holds no service yet: run `poolwright up` once")
 
 
-def _file_is_current(connection: Connection, directory: DataDirectory) -> bool:
-    known = local_credentials.read(directory.credentials)
-    if known is None:
-        return False
-    principal = statements.service_principal(connection, known.client_id)
-    return principal is not None and secret_matches(known.client_secret, principal.secret_hash)
+def owner_app_id(connection: Connection, tenant_id: str) -> str | None:
+    """Return the app ID of a tenant's owner, or None when there is none yet."""
+    return identity_statements.setting(connection, _owner_setting(connection, tenant_id))
 
 
-def _new_credentials(connection: Connection) -> Credentials:
-    """Store a new secret for the service principal (made when missing) and return the credentials."""
-    tenant_id = statements.setting(connection, _TENANT)
-    subscription_id = statements.setting(connection, _SUBSCRIPTION)
-    assert tenant_id is not None
-    assert subscription_id is not None
-    app_id = statements.setting(connection, _PRINCIPAL)
+def new_owner_secret(connection: Connection, subscription: Subscription) -> Credentials:
+    """Store a new secret for the owner of a subscription's tenant (made when missing); the old one is refused.
+
+    The credentials name that subscription.
+    """
+    tenant_id = subscription.tenant_id
+    app_id = owner_app_id(connection, tenant_id)
     if app_id is None:
         app_id = str(uuid.uuid4())
-        statements.put_setting(connection, _PRINCIPAL, app_id)
+        identity_statements.put_setting(connection, _owner_setting(connection, tenant_id), app_id)
     secret = new_secret()
-    object_id = str(uuid.uuid5(uuid.UUID(tenant_id), app_id))
-    principal = ServicePrincipal(app_id, object_id, tenant_id, hash_secret(secret))
-    statements.put_service_principal(connection, principal, "poolwright-owner")
-    return Credentials(tenant_id=tenant_id, client_id=app_id, client_secret=secret, subscription_id=subscription_id)
+    object_id = object_id_of(tenant_id, app_id)
+    principal = ServicePrincipal(app_id, object_id, tenant_id, hash_secret(secret), OWNER_NAME)
+    identity_statements.put_service_principal(connection, principal)
+    return Credentials(
+        tenant_id=tenant_id, client_id=app_id, client_secret=secret, subscription_id=subscription.subscription_id
+    )
+
+
+def _owner_setting(connection: Connection, tenant_id: str) -> str:
+    return _PRINCIPAL if tenant_id == identity_statements.setting(connection, _TENANT) else f"{_PRINCIPAL}:{tenant_id}"
+
+
+def _mend(connection: Connection, path: Path, *, local: bool) -> None:
+    """Make a tenant's file hold its owner's secret, whatever a kill left; remove it where none is wanted."""
+    subscriptions = [known for known in identity_statements.subscriptions(connection) if known.tenant_id == path.stem]
+    if not local or not subscriptions:
+        path.unlink()
+    elif not _is_current(connection, path):
+        local_credentials.write(path, new_owner_secret(connection, subscriptions[0]))
+
+
+def _is_current(connection: Connection, path: Path) -> bool:
+    known = local_credentials.read(path)
+    if known is None:
+        return False
+    principal = identity_statements.service_principal(connection, known.client_id)
+    return principal is not None and secret_matches(known.client_secret, principal.secret_hash)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import re
 import signal
 import socket
 import sys
@@ -22,37 +21,44 @@ from urllib.parse import urlsplit
 import structlog
 import uvicorn
 import uvloop
+from sqlalchemy.exc import OperationalError
 from starlette.requests import Request
 
 from poolwright import installation
+from poolwright.access_control import AccessControl
 from poolwright.arm import paths
 from poolwright.arm.app import ArmApp
 from poolwright.arm.area import Service
 from poolwright.arm.deployable import Deployable
+from poolwright.arm.directory import Directory
 from poolwright.arm.login import Login
 from poolwright.arm.metrics import Metrics
 from poolwright.arm.skus import SkuPages
 from poolwright.arm.throttle import Throttle
+from poolwright.arm.trail import Trail
 from poolwright.arm.wire import WireRenderer
 from poolwright.catalog.catalog import Catalog
 from poolwright.control_plane import ControlPlane
+from poolwright.domain.activity import RETENTION_SECONDS
 from poolwright.identity.tls import TlsFiles, ensure_certificates
 from poolwright.identity.tokens import SigningKey, TokenVerifier
 from poolwright.installation import DataDirectory
 from poolwright.kubernetes.endpoint import NoCluster
 from poolwright.machines.simulated import Behaviour, SimulatedEngine
+from poolwright.operations.activity import ActivityLog
 from poolwright.operations.crash_hook import crash_hook
 from poolwright.operations.faults import Faults
 from poolwright.operations.on_dbos import DbosOperations
 from poolwright.operations.plans import Context
 from poolwright.settings import Settings
+from poolwright.store import activity_statements
 from poolwright.store.database import Database
-from poolwright.store.statements import SUBSCRIPTIONS, Subscription
 
 log = structlog.get_logger(__name__)
 
 EXECUTOR_ID = "poolwright"
 _GRACE_SECONDS = 2
+_PURGE_PAUSE_SECONDS = 3600
 
 
 def up(settings: Settings, *, announce: Callable[[], None] = lambda: None) -> int:
@@ -99,6 +105,7 @@ def up(settings: Settings, *, announce: Callable[[], None] = lambda: None) -> in
     app = _application(settings, database, catalog, operations, faults, deployable, skus, directory, tls, url)
     operations.start()
     threading.Thread(target=skus.warm, daemon=True).start()
+    threading.Thread(target=_keep_activity_short, args=(database,), daemon=True).start()
     code = _run(app, listener, tls, lambda: _ready(directory, url, tls, announce))
     operations.stop()
     engine.close()
@@ -145,8 +152,7 @@ def _application(
     url: str,
 ) -> ArmApp:
     key = SigningKey.load_or_create(directory.signing_key)
-    subscriptions = {row[0]: Subscription(*row) for row in database.reader.rows(SUBSCRIPTIONS)}
-    tenants = {subscription.tenant_id for subscription in subscriptions.values()}
+    known = Directory(database, time.time, time.monotonic)
 
     def base_of(request: Request) -> str:
         return paths.base_url(request, settings.public_url, url)
@@ -161,7 +167,7 @@ def _application(
         new_id=_new_id,
         faults=faults,
     )
-    deployable.attach(control_plane, operations, subscriptions)
+    deployable.attach(control_plane, operations, lambda subscription: known.subscriptions.get(subscription))
     return ArmApp(
         Service(
             database=database,
@@ -170,13 +176,15 @@ def _application(
             faults=faults,
             throttle=Throttle(time.monotonic) if settings.throttle == "documented" else None,
             deployable=deployable,
-            verifier=TokenVerifier(key, tenants, _issuers(tenants), _own_addresses(settings)),
+            access_control=AccessControl(now=time.time, new_id=_new_id),
+            directory=known,
+            trail=Trail(database, ActivityLog(time.time, _new_id)),
+            verifier=TokenVerifier(key, known.is_tenant, known.is_issuer, _own_addresses(settings)),
             login=Login(key=key, reader=database.reader, now=time.time, base_of=base_of),
             skus=skus,
             cluster_endpoint=NoCluster(),
             metrics=Metrics(),
             profile=settings.profile,
-            subscriptions=subscriptions,
             ca_pem=tls.ca.read_bytes(),
             now=time.time,
             base_of=base_of,
@@ -184,24 +192,30 @@ def _application(
     )
 
 
-def _issuers(tenants: set[str]) -> Callable[[str], bool]:
-    """An issuer is `BASE/adfs` or `BASE/{tenant}/v2.0`, whatever name and port the client used; the key is ours."""
-    paths_known = "|".join(["adfs", *(f"{re.escape(tenant)}/v2.0" for tenant in sorted(tenants))])
-    pattern = re.compile(rf"https://[^/]+/({paths_known})")
-    return lambda issuer: pattern.fullmatch(issuer) is not None
-
-
 def _own_addresses(settings: Settings) -> Callable[[str], bool]:
-    """Tokens may also be meant for the service itself, by any name its certificate has and on any port."""
+    """Tokens may also be meant for the service itself or its Graph, by any name its certificate has, on any port."""
     names = {"127.0.0.1", "localhost", "::1", settings.host, *settings.names}
     if settings.public_url is not None:
         names.add(urlsplit(settings.public_url).hostname or "")
 
     def is_own(address: str) -> bool:
         parts = urlsplit(address)
-        return parts.scheme == "https" and parts.hostname in names and not parts.path
+        return parts.scheme == "https" and parts.hostname in names and parts.path in ("", "/msgraph")
 
     return is_own
+
+
+def _keep_activity_short(database: Database) -> None:
+    """Delete what is too old for the activity log, now and every hour, a few entries at a time."""
+    while True:
+        try:
+            with database.transaction() as connection:
+                purged = activity_statements.purge(connection, time.time() - RETENTION_SECONDS)
+        except OperationalError as error:
+            log.warning("activity_not_purged", cause=str(error.orig))
+            purged = 0
+        # Between two batches others get their turn at writing.
+        time.sleep(0.1 if purged == activity_statements.PURGED_AT_ONCE else _PURGE_PAUSE_SECONDS)
 
 
 def _listen(settings: Settings) -> socket.socket:

@@ -18,6 +18,7 @@ from poolwright.arm.faults import CODES, decode_fault, encode_fault, fault_schem
 from poolwright.cli import faults as command
 from poolwright.domain.fault import CAPACITY_CODES, Tally
 from poolwright.domain.operation import OperationKind
+from poolwright.domain.roles import CONTRIBUTOR, OWNER
 from poolwright.operations.plans import STEPS
 from tests.support.everything import everything
 from tests.support.in_process import InProcess
@@ -263,11 +264,17 @@ def test_nobody_gets_at_faults_without_a_token(app: InProcess, method: str, path
         assert "claims" in reply.headers["WWW-Authenticate"]
 
 
-def test_only_owners_get_at_faults(app: InProcess) -> None:
-    app.service.subscriptions.clear()
-    reply = app.client.get(FAULTS)
-    assert (reply.status_code, reply.json()["error"]["code"]) == (403, "AuthorizationFailed")
-    assert "is not an owner" in reply.json()["error"]["message"]
+def test_only_owners_of_the_service_get_at_faults(app: InProcess) -> None:
+    other = app.make_subscription("other", new_tenant=True)
+    for caller in (
+        app.make_principal("contributor", (CONTRIBUTOR, app.client.subscription)),
+        app.make_principal("owner of a group", (OWNER, app.client.group())),
+        app.make_principal("stranger", (OWNER, f"/subscriptions/{other.subscription_id}"), subscription=other),
+    ):
+        reply = caller.get(FAULTS)
+        assert (reply.status_code, reply.json()["error"]["code"]) == (403, "AuthorizationFailed")
+        assert "is not an owner" in reply.json()["error"]["message"]
+    assert app.make_principal("second", (OWNER, app.client.subscription)).get(FAULTS).status_code == 200
 
 
 # What requests meet.
@@ -337,10 +344,15 @@ def test_on_a_good_day_and_where_no_fault_is_meant_nothing_is_asked_of_the_datab
     reader.rows = lambda statement, **more: asked.append("read") or rows(statement, **more)  # type: ignore[method-assign,func-returns-value]
     sa.event.listen(app.database.engine, "before_cursor_execute", lambda *_: asked.append("statement"))
     path = app.client.pool("sys")
+    # Whether identities have changed is asked after a change, and every few hundredths of a second.
+    app.monotonic = lambda: 0.0
+    assert app.client.get(path).status_code == 200
+    asked.clear()
     assert app.client.get(path).status_code == 200
     assert asked == ["read"]
     put(app.client, effect={"throttle": 1}, match={"path": "*/nowhere"})
     put(app.client, "g", effect={"quotaShort": True})
+    assert app.client.get(path).status_code == 200
     asked.clear()
     assert app.client.get(path).status_code == 200
     assert asked == ["read"]

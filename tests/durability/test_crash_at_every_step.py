@@ -22,6 +22,7 @@ import httpx
 import pytest
 
 from poolwright.domain.operation import OperationKind
+from tests.durability.activity_log import require_logged_once
 from tests.durability.chains import Case, chained, require_all_in
 from tests.operations.workbench import KINDS, steps_of
 from tests.support.service import ArmClient, ServiceProcess
@@ -67,6 +68,7 @@ def test_a_service_killed_at_any_step_finishes_or_unwinds_when_it_starts_again(
     fresh.start()
     assert left is not None
     left.require(fresh)
+    assert require_logged_once(fresh.data_dir) > len(chain)
 
 
 @dataclass

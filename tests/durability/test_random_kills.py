@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 
+from tests.durability.activity_log import require_logged_once
 from tests.support.service import ArmClient, ServiceProcess
 
 KILLS = 6
@@ -94,6 +95,7 @@ def test_random_kills_under_load_lose_nothing(fresh: ServiceProcess) -> None:
     boots = dict(rows(engine, "SELECT key, boots FROM machines"))
     assert boots.keys() == shown(client) == {key for (key,) in rows(store, "SELECT key FROM pw_machines")}
     assert set(boots.values()) == {1}
+    assert require_logged_once(fresh.data_dir) >= sum(len(worker.operations) for worker in workers)
     assert fresh.stop() == 0
     for database in (store, engine):
         assert rows(database, "PRAGMA integrity_check") == [("ok",)]

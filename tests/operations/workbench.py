@@ -36,7 +36,7 @@ from poolwright.operations.in_memory import InMemoryOperations
 from poolwright.operations.plans import PLANS, Context, Failure, Renderer, RunStep, run_plan
 from poolwright.store import statements
 from poolwright.store.database import Database, create_engine, migrate
-from poolwright.store.statements import Subscription
+from poolwright.store.identity_statements import Subscription
 from poolwright.templates.template import Requested
 from tests.support.scripted_cluster import ScriptedCluster
 
@@ -194,7 +194,7 @@ class Workbench:
             faults=self.faults,
         )
         self.deployable.attach(
-            self.plane, self.operations, {GROUP.subscription: Subscription(GROUP.subscription, TENANT, "lab")}
+            self.plane, self.operations, {GROUP.subscription: Subscription(GROUP.subscription, TENANT, "lab")}.get
         )
 
     @property

@@ -17,6 +17,7 @@ from poolwright import errors
 from poolwright.arm.errors import status_of
 from poolwright.domain.fault import WORDINGS
 from poolwright.domain.profile import Profile
+from poolwright.domain.roles import OWNER, READER
 from tests.support.everything import everything
 from tests.support.in_process import InProcess
 from tests.support.schema import require_valid
@@ -32,6 +33,7 @@ CANNOT_BOOT_1 = (
     "Size. If this was an Update operation please select a Hypervisor Generation '1' VM Size. For more information, "
     "see https://aka.ms/azuregen2vm"
 )
+SOME_GUID, OTHER_GUID = "11111111-2222-4333-8444-555555555555", "22222222-2222-4333-8444-555555555555"
 IN_PROGRESS = (
     r"Operation is not allowed because there's an in-progress {kind} operation \(operation ID: [0-9a-f-]{{36}}\) on "
     r"{on} started on UTC \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d\. Please wait for it to finish before starting a new "
@@ -1082,6 +1084,44 @@ NEW_POOL = {
 LOST_POOL = {**NEW_POOL, "name": "none/np1"}
 UNKNOWN_TYPE = {"type": "Microsoft.Web/sites", "apiVersion": "2024-04-01", "name": "x"}
 BAD_OUTPUT = {"x": {"type": "string", "value": "[reference(resourceId('Microsoft.Resources/deployments', 'no')).x]"}}
+
+
+def as_reader(app: InProcess) -> httpx.Response:
+    reader = app.make_principal("reader", (READER, app.client.subscription))
+    return reader.put(app.client.pool("np1"), json={"properties": {"count": 1}})
+
+
+def role_assignment(
+    role: str = READER.id, principal: str | None = None, *, name: str = SOME_GUID, again: str | None = None
+) -> Callable[[InProcess], httpx.Response]:
+    """The PUT of a role assignment for a new principal, after one by that name, or by another one for the same."""
+
+    def send(app: InProcess) -> httpx.Response:
+        made = app.make_principal("somebody").principal
+        assert made is not None
+        path = f"{app.client.subscription}/providers/Microsoft.Authorization/roleAssignments/"
+        definition = f"{app.client.subscription}/providers/Microsoft.Authorization/roleDefinitions/"
+        body = {"properties": {"roleDefinitionId": definition + READER.id, "principalId": made.object_id}}
+        if again is not None:
+            assert app.client.put(path + again, json=body).status_code == 201
+        body["properties"]["roleDefinitionId"] = definition + role
+        if principal is not None:
+            body["properties"]["principalId"] = principal
+        return app.client.put(path + name, json=body)
+
+    return send
+
+
+def last_owner(app: InProcess) -> httpx.Response:
+    path = f"{app.client.subscription}/providers/Microsoft.Authorization/roleAssignments"
+    (only,) = app.client.get(path).json()["value"]
+    return app.client.delete(only["id"])
+
+
+def unknown_object(app: InProcess) -> httpx.Response:
+    return app.client.get(f"/msgraph/v1.0/servicePrincipals/{SOME_GUID}")
+
+
 STRANGER = "/subscriptions/00000000-0000-4000-8000-000000000000/resourceGroups"
 PRODUCED: dict[type[errors.PoolwrightError], tuple[int, Callable[[InProcess], httpx.Response]]] = {
     errors.MissingApiVersionParameter: (400, by_path("GET", "{pool}", params={"api-version": ""})),
@@ -1113,9 +1153,10 @@ PRODUCED: dict[type[errors.PoolwrightError], tuple[int, Callable[[InProcess], ht
     errors.InvalidTemplate: (400, deployed({"resources": [{"type": "[concat('x')]"}]})),
     errors.InvalidTemplateDeployment: (400, deployed({"resources": [LOST_POOL]})),
     errors.NoRegisteredProviderFound: (400, deployed({"resources": [UNKNOWN_TYPE]})),
+    errors.PrincipalNotFound: (400, role_assignment(principal=SOME_GUID)),
     errors.AuthenticationFailed: (401, by_path("GET", "{pool}", headers={"Authorization": ""})),
     errors.InvalidAuthenticationToken: (401, by_path("GET", "{pool}", headers={"Authorization": "Bearer x"})),
-    errors.AuthorizationFailed: (403, from_elsewhere),
+    errors.AuthorizationFailed: (403, as_reader),
     errors.SubscriptionNotFound: (404, by_path("GET", STRANGER)),
     errors.ResourceGroupNotFound: (404, by_path("GET", "{sub}/resourceGroups/none")),
     errors.ResourceNotFound: (404, by_path("GET", "{cluster}x")),
@@ -1128,12 +1169,21 @@ PRODUCED: dict[type[errors.PoolwrightError], tuple[int, Callable[[InProcess], ht
         by_path("GET", "{sub}/providers/Microsoft.ContainerService/locations/eastus/operations/x"),
     ),
     errors.InvalidResourceType: (404, by_path("GET", "{sub}/nothing")),
+    errors.RoleDefinitionDoesNotExist: (404, role_assignment(role=SOME_GUID)),
+    errors.RoleAssignmentNotFound: (
+        404,
+        by_path("GET", f"{{sub}}/providers/Microsoft.Authorization/roleAssignments/{SOME_GUID}"),
+    ),
+    errors.DirectoryObjectNotFound: (404, unknown_object),
     errors.HttpMethodNotAllowed: (405, by_path("PATCH", "{pool}")),
     errors.OperationNotAllowed: (409, by_path("DELETE", "{pool}")),
     errors.DeploymentActive: (409, active_deployment),
     errors.DeploymentCannotBeCancelled: (409, deployed({"resources": []}, "cancel")),
     errors.RollbackNotPossible: (409, nothing_to_go_back_to),
     errors.InvalidResourceLocation: (409, by_path("PUT", "{cluster}", json={"location": "westus2"})),
+    errors.RoleAssignmentExists: (409, role_assignment(again=OTHER_GUID)),
+    errors.RoleAssignmentUpdateNotPermitted: (409, role_assignment(role=OWNER.id, again=SOME_GUID)),
+    errors.LastOwner: (409, last_owner),
     errors.SkuNotAvailable: (409, on_demand("SkuNotAvailable")),
     errors.PreconditionFailed: (412, by_path("DELETE", "{pool}", headers={"If-Match": "x"})),
     errors.RequestEntityTooLarge: (413, by_path("PUT", "{pool}", content=b" " * (5 * 2**20))),

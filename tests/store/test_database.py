@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from poolwright.store import statements, tables
+from poolwright.store import identity_statements as statements
+from poolwright.store import tables
 from poolwright.store.database import Database, create_engine, migrate
 
 VALUE = sa.select(tables.settings.c.value).where(tables.settings.c.name == sa.bindparam("key"))

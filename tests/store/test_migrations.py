@@ -15,7 +15,8 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy.engine import Engine
 
-from poolwright.store import migrations, tables
+from poolwright.domain.roles import OWNER
+from poolwright.store import identity_statements, migrations, tables
 from poolwright.store.database import create_engine, migrate
 
 SCRIPTS = str(Path(migrations.__file__).parent)
@@ -124,6 +125,26 @@ def test_machines_there_before_keep_their_rows_and_are_counted_by_size_and_gener
             before: list[sa.ColumnClause[object]] = [sa.column(name) for name in machines[0]]
             rows = connection.execute(sa.select(*before).select_from(sa.table("pw_machines")).order_by("ordinal"))
             assert [dict(row) for row in rows.mappings()] == machines
+
+
+def test_who_was_let_in_before_is_owner_of_the_subscriptions_of_its_tenant(engine: Engine) -> None:
+    subscriptions = {"00000000-0000-4000-8000-00000000000a": "t1", "00000000-0000-4000-8000-00000000000b": "t2"}
+    with engine.connect() as connection:
+        command.upgrade(config(connection), "0002")
+        for subscription, tenant in subscriptions.items():
+            connection.exec_driver_sql("INSERT INTO pw_subscriptions VALUES (?, ?, 'n')", (subscription, tenant))
+            row = (f"app-{tenant}", f"oid-{tenant}", tenant)
+            connection.exec_driver_sql("INSERT INTO pw_service_principals VALUES (?, ?, ?, 'n', 'h')", row)
+        command.upgrade(config(connection), "head")
+        connection.commit()
+        for subscription, tenant in subscriptions.items():
+            (held,) = identity_statements.assignments_of_principal(connection, f"oid-{tenant}")
+            assert (held.role_id, held.scope) == (OWNER.id, f"/subscriptions/{subscription}")
+            assert identity_statements.assignment(connection, held.key) == held
+            assert identity_statements.assignments_of_subscription(connection, subscription) == [held]
+            principal = identity_statements.service_principal(connection, f"app-{tenant}")
+            assert principal is not None
+            assert principal.expires is None
 
 
 def test_other_tables_in_the_same_database_stay_as_they_are(engine: Engine) -> None:

@@ -10,11 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from poolwright.domain.activity import Event
 from poolwright.domain.cluster import Cluster, ResourceGroup
 from poolwright.domain.machine import Machine, MachineFacts, MachineSpec
 from poolwright.domain.node_pool import NodePool
 from poolwright.domain.operation import Operation
 from poolwright.domain.resource_id import ClusterId, GroupId, MachineId, NodePoolId
+from poolwright.domain.roles import RoleAssignment
 from poolwright.store.records import dump, load
 
 # What a JSON body can hold once it was decoded: 64-bit integers, finite numbers, text without surrogates.
@@ -44,7 +46,9 @@ pools = st.builds(NodePool, id=pool_ids, sent=json_objects, observed=counts)
 specs = st.builds(MachineSpec)
 machines = st.builds(Machine, id=machine_ids, spec=specs, facts=st.none() | st.builds(MachineFacts))
 operations = st.builds(Operation, generations=counts)
-everything: st.SearchStrategy[Any] = st.one_of(groups, clusters, pools, machines, operations)
+assignments = st.builds(RoleAssignment)
+events = st.builds(Event)
+everything: st.SearchStrategy[Any] = st.one_of(groups, clusters, pools, machines, operations, assignments, events)
 
 
 @settings(deadline=None)

@@ -12,26 +12,31 @@ from pathlib import Path
 import httpx
 
 from poolwright import installation
+from poolwright.access_control import AccessControl, object_id_of
 from poolwright.arm import paths
 from poolwright.arm.app import ArmApp
 from poolwright.arm.area import Service
 from poolwright.arm.deployable import Deployable
+from poolwright.arm.directory import Directory
 from poolwright.arm.login import Login
 from poolwright.arm.metrics import Metrics
 from poolwright.arm.skus import SkuPages
 from poolwright.arm.throttle import Throttle
+from poolwright.arm.trail import Trail
 from poolwright.arm.wire import WireRenderer
 from poolwright.catalog.catalog import Catalog
 from poolwright.control_plane import ControlPlane
 from poolwright.domain.profile import Profile
+from poolwright.domain.roles import Role
 from poolwright.identity import local_credentials
 from poolwright.identity.tokens import SigningKey, TokenIssuer, TokenVerifier
 from poolwright.installation import DataDirectory
 from poolwright.machines.simulated import Behaviour, SimulatedEngine
+from poolwright.operations.activity import ActivityLog
 from poolwright.operations.faults import Faults
 from poolwright.operations.in_memory import InMemoryOperations
 from poolwright.operations.plans import Context
-from poolwright.store.statements import SUBSCRIPTIONS, Subscription
+from poolwright.store.identity_statements import ServicePrincipal, Subscription
 from tests.support.scripted_cluster import ScriptedCluster
 from tests.support.service import API_VERSION, ArmClient
 
@@ -48,6 +53,7 @@ class InProcess:
         directory = DataDirectory(path)
         directory.create()
         self.now: Callable[[], float] = time.time
+        self.monotonic: Callable[[], float] = time.monotonic
         self.address = "127.0.0.1"
         self.behaviour = Behaviour()
         self.cluster = ScriptedCluster()
@@ -89,8 +95,10 @@ class InProcess:
             new_id=_new_id,
             faults=self.faults,
         )
-        subscriptions = {row[0]: Subscription(*row) for row in self.database.reader.rows(SUBSCRIPTIONS)}
-        deployable.attach(control_plane, operations, subscriptions)
+        self.directory = Directory(self.database, self._clock, lambda: self.monotonic())
+        deployable.attach(
+            control_plane, operations, lambda subscription: self.directory.subscriptions.get(subscription)
+        )
         self.service = Service(
             database=self.database,
             control_plane=control_plane,
@@ -98,13 +106,17 @@ class InProcess:
             faults=self.faults,
             throttle=Throttle(self._clock) if throttled else None,
             deployable=deployable,
-            verifier=TokenVerifier(self.key, {known.tenant_id}, {f"{BASE}/adfs", f"{BASE}/{known.tenant_id}/v2.0"}),
+            access_control=AccessControl(now=self._clock, new_id=_new_id),
+            directory=self.directory,
+            trail=Trail(self.database, ActivityLog(self._clock, _new_id)),
+            verifier=TokenVerifier(
+                self.key, self.directory.is_tenant, self.directory.is_issuer, {BASE, f"{BASE}/msgraph"}
+            ),
             login=self.login,
             skus=SkuPages(self.catalog),
             cluster_endpoint=self.cluster,
             metrics=Metrics(),
             profile=profile,
-            subscriptions=subscriptions,
             ca_pem=b"",
             now=self._clock,
             base_of=lambda request: paths.base_url(request, None, BASE),
@@ -124,13 +136,31 @@ class InProcess:
         arguments: dict[str, object] = {
             "tenant_id": self.credentials.tenant_id,
             "app_id": self.credentials.client_id,
-            "object_id": "00000000-0000-4000-8000-000000000000",
+            "object_id": object_id_of(self.credentials.tenant_id, self.credentials.client_id),
             "issuer": f"{BASE}/adfs",
             "audience": "https://management.core.windows.net/",
             "now": self._clock(),
             "lifetime_seconds": 3600,
         }
         return TokenIssuer(key).issue(**(arguments | changes))  # type: ignore[arg-type]  # changes are arguments of it
+
+    def make_subscription(self, name: str, *, new_tenant: bool = False) -> Subscription:
+        """A further subscription; nobody has a role in it yet."""
+        tenant_id = None if new_tenant else self.credentials.tenant_id
+        with self.database.transaction() as connection:
+            return self.service.access_control.create_subscription(connection, name, tenant_id)
+
+    def make_principal(
+        self, name: str, *held: tuple[Role, str], subscription: Subscription | None = None, expires: float | None = None
+    ) -> InProcessClient:
+        """A client of a new service principal that has these roles at these scopes, logged in with its secret."""
+        chosen = subscription or self.directory.subscriptions[self.credentials.subscription_id]
+        control = self.service.access_control
+        with self.database.transaction() as connection:
+            made, secret = control.create_principal(connection, chosen.tenant_id, name, expires=expires)
+            for role, scope in held:
+                control.assign(connection, chosen, scope.lower(), role, made.object_id)
+        return InProcessClient(self, made, secret, chosen.subscription_id)
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         """Let the application answer, until the whole body is there."""
@@ -157,13 +187,31 @@ class InProcess:
 
 
 class InProcessClient(ArmClient):
-    """The same client as for a real service, over the application in this process."""
+    """The same client as for a real service, over the application in this process.
 
-    def __init__(self, service: InProcess) -> None:
+    Without a principal it is the Owner that the first start made.
+    """
+
+    def __init__(
+        self,
+        service: InProcess,
+        principal: ServicePrincipal | None = None,
+        secret: str = "",
+        subscription_id: str | None = None,
+    ) -> None:
         httpx.Client.__init__(self, transport=_Transport(service), base_url=BASE, timeout=30)
-        self.subscription = f"/subscriptions/{service.credentials.subscription_id}"
-        self.headers["Authorization"] = f"Bearer {service.token()}"
+        self.principal, self.secret = principal, secret
+        self.subscription = f"/subscriptions/{subscription_id or service.credentials.subscription_id}"
+        self.headers["Authorization"] = f"Bearer {service.token() if principal is None else self.log_in()}"
         self.params = self.params.set("api-version", API_VERSION)
+
+    def log_in(self, scope: str = "https://management.core.windows.net//.default") -> str:
+        """A new token of the principal."""
+        assert self.principal is not None
+        form = {"grant_type": "client_credentials", "client_id": self.principal.app_id, "scope": scope}
+        reply = self.post("/adfs/oauth2/token", data=form | {"client_secret": self.secret})
+        assert reply.status_code == 200, reply.text
+        return str(reply.json()["access_token"])
 
 
 class _Transport(httpx.BaseTransport):

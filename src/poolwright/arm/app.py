@@ -1,9 +1,10 @@
 """The HTTP application: routes, authentication, polling. It decides nothing.
 
-A request goes: fold the path -> who calls -> api-version -> subscription -> gate -> handler. A handler reads,
-calls one verb, writes. Reads send the wire form that was stored when the resource was written.
+A request goes: fold the path -> who calls -> api-version -> subscription -> gate -> may the caller -> handler.
+A handler reads, calls one verb, writes. Reads send the wire form that was stored when the resource was written.
 
-Invariant: every reply carries the correlation ID; every non-terminal reply carries Retry-After: 1.
+Invariant: no handler of a resource runs before its row's action was granted to the caller; every reply
+carries the correlation ID; every non-terminal reply carries Retry-After: 1.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import random
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Final, NoReturn
 from urllib.parse import quote
 
 import orjson
@@ -25,13 +26,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from poolwright import errors
 from poolwright.arm import paths
-from poolwright.arm.area import Area, Handler, OfferedRoute, Service
+from poolwright.arm.activity import Activity
+from poolwright.arm.area import Area, Handler, OfferedRoute, Over, Service
+from poolwright.arm.authorization import Authorization
 from poolwright.arm.clusters import Clusters
 from poolwright.arm.compute import Compute
 from poolwright.arm.deployments import Deployments
+from poolwright.arm.directory import Access
 from poolwright.arm.errors import error_response
 from poolwright.arm.faults import Faults
 from poolwright.arm.gate import Gate
+from poolwright.arm.graph import Graph
 from poolwright.arm.http import json_response
 from poolwright.arm.kubeconfig import kubernetes_status
 from poolwright.arm.local_operator import for_local_operator
@@ -44,7 +49,16 @@ from poolwright.store import statements
 log = structlog.get_logger(__name__)
 
 
-AREAS: Final[tuple[type[Area], ...]] = (NodePools, Operations, Clusters, Compute, Deployments, Subscriptions)
+AREAS: Final[tuple[type[Area], ...]] = (
+    NodePools,
+    Operations,
+    Clusters,
+    Compute,
+    Deployments,
+    Authorization,
+    Activity,
+    Subscriptions,
+)
 # Below /_poolwright: not Azure's, and only for the local operator.
 LOCAL_AREAS: Final[tuple[type[Area], ...]] = (Faults,)
 
@@ -56,7 +70,7 @@ class ArmApp:
         self._service = service
         self._gate = Gate(service.database, service.faults, service.throttle)
         local = [
-            replace(route, handler=for_local_operator(route.handler, service, self._caller))
+            replace(route, handler=for_local_operator(route.handler, service, self._identify))
             for area in LOCAL_AREAS
             for route in area(service).offered()
         ]
@@ -67,13 +81,21 @@ class ArmApp:
                 Route("/kube/{cluster}", self._kubernetes, methods=_ANY_METHOD),
                 Route("/kube/{cluster}/{rest:path}", self._kubernetes, methods=_ANY_METHOD),
                 *(_route(path, {method: handler}) for path, method, handler in service.login.routes()),
-                *_routes(local),
+                *(
+                    _route(path, {method: row.handler for method, row in rows.items()})
+                    for path, rows in _by_path(local).items()
+                ),
             ],
             default=_not_offered,
             redirect_slashes=False,
         )
         routes = [route for area in AREAS for route in area(service).offered()]
-        self._resources: ASGIApp = Router(_routes(routes), default=_not_offered, redirect_slashes=False)
+        self._resources: ASGIApp = Router(self._routes(routes), default=_not_offered, redirect_slashes=False)
+        self._graph: ASGIApp = Router(
+            [_route(path, {method: handler}) for path, method, handler in Graph(service).routes()],
+            default=_not_offered,
+            redirect_slashes=False,
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -125,33 +147,42 @@ class ArmApp:
         scope["root_path"] = ""
         if scope["method"] not in _ANY_METHOD:
             raise _method_not_allowed(scope["method"], _ANY_METHOD)
-        if not f"{scope['path']}/".startswith("/subscriptions/"):
+        is_resource = f"{scope['path']}/".startswith("/subscriptions/")
+        if not is_resource and not scope["path"].startswith("/msgraph/"):
             await self._open(scope, receive, send)
             return
-        caller = self._caller(scope, headers)
-        if isinstance(caller, Response):
-            await caller(scope, receive, send)
+        refusal = self._identify(scope, headers)
+        if refusal is not None:
+            await refusal(scope, receive, send)
+            return
+        if not is_resource:
+            await self._graph(scope, receive, send)
             return
         scope["poolwright.api_version"] = paths.api_version(scope["query_string"])
-        scope["poolwright.caller"] = caller
-        self._require_subscription(scope["path"], caller)
+        self._require_subscription(scope["path"], scope["poolwright.caller"])
         if self._gate.is_watched:
             await self._gate.let_through(scope)
         await self._resources(scope, receive, send)
 
-    def _caller(self, scope: Scope, headers: dict[bytes, bytes]) -> Caller | Response:
+    def _identify(self, scope: Scope, headers: dict[bytes, bytes]) -> Response | None:
+        """Note in the scope who calls and what that principal may do; returns the refusal of an unusable token."""
         scheme, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
         if scheme.lower() != "bearer" or not token:
             return self._challenge(
                 scope,
                 errors.AuthenticationFailed("Authentication failed. The 'Authorization' header is missing."),
             )
+        directory = self._service.directory
+        directory.catch_up()
         try:
-            return self._service.verifier.verify(token.strip(), self._service.now())
+            caller = self._service.verifier.verify(token.strip(), self._service.now())
+            scope["poolwright.access"] = directory.access(caller)
         except InvalidToken as error:
             return self._challenge(
                 scope, errors.InvalidAuthenticationToken(f"The access token is invalid: {error.reason}.")
             )
+        scope["poolwright.caller"] = caller
+        return None
 
     def _challenge(self, scope: Scope, error: errors.Unauthenticated) -> Response:
         challenge = claims_challenge(self._service.base_of(Request(scope)), self._service.now())
@@ -170,6 +201,61 @@ class ArmApp:
                 remedy="use the subscription `poolwright env` prints",
             )
 
+    def _routes(self, table: Iterable[OfferedRoute]) -> list[Route]:
+        """One Starlette route per path; an unknown method is answered in ARM's form."""
+        return [Route(path, self._guarded(rows), methods=_ANY_METHOD) for path, rows in _by_path(table).items()]
+
+    def _guarded(self, rows: Mapping[str, OfferedRoute]) -> Handler:
+        """The rows' handlers, each behind the question whether the caller may."""
+        # The action is looked up once, None where the handler itself leaves out what the caller may not see.
+        handlers = {
+            method: (row, row.handler, row.requirement, row.requirement.action if row.over is not Over.EACH else None)
+            for method, row in rows.items()
+        }
+
+        async def dispatch(request: Request) -> Response:
+            offered = handlers.get(request.method)
+            if offered is None:
+                raise _method_not_allowed(request.method, rows)
+            row, handler, requirement, action = offered
+            if action is not None:
+                scope, names = request.scope, request.path_params
+                if "{" in action:
+                    action = action.format(**names)
+                scope["poolwright.needs"] = action, requirement
+                access: Access = scope["poolwright.access"]
+                if not access.may_everywhere(action, names["subscription"]) and not self._may_here(row, request):
+                    await self._refuse(request)
+            return await handler(request)
+
+        return dispatch
+
+    def _may_here(self, row: OfferedRoute, request: Request) -> bool:
+        """Whether a role below the subscription grants the action."""
+        action, requirement = request.scope["poolwright.needs"]
+        over = requirement.scope(request.scope["path"])
+        if row.over is Over.OPERATION:
+            names = request.path_params
+            found = self._service.database.reader.row(
+                statements.OPERATION_RESOURCE, key=names["operation"], subscription=names["subscription"]
+            )
+            over = found[0] if found is not None else over
+        access: Access = request.scope["poolwright.access"]
+        return access.may(action, over)
+
+    async def _refuse(self, request: Request) -> NoReturn:
+        caller: Caller = request.scope["poolwright.caller"]
+        action, requirement = request.scope["poolwright.needs"]
+        over = requirement.scope(request.scope[paths.AS_SENT])
+        error = errors.AuthorizationFailed(
+            f"The client '{caller.app_id}' with object id '{caller.object_id}' does not have authorization to perform "
+            f"action '{action}' over scope '{over}' or the scope is invalid. If access was recently granted, please "
+            "refresh your credentials.",
+            remedy="an Owner assigns a role: az role assignment create",
+        )
+        await self._service.trail.refused(request, error)
+        raise error
+
     async def _health(self, request: Request) -> Response:
         self._service.database.reader.row(statements.RESOURCE_COUNTS)
         return json_response(orjson.dumps({"status": "ok"}))
@@ -185,12 +271,12 @@ class ArmApp:
 _ANY_METHOD: Final = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
-def _routes(table: Iterable[OfferedRoute]) -> list[Route]:
-    """One Starlette route per path, with a handler per method; an unknown method is answered in ARM's form."""
-    by_path: dict[str, dict[str, Handler]] = {}
+def _by_path(table: Iterable[OfferedRoute]) -> dict[str, dict[str, OfferedRoute]]:
+    """The rows by path and method."""
+    found: dict[str, dict[str, OfferedRoute]] = {}
     for row in table:
-        by_path.setdefault(row.path, {})[row.method] = row.handler
-    return [_route(path, handlers) for path, handlers in by_path.items()]
+        found.setdefault(row.path, {})[row.method] = row
+    return found
 
 
 def _route(path: str, handlers: dict[str, Handler]) -> Route:

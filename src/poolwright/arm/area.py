@@ -1,4 +1,4 @@
-"""What every area of the API has in common: the service it works with, and how accepted operations are answered.
+"""What every area of the API has in common: the service it works with, how changes are made and answered.
 
 Invariant: a handler reads, calls one verb, writes; it decides nothing.
 """
@@ -8,19 +8,25 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from enum import Enum
+from typing import TypeVar
 
+from sqlalchemy.engine import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
 from poolwright import errors
+from poolwright.access_control import AccessControl
 from poolwright.arm import paths
+from poolwright.arm.actions import Requirement, required
 from poolwright.arm.deployable import Deployable
+from poolwright.arm.directory import Access, Directory
 from poolwright.arm.http import RETRY_AFTER
 from poolwright.arm.login import Login
 from poolwright.arm.metrics import Metrics
 from poolwright.arm.skus import SkuPages
 from poolwright.arm.throttle import Throttle
+from poolwright.arm.trail import Trail
 from poolwright.arm.wire import encode_cluster
 from poolwright.control_plane import Accepted, ControlPlane
 from poolwright.domain.cluster import Cluster
@@ -33,9 +39,10 @@ from poolwright.operations.durable import DurableOperations
 from poolwright.operations.faults import Faults
 from poolwright.store import statements
 from poolwright.store.database import Database
+from poolwright.store.identity_statements import Subscription
 from poolwright.store.records import load
-from poolwright.store.statements import Subscription
 
+T = TypeVar("T")
 Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -45,6 +52,9 @@ class Service:
 
     database: Database
     control_plane: ControlPlane
+    access_control: AccessControl
+    directory: Directory
+    trail: Trail
     operations: DurableOperations
     faults: Faults
     throttle: Throttle | None
@@ -55,20 +65,38 @@ class Service:
     cluster_endpoint: ClusterEndpoint
     metrics: Metrics
     profile: Profile
-    subscriptions: dict[str, Subscription]
     ca_pem: bytes
     now: Callable[[], float]
     base_of: Callable[[Request], str]
 
+    @property
+    def subscriptions(self) -> dict[str, Subscription]:
+        """The subscriptions there are now, by ID."""
+        return self.directory.subscriptions
+
+
+class Over(Enum):
+    """What a caller must have the action over, before the handler is called."""
+
+    PATH = "what the path names"
+    OPERATION = "what the operation is about"
+    # The handler asks `Access` itself and leaves out what the caller may not see, as ARM does.
+    EACH = "each of what is listed; the others are left out"
+
 
 @dataclass(frozen=True, slots=True)
 class OfferedRoute:
-    """A row of the table of operations: what Azure calls it, and where it is."""
+    """A row of the table of operations: what Azure calls it, where it is, and what a caller needs for it."""
 
     operation: str
     method: str
     path: str
     handler: Handler
+    over: Over = Over.PATH
+
+    @property
+    def requirement(self) -> Requirement:
+        return required(self.method, self.path)
 
 
 class Area(ABC):
@@ -98,8 +126,22 @@ class Area(ABC):
             f"?api-version={request.scope['poolwright.api_version']}"
         )
 
-    async def _deleted(self, request: Request, verb: Callable[[Any], Accepted]) -> Response:
-        accepted = await self._service.database.write(verb)
+    async def _changed(self, request: Request, verb: Callable[[Connection], T], status_of: Callable[[T], int]) -> T:
+        """Make a change that is done at once; `status_of` tells what HTTP's status will be."""
+        return await self._service.trail.changed(request, verb, lambda result: (None, status_of(result)))
+
+    async def _accepted(self, request: Request, verb: Callable[[Connection], Accepted]) -> Accepted:
+        """Make a change that begins an operation."""
+
+        def told(accepted: Accepted) -> tuple[Operation | None, int]:
+            if accepted.operation is None:
+                return None, 204
+            return accepted.operation, 202 if request.method != "PUT" else 201 if accepted.created else 200
+
+        return await self._service.trail.changed(request, verb, told)
+
+    async def _deleted(self, request: Request, verb: Callable[[Connection], Accepted]) -> Response:
+        accepted = await self._accepted(request, verb)
         if accepted.operation is None:
             return Response(status_code=204)
         self._begin(accepted)
@@ -107,14 +149,23 @@ class Area(ABC):
         headers["Location"] = self._operation_url(request, accepted.operation, "operationresults")
         return Response(status_code=202, headers=headers)
 
-    async def _posted(self, request: Request, verb: Callable[[Any], Accepted], *, begins: bool = True) -> Response:
-        accepted = await self._service.database.write(verb)
+    async def _posted(
+        self, request: Request, verb: Callable[[Connection], Accepted], *, begins: bool = True
+    ) -> Response:
+        accepted = await self._accepted(request, verb)
         assert accepted.operation is not None
         if begins:
             self._begin(accepted)
         headers = self._polling(request, accepted)
         headers["Location"] = self._operation_url(request, accepted.operation, "operationresults")
         return Response(status_code=202, headers=headers)
+
+    def _access(self, request: Request) -> Access:
+        access: Access = request.scope["poolwright.access"]
+        return access
+
+    def _subscription(self, request: Request) -> Subscription:
+        return self._service.subscriptions[request.path_params["subscription"]]
 
     def _cluster(self, request: Request) -> Cluster:
         cluster_id = paths.cluster_id(request)

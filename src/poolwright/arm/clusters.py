@@ -5,11 +5,14 @@ Invariant: a cluster is shown with its node pools as they are now.
 
 from __future__ import annotations
 
+from typing import Final
+
 from starlette.requests import Request
 from starlette.responses import Response
 
 from poolwright.arm import paths
-from poolwright.arm.area import Area, OfferedRoute
+from poolwright.arm.actions import required
+from poolwright.arm.area import Area, OfferedRoute, Over
 from poolwright.arm.http import call_of, json_response, listed, read_body
 from poolwright.arm.kubeconfig import credential_results
 from poolwright.arm.paths import CLUSTER, CLUSTERS, GROUP_CLUSTERS, LOCATION
@@ -18,6 +21,8 @@ from poolwright.arm.wire import decode_cluster
 from poolwright.domain.cluster import Cluster
 from poolwright.store import statements
 from poolwright.store.records import load
+
+READ_CLUSTER: Final = required("GET", CLUSTER).action
 
 
 class Clusters(Area):
@@ -30,7 +35,7 @@ class Clusters(Area):
             OfferedRoute("ManagedClusters_Get", "GET", CLUSTER, self.get_cluster),
             OfferedRoute("ManagedClusters_CreateOrUpdate", "PUT", CLUSTER, self.put_cluster),
             OfferedRoute("ManagedClusters_Delete", "DELETE", CLUSTER, self.delete_cluster),
-            OfferedRoute("ManagedClusters_List", "GET", CLUSTERS, self.list_clusters),
+            OfferedRoute("ManagedClusters_List", "GET", CLUSTERS, self.list_clusters, over=Over.EACH),
             OfferedRoute("ManagedClusters_ListByResourceGroup", "GET", GROUP_CLUSTERS, self.list_group_clusters),
             OfferedRoute(
                 "ManagedClusters_GetUpgradeProfile",
@@ -66,8 +71,8 @@ class Clusters(Area):
         cluster_id, call = paths.cluster_id(request), call_of(request)
         wanted, pools = decode_cluster(await read_body(request), self._service.profile)
         plane = self._service.control_plane
-        accepted = await self._service.database.write(
-            lambda connection: plane.put_cluster(connection, cluster_id, wanted, pools, call)
+        accepted = await self._accepted(
+            request, lambda connection: plane.put_cluster(connection, cluster_id, wanted, pools, call)
         )
         cluster = self._cluster(request)
         body = self._encoded(cluster, request)
@@ -81,9 +86,11 @@ class Clusters(Area):
         return await self._deleted(request, lambda connection: plane.delete_cluster(connection, cluster_id, call))
 
     async def list_clusters(self, request: Request) -> Response:
-        subscription = request.path_params["subscription"]
+        subscription, access = request.path_params["subscription"], self._access(request)
         rows = self._reader.rows(statements.CLUSTERS_OF_SUBSCRIPTION, key=subscription)
-        return listed(self._encoded(load(Cluster, record), request) for _, record in rows)
+        return listed(
+            self._encoded(load(Cluster, record), request) for key, record in rows if access.may(READ_CLUSTER, key)
+        )
 
     async def list_group_clusters(self, request: Request) -> Response:
         group_id = paths.group_id(request)

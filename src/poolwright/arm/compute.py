@@ -60,9 +60,11 @@ class Compute(Area):
 
     async def _store_quota(self, request: Request, limit: int | None) -> Response:
         plane, place = self._service.control_plane, request.path_params
-        await self._service.database.write(
+        await self._changed(
+            request,
             lambda connection: plane.put_quota(
                 connection, place["subscription"], place["location"], place["family"], limit
-            )
+            ),
+            lambda _: 200,
         )
         return await self.list_usages(request)

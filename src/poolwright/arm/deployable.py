@@ -29,6 +29,7 @@ from poolwright.arm.wire import (
 )
 from poolwright.arm.wire_deployments import Change, shown_deployment
 from poolwright.control_plane import Accepted, Call, ControlPlane, WhatIf
+from poolwright.domain import roles
 from poolwright.domain.deployment import (
     DEPLOYMENT_TYPE,
     GROUP_TYPE,
@@ -42,11 +43,14 @@ from poolwright.domain.profile import Profile
 from poolwright.domain.resource_id import CLUSTER_TYPE, NODE_POOL_TYPE, ClusterId, GroupId, NodePoolId
 from poolwright.operations.deployments import concluded_deployment
 from poolwright.operations.durable import DurableOperations
-from poolwright.store import statements
-from poolwright.store.statements import Subscription
+from poolwright.store import identity_statements, statements
+from poolwright.store.identity_statements import Subscription
 from poolwright.templates.template import Requested, World, body_of, deployment_id, prepare, requested
 
 Json = dict[str, Any]
+_ASSIGN: Final = "an Owner assigns a role: az role assignment create"
+# The subscription by its ID in lower case, as the service knows it now.
+SubscriptionOf = Callable[[str], Subscription | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,7 @@ class Doing:
     connection: Connection
     plane: ControlPlane
     profile: Profile
-    subscriptions: Mapping[str, Subscription]
+    subscription_of: SubscriptionOf
     call: Call
 
 
@@ -107,6 +111,24 @@ def _show_group(doing: Doing, identifier: str) -> Json | None:
     return orjson.loads(row[0]) if row is not None else None
 
 
+def _refused(connection: Connection, deployment: Deployment, verb: str, identifier: str) -> str | None:
+    """Why whoever deploys may not do that to a resource, in ARM's words; None when it may.
+
+    A template does nothing, and tells nothing, that its deployer could not do or read by itself.
+    """
+    deployer = deployment.facts.get("deployer")
+    if deployer is None:
+        return None
+    action = f"{_type_of(identifier)}/{verb}"
+    held = identity_statements.assignments_of_principal(connection, deployer["objectId"])
+    if roles.may(held, action, identifier):
+        return None
+    return (
+        f"The client with object id '{deployer['objectId']}' does not have permission to perform action '{action}' at "
+        f"scope '{identifier}'."
+    )
+
+
 def _put_cluster(doing: Doing, identifier: str, body: Json) -> Accepted:
     wanted, pools = decode_cluster(body, doing.profile)
     return doing.plane.put_cluster(doing.connection, _cluster_id(identifier), wanted, pools, doing.call)
@@ -117,8 +139,9 @@ def _show_cluster(doing: Doing, identifier: str) -> Json | None:
     if cluster is None:
         return None
     pools = statements.node_pools_of_cluster(doing.connection, cluster.id.key)
-    tenant = doing.subscriptions[cluster.id.group_id.subscription].tenant_id
-    shown: Json = orjson.loads(encode_cluster(cluster, pools, tenant))
+    known = doing.subscription_of(cluster.id.group_id.subscription)
+    assert known is not None
+    shown: Json = orjson.loads(encode_cluster(cluster, pools, known.tenant_id))
     return shown
 
 
@@ -169,13 +192,11 @@ class Deployable:
         self._new_id = new_id
         self._plane: ControlPlane | None = None
         self._operations: DurableOperations | None = None
-        self._subscriptions: Mapping[str, Subscription] = {}
+        self._subscription_of: SubscriptionOf = lambda subscription: None
 
-    def attach(
-        self, plane: ControlPlane, operations: DurableOperations, subscriptions: Mapping[str, Subscription]
-    ) -> None:
+    def attach(self, plane: ControlPlane, operations: DurableOperations, subscription_of: SubscriptionOf) -> None:
         """Work with these from now on."""
-        self._plane, self._operations, self._subscriptions = plane, operations, subscriptions
+        self._plane, self._operations, self._subscription_of = plane, operations, subscription_of
 
     def prepare(
         self,
@@ -195,10 +216,16 @@ class Deployable:
         accepted = self._put(self._doing(connection, self._plane, deployment, resource), deployment, resource, body)
         return accepted.operation.id if accepted is not None and accepted.operation is not None else None
 
-    def show(self, connection: Connection, identifier: str) -> Mapping[str, Any] | None:
+    def show(self, connection: Connection, deployment: Deployment, identifier: str) -> Mapping[str, Any] | None:
+        refused = _refused(connection, deployment, "read", identifier)
+        if refused is not None:
+            raise errors.InvalidTemplate(refused, remedy=_ASSIGN)
+        return self._shown(connection, identifier)
+
+    def _shown(self, connection: Connection, identifier: str) -> Mapping[str, Any] | None:
         assert self._plane is not None
         call = Call(api_version="", correlation_id="")
-        return self._show(Doing(connection, self._plane, self._profile, self._subscriptions, call), identifier)
+        return self._show(Doing(connection, self._plane, self._profile, self._subscription_of, call), identifier)
 
     def begin(self, operation_id: str) -> None:
         assert self._operations is not None
@@ -222,8 +249,8 @@ class Deployable:
         for cluster in statements.clusters_of_group(connection, group):
             pools = statements.node_pools_of_cluster(connection, cluster.id.key)
             if cluster.id.key not in but:
-                shown.append(self.show(connection, str(cluster.id)))
-            shown += [self.show(connection, str(pool.id)) for pool in pools if pool.id.key not in but]
+                shown.append(self._shown(connection, str(cluster.id)))
+            shown += [self._shown(connection, str(pool.id)) for pool in pools if pool.id.key not in but]
         return [dict(document) for document in shown if document is not None]
 
     def _rehearse(
@@ -238,7 +265,7 @@ class Deployable:
         deployment, resources = prepared.deployment, list(prepared.resources)
 
         def reference(identifier: str) -> Mapping[str, Any] | None:
-            return self.show(connection, identifier)
+            return self.show(connection, deployment, identifier)
 
         for stage in range(max((resource.stage + 1 for resource in resources), default=0)):
             accepted: list[tuple[DeploymentResource, Accepted | None, Json | None, WhatIf | None]] = []
@@ -271,7 +298,7 @@ class Deployable:
                     plane.take_as_done(connection, operation)
                 if resource.type.lower() == DEPLOYMENT_TYPE.lower():
                     continue
-                after = self.show(connection, resource.id)
+                after = self._shown(connection, resource.id)
                 assert after is not None
                 rehearsal.changes.append(
                     Change(
@@ -303,6 +330,12 @@ class Deployable:
     def _put(
         self, doing: Doing, deployment: Deployment, resource: DeploymentResource, body: Mapping[str, Any]
     ) -> Accepted | None:
+        refused = _refused(doing.connection, deployment, "write", resource.id)
+        if refused is not None:
+            raise errors.AuthorizationFailed(
+                f"Authorization failed for template resource '{resource.name}' of type '{resource.type}'. {refused}",
+                remedy=_ASSIGN,
+            )
         put = TYPES[resource.type.lower()].put
         if put is not None:
             return put(doing, resource.id, dict(body))
@@ -326,7 +359,7 @@ class Deployable:
         self, connection: Connection, plane: ControlPlane, deployment: Deployment, resource: DeploymentResource
     ) -> Doing:
         call = Call(api_version=resource.api_version, correlation_id=deployment.correlation_id)
-        return Doing(connection, plane, self._profile, self._subscriptions, call)
+        return Doing(connection, plane, self._profile, self._subscription_of, call)
 
     def _world(self, connection: Connection, facts: Mapping[str, Any], correlation_id: str) -> World:
         def group(subscription: str, name: str) -> Mapping[str, Any] | None:
@@ -336,7 +369,7 @@ class Deployable:
             return {"tags": {}, **orjson.loads(row[0])} if row is not None else None
 
         def subscription(identifier: str) -> Mapping[str, Any] | None:
-            known = self._subscriptions.get(identifier.lower())
+            known = self._subscription_of(identifier.lower())
             if known is None:
                 return None
             return {

@@ -91,7 +91,7 @@ class Deployments(Area):
             _require_no_problems(identifier, rehearsal, call.correlation_id)
             return plane.put_deployment(connection, prepared, call)
 
-        accepted = await self._service.database.write(accept)
+        accepted = await self._accepted(request, accept)
         document = self._shown(identifier)
         self._begin(accepted)
         assert accepted.operation is not None
@@ -153,13 +153,13 @@ class Deployments(Area):
     async def delete_deployment(self, request: Request) -> Response:
         identifier = _deployment_id(request)
         plane = self._service.control_plane
-        await self._service.database.write(lambda connection: plane.delete_deployment(connection, identifier))
+        await self._changed(request, lambda connection: plane.delete_deployment(connection, identifier), lambda _: 200)
         return Response(status_code=204)
 
     async def cancel_deployment(self, request: Request) -> Response:
         identifier = _deployment_id(request)
         plane = self._service.control_plane
-        await self._service.database.write(lambda connection: plane.cancel_deployment(connection, identifier))
+        await self._changed(request, lambda connection: plane.cancel_deployment(connection, identifier), lambda _: 200)
         return Response(status_code=204)
 
     async def export(self, request: Request) -> Response:

@@ -6,7 +6,7 @@ Invariant: whether somebody is an owner is decided in `is_owner` alone.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,16 +14,16 @@ from starlette.types import Scope
 
 from poolwright import errors
 from poolwright.arm.area import Handler, Service
-from poolwright.identity.tokens import Caller
-from poolwright.store.statements import Subscription
+from poolwright.arm.directory import Access, Directory
+from poolwright.domain.roles import OWNER
 
-# Who calls, or the answer to somebody without a usable token.
-Authenticate = Callable[[Scope, dict[bytes, bytes]], Caller | Response]
+# Notes who calls in the scope; or returns the answer to somebody without a usable token.
+Identify = Callable[[Scope, dict[bytes, bytes]], Response | None]
 
 
-def is_owner(caller: Caller, subscriptions: Mapping[str, Subscription]) -> bool:
-    """Whether the caller owns the service: there are no roles, so everybody of a tenant with a subscription does."""
-    return any(subscription.tenant_id == caller.tenant_id for subscription in subscriptions.values())
+def is_owner(access: Access, directory: Directory) -> bool:
+    """Whether a caller owns the service: whoever is Owner of the subscription made at the first start does."""
+    return access.has_role(OWNER, f"/subscriptions/{directory.home}")
 
 
 def is_loopback(scope: Scope) -> bool:
@@ -39,19 +39,21 @@ def is_loopback(scope: Scope) -> bool:
     return (mapped or address).is_loopback
 
 
-def for_local_operator(handler: Handler, service: Service, authenticate: Authenticate) -> Handler:
+def for_local_operator(handler: Handler, service: Service, identify: Identify) -> Handler:
     """Return the handler as only the local operator gets to it; others get 401 or 403."""
 
     async def guarded(request: Request) -> Response:
-        caller = authenticate(request.scope, dict(request.scope["headers"]))
-        if isinstance(caller, Response):
-            return caller
+        refusal = identify(request.scope, dict(request.scope["headers"]))
+        if refusal is not None:
+            return refusal
         if not is_loopback(request.scope):
             raise errors.AuthorizationFailed(
                 f"The path '{request.url.path}' is only for the machine the service runs on.",
                 remedy="call it there, by 127.0.0.1 or localhost",
             )
-        if not is_owner(caller, service.subscriptions):
+        access: Access = request.scope["poolwright.access"]
+        caller = access.principal
+        if not is_owner(access, service.directory):
             raise errors.AuthorizationFailed(
                 f"The client '{caller.app_id}' with object id '{caller.object_id}' is not an owner of the service.",
                 remedy="use the credentials `poolwright env` prints",

@@ -20,7 +20,7 @@ from starlette.responses import Response
 from poolwright.identity.service_principal import GuessLimiter, hash_secret, secret_matches
 from poolwright.identity.tokens import SigningKey, TokenIssuer, audience_of_scope
 from poolwright.store.database import Reader
-from poolwright.store.statements import SERVICE_PRINCIPAL, ServicePrincipal
+from poolwright.store.identity_statements import SERVICE_PRINCIPAL, ServicePrincipal
 
 TOKEN_LIFETIME_SECONDS: Final = 86_399
 _MAX_FORM_BYTES: Final = 64 * 1024
@@ -98,9 +98,10 @@ class Login:
                 "unsupported_grant_type",
                 "AADSTS70003: Only the grant type client_credentials is offered: log in as a service principal.",
             )
+        base = self._base_of(request)
         try:
             audience = audience_of_scope(
-                form.get("scope") or form.get("resource") or _DEFAULT_SCOPE, {self._base_of(request)}
+                form.get("scope") or form.get("resource") or _DEFAULT_SCOPE, {base, f"{base}/msgraph"}
             )
         except ValueError as error:
             return _refused(400, "invalid_scope", f"AADSTS70011: {error}")
@@ -125,6 +126,13 @@ class Login:
             self._limiter.record_failure(client_id, address, self._now())
             return _refused(401, "invalid_client", "AADSTS7000215: Invalid client secret provided.", codes=[7000215])
         self._limiter.record_success(client_id)
+        if principal.has_expired(self._now()):
+            return _refused(
+                401,
+                "invalid_client",
+                f"AADSTS7000222: The provided client secret keys for app '{principal.app_id}' are expired.",
+                codes=[7000222],
+            )
         tenant = request.path_params.get("tenant", "adfs")
         token = self._issuer.issue(
             principal.tenant_id,

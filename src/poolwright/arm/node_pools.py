@@ -78,8 +78,8 @@ class NodePools(Area):
         pool_id, call = paths.node_pool_id(request), call_of(request)
         wanted = decode_node_pool(await read_body(request), self._service.profile)
         plane = self._service.control_plane
-        accepted = await self._service.database.write(
-            lambda connection: plane.put_node_pool(connection, pool_id, wanted, call)
+        accepted = await self._accepted(
+            request, lambda connection: plane.put_node_pool(connection, pool_id, wanted, call)
         )
         row = self._reader.row(statements.POOL_WIRE, key=pool_id.key)
         self._begin(accepted)

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from poolwright import errors
-from poolwright.arm.area import Area, OfferedRoute
+from poolwright.arm.area import Area, OfferedRoute, Over
 from poolwright.arm.http import RETRY_AFTER, json_response, target_of
 from poolwright.arm.paths import LOCATION
 from poolwright.domain.cluster import Cluster
@@ -25,15 +25,26 @@ class Operations(Area):
 
     def offered(self) -> tuple[OfferedRoute, ...]:
         return (
-            OfferedRoute("Operations_Get", "GET", LOCATION + "/operations/{operation}", self.get_operation),
             OfferedRoute(
-                "Operations_GetResult", "GET", LOCATION + "/operationresults/{operation}", self.get_operation_result
+                "Operations_Get",
+                "GET",
+                LOCATION + "/operations/{operation}",
+                self.get_operation,
+                over=Over.OPERATION,
+            ),
+            OfferedRoute(
+                "Operations_GetResult",
+                "GET",
+                LOCATION + "/operationresults/{operation}",
+                self.get_operation_result,
+                over=Over.OPERATION,
             ),
             OfferedRoute(
                 "Subscriptions_OperationResult",
                 "GET",
                 "/subscriptions/{subscription}/operationresults/{operation}",
                 self.get_operation_result,
+                over=Over.OPERATION,
             ),
         )
 

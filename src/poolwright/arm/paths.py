@@ -24,6 +24,7 @@ MAX_PATH: Final = 2048
 AS_SENT: Final = "poolwright.path"
 
 # Where resources are, in lower case; names in braces.
+SUBSCRIPTION: Final = "/subscriptions/{subscription}"
 CLUSTERS: Final = "/subscriptions/{subscription}/providers/microsoft.containerservice/managedclusters"
 GROUP: Final = "/subscriptions/{subscription}/resourcegroups/{group}"
 GROUP_CLUSTERS: Final = GROUP + "/providers/microsoft.containerservice/managedclusters"

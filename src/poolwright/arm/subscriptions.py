@@ -13,13 +13,14 @@ from starlette.responses import Response
 
 from poolwright import errors
 from poolwright.arm import paths
-from poolwright.arm.area import Area, OfferedRoute
+from poolwright.arm.actions import required
+from poolwright.arm.area import Area, OfferedRoute, Over
 from poolwright.arm.http import RETRY_AFTER, call_of, json_response, listed, read_body
 from poolwright.arm.paths import GROUP
 from poolwright.arm.wire import decode_group
 from poolwright.catalog.catalog import display_names
 from poolwright.store import statements
-from poolwright.store.statements import Subscription
+from poolwright.store.identity_statements import Subscription
 
 _API_VERSIONS: Final = ("2026-08-01", "2026-06-01", "2026-04-01", "2026-01-02-preview", "2025-10-01")
 _PROVIDERS: Final = {
@@ -27,9 +28,12 @@ _PROVIDERS: Final = {
         "Microsoft.ContainerService",
         ("managedClusters", "managedClusters/agentPools", "managedClusters/agentPools/machines"),
     ),
+    "microsoft.authorization": ("Microsoft.Authorization", ("roleAssignments", "roleDefinitions")),
+    "microsoft.insights": ("Microsoft.Insights", ("eventtypes",)),
     "microsoft.compute": ("Microsoft.Compute", ("skus", "locations/usages")),
     "microsoft.resources": ("Microsoft.Resources", ("deployments", "resourceGroups", "subscriptions")),
 }
+READ_GROUP: Final = required("GET", GROUP).action
 
 
 class Subscriptions(Area):
@@ -42,7 +46,11 @@ class Subscriptions(Area):
             OfferedRoute("ResourceGroups_CreateOrUpdate", "PUT", GROUP, self.put_group),
             OfferedRoute("ResourceGroups_Delete", "DELETE", GROUP, self.delete_group),
             OfferedRoute(
-                "ResourceGroups_List", "GET", "/subscriptions/{subscription}/resourcegroups", self.list_groups
+                "ResourceGroups_List",
+                "GET",
+                "/subscriptions/{subscription}/resourcegroups",
+                self.list_groups,
+                over=Over.EACH,
             ),
             OfferedRoute(
                 "Providers_Get", "GET", "/subscriptions/{subscription}/providers/{namespace}", self.get_provider
@@ -53,7 +61,7 @@ class Subscriptions(Area):
                 "/subscriptions/{subscription}/providers/{namespace}/register",
                 self.get_provider,
             ),
-            OfferedRoute("Subscriptions_List", "GET", "/subscriptions", self.list_subscriptions),
+            OfferedRoute("Subscriptions_List", "GET", "/subscriptions", self.list_subscriptions, over=Over.EACH),
             OfferedRoute("Subscriptions_Get", "GET", "/subscriptions/{subscription}", self.get_subscription),
             OfferedRoute(
                 "Subscriptions_ListLocations", "GET", "/subscriptions/{subscription}/locations", self.list_locations
@@ -61,11 +69,11 @@ class Subscriptions(Area):
         )
 
     async def list_subscriptions(self, request: Request) -> Response:
-        tenant = request.scope["poolwright.caller"].tenant_id
+        access = self._access(request)
         return listed(
             orjson.dumps(_subscription(known))
             for known in self._service.subscriptions.values()
-            if known.tenant_id == tenant
+            if known.tenant_id == access.principal.tenant_id and access.has_any_role(known.subscription_id)
         )
 
     async def get_subscription(self, request: Request) -> Response:
@@ -102,16 +110,18 @@ class Subscriptions(Area):
         group_id = paths.group_id(request)
         location, sent = decode_group(await read_body(request))
         plane = self._service.control_plane
-        _, created = await self._service.database.write(
-            lambda connection: plane.put_resource_group(connection, group_id, location, sent)
+        _, created = await self._changed(
+            request,
+            lambda connection: plane.put_resource_group(connection, group_id, location, sent),
+            lambda result: 201 if result[1] else 200,
         )
         return json_response(self._require_group(group_id.key, group_id.group), 201 if created else 200)
 
     async def delete_group(self, request: Request) -> Response:
         group_id, call = paths.group_id(request), call_of(request)
         plane = self._service.control_plane
-        accepted = await self._service.database.write(
-            lambda connection: plane.delete_resource_group(connection, group_id, call)
+        accepted = await self._accepted(
+            request, lambda connection: plane.delete_resource_group(connection, group_id, call)
         )
         self._begin(accepted)
         assert accepted.operation is not None
@@ -123,8 +133,9 @@ class Subscriptions(Area):
         return Response(status_code=202, headers=RETRY_AFTER | {"Location": location})
 
     async def list_groups(self, request: Request) -> Response:
+        access = self._access(request)
         rows = self._reader.rows(statements.GROUP_WIRES, key=request.path_params["subscription"])
-        return listed(row[0] for row in rows)
+        return listed(wire for key, wire in rows if access.may(READ_GROUP, key))
 
     async def get_provider(self, request: Request) -> Response:
         subscription = request.path_params["subscription"]

@@ -22,6 +22,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic_core import ErrorDetails
 
 from poolwright import errors
+from poolwright.access_control import WantedAssignment
 from poolwright.control_plane import MAX_POOLS, WhatIf
 from poolwright.domain import change
 from poolwright.domain.cluster import Cluster, ClusterRequest, ResourceGroup
@@ -33,11 +34,13 @@ from poolwright.domain.operation import Operation
 from poolwright.domain.os_sku import OsSku, OsType
 from poolwright.domain.profile import Profile
 from poolwright.domain.resource_id import CLUSTER_TYPE, MACHINE_TYPE, NODE_POOL_TYPE
+from poolwright.domain.roles import ASSIGNMENT_TYPE, DEFINITION_TYPE, Role, RoleAssignment
 from poolwright.domain.upgrade_settings import UndrainableNodeBehavior, UpgradeSettings
 from poolwright.domain.wish import ABSENT, Absent
 
 MAX_DEPTH: Final = 64
 MAX_PROBLEMS: Final = 100
+GUID: Final = r"^[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$"
 
 Json = dict[str, Any]
 E = TypeVar("E", bound=Enum)
@@ -331,6 +334,17 @@ class _MachineNames(_Sent):
     machineNames: Annotated[list[str], Field(min_length=1, max_length=1000)]
 
 
+class _AssignmentProperties(_Sent):
+    roleDefinitionId: str
+    principalId: Annotated[str, Field(pattern=GUID)]
+    description: Text = None
+    condition: Text = None
+
+
+class _AssignmentBody(_Sent):
+    properties: _AssignmentProperties
+
+
 class _Limit(_Sent):
     limit: Annotated[int, Field(ge=0, le=10_000_000)]
 
@@ -343,6 +357,74 @@ def decode_machine_names(body: Json) -> tuple[str, ...]:
 def decode_quota_limit(body: Json) -> int:
     """Return the vCPU limit of a quota's PUT."""
     return _checked(_Limit, body, "").limit
+
+
+def decode_role_assignment(body: Json, subscription: str) -> WantedAssignment:
+    """Return the wish of a role assignment's PUT. Raises `InvalidParameter` for a condition, which would be ignored."""
+    sent = _checked(_AssignmentBody, body, "").properties
+    if sent.condition is not None:
+        raise errors.InvalidParameter(
+            "Conditions of role assignments are not offered: the role would be granted without them.",
+            target="properties.condition",
+            remedy="assign the role without a condition, or at a narrower scope",
+        )
+    definition = sent.roleDefinitionId.strip("/").lower()
+    scope, _, role_id = definition.rpartition(f"providers/{DEFINITION_TYPE.lower()}/")
+    if not definition.startswith("providers/") and scope.strip("/").split("/")[:2] != ["subscriptions", subscription]:
+        raise errors.RoleDefinitionDoesNotExist(
+            f"The specified role definition with ID '{sent.roleDefinitionId}' does not exist.",
+            target="properties.roleDefinitionId",
+            remedy=f"name one of the subscription: /subscriptions/{subscription}/providers/{DEFINITION_TYPE}/<GUID>",
+        )
+    return WantedAssignment(role_id, sent.principalId, sent.description)
+
+
+def encode_role_assignment(assignment: RoleAssignment, subscription: str) -> Json:
+    """Return a role assignment as ARM shows it."""
+    properties = {
+        "roleDefinitionId": _role_definition_id(assignment.role_id, subscription),
+        "principalId": assignment.principal_id,
+        "principalType": "ServicePrincipal",
+        "scope": assignment.scope,
+        "createdOn": timestamp(assignment.created),
+        "updatedOn": timestamp(assignment.updated),
+        "description": assignment.description,
+        "createdBy": assignment.created_by,
+        "updatedBy": assignment.updated_by,
+    }
+    return {
+        "properties": {name: value for name, value in properties.items() if value is not None},
+        "id": assignment.id,
+        "type": ASSIGNMENT_TYPE,
+        "name": assignment.name,
+    }
+
+
+def encode_role(role: Role, subscription: str) -> Json:
+    """Return a role definition as ARM shows it."""
+    return {
+        "properties": {
+            "roleName": role.name,
+            "type": "BuiltInRole",
+            "description": role.description,
+            "assignableScopes": ["/"],
+            "permissions": [
+                {
+                    "actions": role.actions,
+                    "notActions": role.not_actions,
+                    "dataActions": [],
+                    "notDataActions": [],
+                }
+            ],
+        },
+        "id": _role_definition_id(role.id, subscription),
+        "type": DEFINITION_TYPE,
+        "name": role.id,
+    }
+
+
+def _role_definition_id(role_id: str, subscription: str) -> str:
+    return f"/subscriptions/{subscription}/providers/{DEFINITION_TYPE}/{role_id}"
 
 
 def encode_group(group: ResourceGroup) -> bytes:

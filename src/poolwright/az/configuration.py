@@ -47,14 +47,32 @@ class LoginFailed(AzError):
 
 
 @dataclass(frozen=True, slots=True)
+class Principal:
+    """A service principal of one tenant."""
+
+    tenant_id: str
+    client_id: str
+    client_secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
-    """A running service, without a slash at the end of its URL, and the principal that az logs in as."""
+    """A running service, without a slash at the end of its URL, and the principal that az logs in as.
+
+    az also logs in as `others`, of other tenants, and then knows their subscriptions as well.
+    """
 
     base_url: str
     ca_file: Path
     tenant_id: str
     client_id: str
     client_secret: str = field(repr=False)
+    others: tuple[Principal, ...] = ()
+
+    @property
+    def principals(self) -> tuple[Principal, ...]:
+        """All of them. The service's own is last: az takes the first subscription of the last login for the default."""
+        return (*self.others, Principal(self.tenant_id, self.client_id, self.client_secret))
 
 
 def prepare(az: Path, data_dir: Path, service: Service) -> None:
@@ -71,6 +89,11 @@ def prepare(az: Path, data_dir: Path, service: Service) -> None:
     with _alone(directory):
         if not _is_prepared(directory, service, wanted):
             _prepare(az, data_dir, service, wanted)
+
+
+def forget(data_dir: Path) -> None:
+    """Let the next `prepare` log in anew, because there are other subscriptions than az knows."""
+    (config_dir(data_dir) / STAMP).unlink(missing_ok=True)
 
 
 def config_dir(data_dir: Path) -> Path:
@@ -117,7 +140,8 @@ def run(az: Path, arguments: Sequence[str], environ: Mapping[str, str], *, as_ch
 
 
 def _stamp(service: Service) -> dict[str, str]:
-    return {
+    others = {f"client_secret of {other.client_id}": _digest(other.client_secret.encode()) for other in service.others}
+    return others | {
         "base_url": service.base_url,
         "ca": _digest(service.ca_file.read_bytes()),
         "tenant_id": service.tenant_id,
@@ -179,10 +203,10 @@ def _extension_dir(directory: Path) -> Path:
 def _is_logged_in(directory: Path, service: Service) -> bool:
     profile = _read_json(directory / "azureProfile.json")
     subscriptions = profile.get("subscriptions") if isinstance(profile, dict) else None
-    return any(
-        subscription["environmentName"] == CLOUD and subscription["user"]["name"] == service.client_id
-        for subscription in subscriptions or ()
-    )
+    known = {
+        subscription["user"]["name"] for subscription in subscriptions or () if subscription["environmentName"] == CLOUD
+    }
+    return known >= {principal.client_id for principal in service.principals}
 
 
 @contextmanager
@@ -201,8 +225,8 @@ def _prepare(az: Path, data_dir: Path, service: Service, wanted: Mapping[str, st
     if done.get("extension") != wanted["extension"] or not _extension_dir(directory).is_dir():
         _install_extension(directory)
     _say_that_versions_are_known(directory, az)
-    principal = ("ca", "tenant_id", "client_id", "client_secret")
-    if any(done.get(name) != wanted[name] for name in principal) or not _is_logged_in(directory, service):
+    login = wanted.keys() - {"base_url", "extension"}
+    if any(done.get(name) != wanted[name] for name in login) or not _is_logged_in(directory, service):
         _log_in(az, data_dir, service)
 
     # Last: the stamp is a statement about everything above.
@@ -274,21 +298,22 @@ def _log_in(az: Path, data_dir: Path, service: Service) -> None:
     # With a token of before, az would take any secret without asking the service.
     for cache in ("msal_token_cache.json", "msal_token_cache.bin"):
         (config_dir(data_dir) / cache).unlink(missing_ok=True)
-    command = [str(az), "login", "--service-principal", "--username", service.client_id]
-    command += ["--tenant", service.tenant_id, "--output", "none", "--only-show-errors"]
-    command += ["--password", "@-"]  # from standard input, so that no process list shows it
-    outcome = subprocess.run(
-        command,
-        env=environment(data_dir, service),
-        input=service.client_secret,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if outcome.returncode != 0:
-        raise LoginFailed(
-            f"az could not log in to {service.base_url} as {service.client_id}: {_reason(outcome.stderr)}"
+    for principal in service.principals:
+        command = [str(az), "login", "--service-principal", "--username", principal.client_id]
+        command += ["--tenant", principal.tenant_id, "--output", "none", "--only-show-errors"]
+        command += ["--password", "@-"]  # from standard input, so that no process list shows it
+        outcome = subprocess.run(
+            command,
+            env=environment(data_dir, service),
+            input=principal.client_secret,
+            capture_output=True,
+            text=True,
+            check=False,
         )
+        if outcome.returncode != 0:
+            raise LoginFailed(
+                f"az could not log in to {service.base_url} as {principal.client_id}: {_reason(outcome.stderr)}"
+            )
 
 
 def _reason(stderr: str) -> str:

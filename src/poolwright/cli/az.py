@@ -30,6 +30,7 @@ class PassThrough(TyperCommand):
 def az(context: typer.Context) -> None:
     """Run the real az against the service: poolwright az aks list. All arguments are az's.
 
+    Its --subscription chooses among the subscriptions of all tenants whose owners' secrets the data directory holds.
     Installs azure-cli privately when there is none. Your own ~/.azure is not touched. POOLWRIGHT_DATA_DIR chooses
     another service.
     """
@@ -48,6 +49,10 @@ def az(context: typer.Context) -> None:
         tenant_id=service.tenant_id,
         client_id=service.client_id,
         client_secret=service.client_secret,
+        others=tuple(
+            configuration.Principal(other.tenant_id, other.client_id, other.client_secret)
+            for other in (connection.of_other_tenants(directory) if service.origin == str(directory) else ())
+        ),
     )
     try:
         program = installation.ensure_az()

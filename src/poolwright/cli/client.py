@@ -89,6 +89,9 @@ class ServiceClient:
             )
         self._http.headers["Authorization"] = f"Bearer {answer['access_token']}"
 
+    def subscription_path(self, rest: str) -> str:
+        return f"/subscriptions/{self._service.subscription_id}/{rest}"
+
     def group_path(self, group: str | None = None) -> str:
         base = f"/subscriptions/{self._service.subscription_id}/resourceGroups"
         return base if group is None else f"{base}/{quote(group, safe='')}"
@@ -125,6 +128,10 @@ class ServiceClient:
     def get(self, path: str, **query: str) -> Json:
         """Return the document at the path. Raises `Refused`."""
         return _json_object(self._send("GET", path, params={"api-version": API_VERSION, **query}))
+
+    def get_target(self, target: str) -> Json:
+        """Return the document at a path with its query, as a link in a reply names it. Raises `Refused`."""
+        return _json_object(self._send("GET", target))
 
     def post(self, path: str, body: Json, headers: Mapping[str, str]) -> Json:
         """Return the answer to a POST. Raises `Refused`."""

@@ -75,15 +75,18 @@ def find(data_dir: Path | None) -> Connection:
     return of_directory(data_directory(data_dir))
 
 
-def of_directory(directory: Path) -> Connection:
-    """Return the service that runs, or ran last, on a data directory. Raises `NoService`."""
+def of_directory(directory: Path, credentials_file: Path | None = None) -> Connection:
+    """Return the service that runs, or ran last, on a data directory. Raises `NoService`.
+
+    The credentials are those of the first tenant unless another file is named.
+    """
     endpoint = _read(directory / "endpoint.json", "start the service again: `poolwright up`")
     if endpoint is None:
         raise NothingThere(
             f"error: no service was started on {directory} yet: run `poolwright up`, or name its directory with "
             "--data-dir or POOLWRIGHT_DATA_DIR",
         )
-    credentials_file = directory / "credentials.json"
+    credentials_file = credentials_file or directory / "credentials.json"
     credentials = _read(credentials_file, "`poolwright sp reset` writes a new one")
     if credentials is None:
         raise NothingThere(
@@ -96,6 +99,11 @@ def of_directory(directory: Path) -> Connection:
         origin=str(directory),
         **{attribute: _text(credentials, name, credentials_file) for attribute, (name, _) in _CREDENTIALS.items()},
     )
+
+
+def of_other_tenants(directory: Path) -> list[Connection]:
+    """Return the service once for each tenant but the first whose owner's credentials lie in the directory."""
+    return [of_directory(directory, path) for path in sorted((directory / "tenants").glob("*.json"))]
 
 
 @contextmanager

@@ -12,7 +12,8 @@ from typing import Annotated
 
 import typer
 
-from poolwright.cli import clusters, credentials, faults, groups, operations, quota, sizes
+from poolwright.cli import clusters, credentials, faults, groups, operations, quota, sizes, subscriptions
+from poolwright.cli.activity import activity
 from poolwright.cli.az import PassThrough, az
 from poolwright.cli.explain import explain
 from poolwright.cli.failure import Failure
@@ -72,6 +73,10 @@ app.add_typer(operations.app, name="operations")
 app.add_typer(quota.app, name="quota")
 app.add_typer(faults.app, name="faults")
 app.add_typer(credentials.app, name="sp")
+app.add_typer(subscriptions.app, name="subscription")
+app.command(
+    epilog=examples("poolwright activity --since 1h", "poolwright activity -g rg --cluster-name c1 --pool np1 -o json")
+)(activity)
 app.command(epilog=examples("poolwright version"))(version)
 
 

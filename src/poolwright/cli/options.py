@@ -68,6 +68,13 @@ DataDir = Annotated[
 OwnDataDir = Annotated[
     Path | None, typer.Option(help="Data directory; else POOLWRIGHT_DATA_DIR, else ~/.local/share/poolwright.")
 ]
+LocalCredentials = Annotated[
+    bool | None,
+    typer.Option(
+        "--local-credentials/--no-local-credentials",
+        help="Whether the data directory holds the secrets of owners; else POOLWRIGHT_LOCAL_CREDENTIALS.",
+    ),
+]
 OutputForm = Annotated[
     Output,
     typer.Option(

@@ -57,7 +57,7 @@ class Resources(Protocol):
     ) -> str | None:
         """Accept the resource as a PUT of it would be, and return its operation, None when it is there at once."""
 
-    def show(self, connection: Connection, identifier: str) -> Mapping[str, Any] | None:
+    def show(self, connection: Connection, deployment: Deployment, identifier: str) -> Mapping[str, Any] | None:
         """Return the resource as clients see it, None when there is none."""
 
     def begin(self, operation_id: str) -> None:
@@ -79,7 +79,7 @@ class NoResources:
     ) -> str | None:
         raise NotImplementedError
 
-    def show(self, connection: Connection, identifier: str) -> Mapping[str, Any] | None:
+    def show(self, connection: Connection, deployment: Deployment, identifier: str) -> Mapping[str, Any] | None:
         return None
 
     def begin(self, operation_id: str) -> None:

@@ -94,7 +94,10 @@ def conclude_deployment(context: Context, operation: Operation) -> None:
             raise Aborted
         resources = statements.deployment_resources(connection, operation.resource_key)
         concluded = concluded_deployment(
-            deployment, resources, lambda identifier: context.resources.show(connection, identifier), context.now()
+            deployment,
+            resources,
+            lambda identifier: context.resources.show(connection, deployment, identifier),
+            context.now(),
         )
         statements.put_deployment(connection, concluded)
         if concluded.error is None:
@@ -164,7 +167,10 @@ def _deploy(context: Context, connection: Connection, operation: Operation, ordi
         body: Mapping[str, Any] = {}
         if resource.nested is None:
             body = body_of(
-                deployment, resources, resource, lambda identifier: context.resources.show(connection, identifier)
+                deployment,
+                resources,
+                resource,
+                lambda identifier: context.resources.show(connection, deployment, identifier),
             )
         operation_id = context.resources.put(connection, deployment, resource, body)
         state = ResourceState.RUNNING if operation_id is not None else ResourceState.SUCCEEDED

@@ -26,6 +26,7 @@ from poolwright.domain.node_pool import NodePool, good_state, is_same_state
 from poolwright.domain.operation import Operation, OperationError, OperationKind
 from poolwright.domain.rollout import PlannedWaves
 from poolwright.machines.engine import PermanentError, TemporaryError
+from poolwright.operations.activity import ActivityLog
 from poolwright.operations.bad_day import troubled
 from poolwright.operations.context import (
     Aborted,
@@ -382,19 +383,23 @@ def _mark_ended(context: Context, operation: Operation, error: OperationError) -
 
 
 def _end(context: Context, connection: Connection, ended: Operation) -> None:
-    """Store an ended operation, forget its waves, and end the abort that was waiting for it."""
+    """Store and log an ended operation, forget its waves, and end the abort that was waiting for it."""
+    activity = ActivityLog(context.now, context.new_id)
     put_operation(context, connection, ended)
+    activity.ended(connection, ended)
     statements.delete_waves(connection, ended.id)
     abort = statements.operation(connection, ended.aborted_by) if ended.aborted_by else None
     if abort is None or abort.status.is_terminal or ended.ended is None:
         return
     if ended.error is not None and ended.error.code == _CANCELED:
-        put_operation(context, connection, abort.succeeded(ended.ended, ended.generations))
+        abort = abort.succeeded(ended.ended, ended.generations)
     else:
         error = OperationError(
             errors.OperationNotAllowed.code, "The operation ended before it could be aborted.", remedy="nothing to do"
         )
-        put_operation(context, connection, abort.failed(ended.ended, error))
+        abort = abort.failed(ended.ended, error)
+    put_operation(context, connection, abort)
+    activity.ended(connection, abort)
 
 
 def _with_progress(operation: Operation, error: OperationError) -> OperationError:

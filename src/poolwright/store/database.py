@@ -172,10 +172,14 @@ class Reader:
 
 
 class Database:
-    """The engine with its reader and its single writer thread."""
+    """The engine with its reader and its single writer thread.
+
+    `commits` is another number after every change that this process has made.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self.commits = 0
         self.reader = Reader(engine)
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="writer")
 
@@ -193,6 +197,8 @@ class Database:
                 connection.rollback()
                 raise
             connection.commit()
+            # After the commit: whoever sees the new number also sees the change.
+            self.commits += 1
 
     async def write(self, change: Callable[[Connection], T]) -> T:
         """Run the change in a transaction on the writer thread and return its result."""

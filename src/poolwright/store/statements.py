@@ -1,13 +1,14 @@
-"""Every statement the product runs, as functions over a connection.
+"""The statements about resources, machines and operations, as functions over a connection.
+
+Those about identity and the activity log are beside this module.
 
 Selects that serve requests are module constants with bind parameters, for `Reader`.
-Invariant: SQL is only here, in `fault_statements` and in the migrations.
+Invariant: SQL is only in this package.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import sqlalchemy as sa
@@ -22,6 +23,7 @@ from poolwright.domain.resource_id import GroupId
 from poolwright.domain.rollout import PlannedWaves
 from poolwright.store import tables
 from poolwright.store.database import insert_many
+from poolwright.store.identity_statements import delete_assignments_within
 from poolwright.store.records import dump, load
 
 _MOST_PARAMETERS: Final = 500  # SQLite takes 32 766 in one statement, PostgreSQL 65 535
@@ -30,7 +32,7 @@ _KEY: sa.BindParameter[str] = sa.bindparam("key")
 
 GROUP_WIRE: Final = sa.select(tables.resource_groups.c.wire).where(tables.resource_groups.c.key == _KEY)
 GROUP_WIRES: Final = (
-    sa.select(tables.resource_groups.c.wire)
+    sa.select(tables.resource_groups.c.key, tables.resource_groups.c.wire)
     .where(tables.resource_groups.c.subscription_id == _KEY)
     .order_by(tables.resource_groups.c.key)
 )
@@ -61,6 +63,9 @@ MACHINE_WIRE: Final = sa.select(tables.machines.c.wire).where(tables.machines.c.
 MACHINE_WIRES: Final = (
     sa.select(tables.machines.c.wire).where(tables.machines.c.pool_key == _KEY).order_by(tables.machines.c.ordinal)
 )
+OPERATION_RESOURCE: Final = sa.select(tables.operations.c.resource_key).where(
+    tables.operations.c.id == _KEY, tables.operations.c.subscription_id == sa.bindparam("subscription")
+)
 OPERATION_WIRE: Final = sa.select(
     tables.operations.c.wire,
     tables.operations.c.status,
@@ -78,15 +83,6 @@ DEPLOYMENT_RESOURCES: Final = (
     .where(tables.deployment_resources.c.deployment_key == _KEY)
     .order_by(tables.deployment_resources.c.ordinal)
 )
-SUBSCRIPTIONS: Final = sa.select(
-    tables.subscriptions.c.subscription_id, tables.subscriptions.c.tenant_id, tables.subscriptions.c.display_name
-).order_by(tables.subscriptions.c.subscription_id)
-SERVICE_PRINCIPAL: Final = sa.select(
-    tables.service_principals.c.app_id,
-    tables.service_principals.c.object_id,
-    tables.service_principals.c.tenant_id,
-    tables.service_principals.c.secret_hash,
-).where(tables.service_principals.c.app_id == _KEY)
 OPERATIONS_BY_STATUS: Final = sa.select(tables.operations.c.status, sa.func.count()).group_by(
     tables.operations.c.status
 )
@@ -95,69 +91,6 @@ RESOURCE_COUNTS: Final = sa.select(
     sa.select(sa.func.count()).select_from(tables.node_pools).scalar_subquery(),
     sa.select(sa.func.count()).select_from(tables.machines).scalar_subquery(),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Subscription:
-    """A subscription of the service."""
-
-    subscription_id: str
-    tenant_id: str
-    display_name: str
-
-
-@dataclass(frozen=True, slots=True)
-class ServicePrincipal:
-    """A service principal; `secret_hash` is never shown."""
-
-    app_id: str
-    object_id: str
-    tenant_id: str
-    secret_hash: str
-
-
-def setting(connection: Connection, name: str) -> str | None:
-    """Return a stored setting, or None."""
-    return connection.execute(
-        sa.select(tables.settings.c.value).where(tables.settings.c.name == name)
-    ).scalar_one_or_none()
-
-
-def put_setting(connection: Connection, name: str, value: str) -> None:
-    """Store a setting, replacing what was there."""
-    connection.execute(sa.delete(tables.settings).where(tables.settings.c.name == name))
-    connection.execute(sa.insert(tables.settings).values(name=name, value=value))
-
-
-def add_subscription(connection: Connection, subscription: Subscription) -> None:
-    connection.execute(
-        sa.insert(tables.subscriptions).values(
-            subscription_id=subscription.subscription_id,
-            tenant_id=subscription.tenant_id,
-            display_name=subscription.display_name,
-        )
-    )
-
-
-def put_service_principal(connection: Connection, principal: ServicePrincipal, display_name: str) -> None:
-    """Store a service principal, replacing the one with its app ID."""
-    connection.execute(
-        sa.delete(tables.service_principals).where(tables.service_principals.c.app_id == principal.app_id)
-    )
-    connection.execute(
-        sa.insert(tables.service_principals).values(
-            app_id=principal.app_id,
-            object_id=principal.object_id,
-            tenant_id=principal.tenant_id,
-            display_name=display_name,
-            secret_hash=principal.secret_hash,
-        )
-    )
-
-
-def service_principal(connection: Connection, app_id: str) -> ServicePrincipal | None:
-    row = connection.execute(SERVICE_PRINCIPAL, {"key": app_id}).one_or_none()
-    return ServicePrincipal(*row) if row is not None else None
 
 
 def group(connection: Connection, key: str) -> ResourceGroup | None:
@@ -177,12 +110,13 @@ def put_group(connection: Connection, value: ResourceGroup, wire: bytes) -> None
 
 
 def delete_group(connection: Connection, key: str) -> None:
-    """Delete a resource group that has no clusters any more, with the deployments to it."""
+    """Delete a resource group that has no clusters any more, with the deployments to it and the roles within it."""
     of_it = sa.select(tables.deployments.c.key).where(tables.deployments.c.scope_key == key)
     connection.execute(
         sa.delete(tables.deployment_resources).where(tables.deployment_resources.c.deployment_key.in_(of_it))
     )
     connection.execute(sa.delete(tables.deployments).where(tables.deployments.c.scope_key == key))
+    delete_assignments_within(connection, key)
     connection.execute(sa.delete(tables.resource_groups).where(tables.resource_groups.c.key == key))
 
 
@@ -214,6 +148,7 @@ def put_cluster(connection: Connection, value: Cluster) -> None:
 
 def delete_cluster(connection: Connection, key: str) -> None:
     """Delete a cluster with the node pools and machines it still has."""
+    delete_assignments_within(connection, key)
     for pool in node_pools_of_cluster(connection, key):
         delete_node_pool(connection, pool.id.key)
     connection.execute(sa.delete(tables.clusters).where(tables.clusters.c.key == key))
@@ -247,6 +182,7 @@ def put_node_pool(connection: Connection, value: NodePool, wire: bytes) -> None:
 
 def delete_node_pool(connection: Connection, key: str) -> None:
     """Delete a node pool with its machine rows."""
+    delete_assignments_within(connection, key)
     connection.execute(sa.delete(tables.machines).where(tables.machines.c.pool_key == key))
     connection.execute(sa.delete(tables.node_pools).where(tables.node_pools.c.key == key))
 

@@ -35,6 +35,22 @@ service_principals = sa.Table(
     sa.Column("tenant_id", sa.Text, nullable=False),
     sa.Column("display_name", sa.Text, nullable=False),
     sa.Column("secret_hash", sa.Text, nullable=False),
+    # UNIX seconds from which the secret, and with it the principal, is refused; null means never.
+    sa.Column("expires", sa.Float),
+)
+
+# `scope_key` is the scope in lower case, `key` the assignment's whole ID in lower case.
+role_assignments = sa.Table(
+    "pw_role_assignments",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False, index=True),
+    sa.Column("subscription_id", sa.Text, nullable=False, index=True),
+    sa.Column("scope_key", sa.Text, nullable=False),
+    sa.Column("role_id", sa.Text, nullable=False),
+    sa.Column("principal_id", sa.Text, nullable=False, index=True),
+    sa.Column("record", sa.LargeBinary, nullable=False),
+    sa.UniqueConstraint("scope_key", "role_id", "principal_id"),
 )
 
 resource_groups = sa.Table(
@@ -149,4 +165,23 @@ deployment_resources = sa.Table(
     sa.Column("deployment_key", sa.Text, sa.ForeignKey("pw_deployments.key"), primary_key=True),
     sa.Column("ordinal", sa.Integer, primary_key=True),
     sa.Column("record", sa.LargeBinary, nullable=False),
+)
+
+# The activity log, in the order in which it was written. `before` and `after` are JSON: what changed, by key.
+activity = sa.Table(
+    "pw_activity",
+    metadata,
+    sa.Column("sequence", sa.Integer, primary_key=True),
+    sa.Column("at", sa.Float, nullable=False),
+    sa.Column("subscription_id", sa.Text, nullable=False),
+    sa.Column("resource_key", sa.Text, nullable=False),
+    sa.Column("group_name", sa.Text),
+    sa.Column("action", sa.Text, nullable=False),
+    sa.Column("caller", sa.Text, nullable=False),
+    sa.Column("correlation_id", sa.Text, nullable=False),
+    sa.Column("operation_id", sa.Text, nullable=False, index=True),
+    sa.Column("record", sa.LargeBinary, nullable=False),
+    sa.Column("before", sa.LargeBinary, nullable=False),
+    sa.Column("after", sa.LargeBinary, nullable=False),
+    sa.Index("ix_pw_activity_subscription_id_at", "subscription_id", "at"),
 )

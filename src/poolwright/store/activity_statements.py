@@ -1,0 +1,166 @@
+"""The statements of the activity log.
+
+Invariant: entries are added and, when they are too old, deleted; none is changed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from poolwright.domain.activity import Event, Snapshot, group_of
+from poolwright.store import tables
+from poolwright.store.records import dump, load
+
+_TABLE: Final = tables.activity
+_READ: Final = (_TABLE.c.sequence, _TABLE.c.record, _TABLE.c.before, _TABLE.c.after)
+PURGED_AT_ONCE: Final = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """An entry as it is read back: its place in the log, and what changed, by key."""
+
+    sequence: int
+    event: Event
+    before: Mapping[str, Any]
+    after: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActivityQuery:
+    """Which entries: `since` and `until` are inclusive, `below` is a sequence to go on from; None asks for any.
+
+    `provider` is a resource provider, `group` the name of a resource group; all but the times in lower case.
+    """
+
+    subscription: str
+    since: float | None = None
+    until: float | None = None
+    group: str | None = None
+    resource_key: str | None = None
+    provider: str | None = None
+    correlation_id: str | None = None
+    operation_id: str | None = None
+    caller: str | None = None
+    below: int | None = None
+
+
+def add_event(connection: Connection, event: Event, before: Snapshot, after: Snapshot) -> None:
+    change = event.change
+    connection.execute(
+        sa.insert(_TABLE).values(
+            at=event.at,
+            subscription_id=change.subscription,
+            resource_key=change.resource_key,
+            group_name=group_of(change.resource_key),
+            action=change.action.lower(),
+            caller=change.caller.lower(),
+            correlation_id=change.correlation_id.lower(),
+            operation_id=event.operation_id,
+            record=dump(event),
+            before=_joined(before),
+            after=_joined(after),
+        )
+    )
+
+
+def beginning_of(connection: Connection, operation_id: str) -> Recorded | None:
+    """Return the entry with which an operation began, or None."""
+    rows = connection.execute(
+        sa.select(*_READ).where(_TABLE.c.operation_id == operation_id).order_by(_TABLE.c.sequence).limit(1)
+    ).all()
+    return _recorded(rows[0]) if rows else None
+
+
+def events(connection: Connection, query: ActivityQuery, most: int) -> list[Recorded]:
+    """Return entries, newest first."""
+    wanted: list[sa.ColumnElement[bool]] = [_TABLE.c.subscription_id == query.subscription]
+    for column, value in (
+        (_TABLE.c.group_name, query.group),
+        (_TABLE.c.resource_key, query.resource_key),
+        (_TABLE.c.correlation_id, query.correlation_id),
+        (_TABLE.c.operation_id, query.operation_id),
+        (_TABLE.c.caller, query.caller),
+    ):
+        if value is not None:
+            wanted.append(column == value)
+    if query.provider is not None:
+        wanted.append(_TABLE.c.action.startswith(f"{query.provider}/", autoescape=True))
+    if query.since is not None:
+        wanted.append(_TABLE.c.at >= query.since)
+    if query.until is not None:
+        wanted.append(_TABLE.c.at <= query.until)
+    if query.below is not None:
+        wanted.append(_TABLE.c.sequence < query.below)
+    rows = connection.execute(sa.select(*_READ).where(*wanted).order_by(_TABLE.c.sequence.desc()).limit(most))
+    return [_recorded(row) for row in rows]
+
+
+def purge(connection: Connection, older_than: float) -> int:
+    """Delete the oldest entries, if they are too old, and return how many; no more than `PURGED_AT_ONCE`."""
+    oldest = connection.execute(
+        sa.select(_TABLE.c.sequence, _TABLE.c.at).order_by(_TABLE.c.sequence).limit(PURGED_AT_ONCE)
+    ).all()
+    gone = [row.sequence for row in oldest if row.at < older_than]
+    if gone:
+        connection.execute(sa.delete(_TABLE).where(_TABLE.c.sequence >= gone[0], _TABLE.c.sequence <= gone[-1]))
+    return len(gone)
+
+
+def snapshot(connection: Connection, key: str) -> dict[str, bytes]:
+    """Return the stored JSON of a resource and of what lies below it, machines left out, by key."""
+    groups, clusters, pools = tables.resource_groups, tables.clusters, tables.node_pools
+    match key.strip("/").split("/"):
+        case ["subscriptions", _, "resourcegroups", _]:
+            of_group = sa.select(clusters.c.key).where(clusters.c.group_key == key)
+            wanted = [
+                sa.select(groups.c.key, groups.c.record).where(groups.c.key == key),
+                sa.select(clusters.c.key, clusters.c.record).where(clusters.c.group_key == key),
+                sa.select(pools.c.key, pools.c.record).where(pools.c.cluster_key.in_(of_group)),
+            ]
+        case [*_, "managedclusters", _]:
+            wanted = [
+                sa.select(clusters.c.key, clusters.c.record).where(clusters.c.key == key),
+                sa.select(pools.c.key, pools.c.record).where(pools.c.cluster_key == key),
+            ]
+        case [*_, "agentpools", _]:
+            wanted = [sa.select(pools.c.key, pools.c.record).where(pools.c.key == key)]
+        case [*_, "roleassignments", _]:
+            assignments = tables.role_assignments
+            wanted = [sa.select(assignments.c.key, assignments.c.record).where(assignments.c.key == key)]
+        case ["subscriptions", subscription, _, "microsoft.compute", _, location, "usages", family]:
+            return _quota(connection, key, subscription, location, family)
+        case _:
+            wanted = []
+    return {row.key: row.record for statement in wanted for row in connection.execute(statement)}
+
+
+def _quota(connection: Connection, key: str, subscription: str, location: str, family: str) -> dict[str, bytes]:
+    quotas = tables.quotas
+    vcpus = connection.execute(
+        sa.select(quotas.c.vcpus).where(
+            quotas.c.subscription_id == subscription, quotas.c.location == location, quotas.c.family == family
+        )
+    ).scalar_one_or_none()
+    return {key: json.dumps({"limit": vcpus}).encode()} if vcpus is not None else {}
+
+
+def _recorded(row: Any) -> Recorded:
+    return Recorded(
+        sequence=row.sequence,
+        event=load(Event, row.record),
+        before=json.loads(row.before),
+        after=json.loads(row.after),
+    )
+
+
+def _joined(snapshot: Snapshot) -> bytes:
+    """One JSON object of all, without reading them."""
+    parts: Sequence[bytes] = [json.dumps(key).encode() + b":" + record for key, record in sorted(snapshot.items())]
+    return b"{" + b",".join(parts) + b"}"
