@@ -13,7 +13,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from poolwright.arm.app import AREAS
+from poolwright.arm.area import OfferedRoute
 from poolwright.arm.errors import status_of
+from poolwright.arm.not_offered import known_operations, missing, reason_of
 from poolwright.catalog.catalog import Catalog
 from poolwright.domain.change import CHANGES, REFUSED_CHANGES
 from poolwright.domain.generation import Generation
@@ -22,6 +24,7 @@ from poolwright.domain.image_tables import GENERATION_TABLE, OFFER_TABLE, OS_SKU
 from poolwright.domain.pool_limits import LIMIT_TABLE
 from poolwright.domain.pool_requirements import ADMISSION_TABLE, CLUSTER_TABLE, NAME_TABLE
 from poolwright.domain.rules import Rule
+from poolwright.domain.snapshot import SNAPSHOT_TABLE
 from poolwright.errors import leaves
 from poolwright.operations.plans import PLANS, Step
 from poolwright.operations.waves import WAVE_STEPS
@@ -61,11 +64,15 @@ def tables() -> dict[str, str]:
         ),
         "operations": _table(
             ("operation", "method", "path"),
-            [(row.operation, row.method, f"`{row.path}`") for area in AREAS for row in object.__new__(area).offered()],
+            [(row.operation, row.method, f"`{row.path}`") for row in _offered()],
         ),
+        "aks-operations": _aks_operations(),
         "plans": _table(
             ("operation", "steps"),
             [(kind.words, " → ".join(_steps(part) for part in plan)) for kind, plan in PLANS.items()],
+        ),
+        "snapshots": _rule_table(
+            "refusal", [(row.rule, row.condition, f"`{row.error_type.code}`") for row in SNAPSHOT_TABLE]
         ),
         "errors": _table(
             ("code", "HTTP", "wording", "cause", "what to do"),
@@ -96,6 +103,32 @@ def rendered(document: str) -> str:
     if unknown:
         raise ValueError(f"unknown tables in {DOCUMENT.name}: {', '.join(sorted(unknown))}")
     return document
+
+
+def _aks_operations() -> str:
+    """Every operation of Azure's AKS resource provider, and how many of them are offered."""
+    known = known_operations()
+    lacking = missing(_offered())
+    counts = [
+        f"{sum(row not in lacking for row in rows)} of {len(rows)} {what}"
+        for what, rows in (
+            ("stable operations", [row for row in known if not row.is_preview]),
+            ("operations in preview", [row for row in known if row.is_preview]),
+        )
+    ]
+    rows = [
+        (
+            row.operation + (" (preview)" if row.is_preview else ""),
+            row.method,
+            f"not offered: {reason_of(row).why}" if row in lacking else "offered",
+        )
+        for row in known
+    ]
+    return f"Offered: {' and '.join(counts)}.\n\n" + _table(("operation", "method", "here"), rows)
+
+
+def _offered() -> list[OfferedRoute]:
+    return [row for area in AREAS for row in object.__new__(area).offered()]
 
 
 def _offer(code: str, *, late: bool) -> str:

@@ -229,6 +229,12 @@ class LocationNotAvailableForResourceType(InvalidRequest):
     advice = "use an offered location, or start the service with --locations"
 
 
+class OperationNotOffered(InvalidRequest):
+    code = "OperationNotOffered"
+    cause = "AKS has the operation and Poolwright does not offer it; the message says why"
+    advice = "docs/compatibility.md lists every operation of AKS, offered or not"
+
+
 class AuthenticationFailed(Unauthenticated):
     code = "AuthenticationFailed"
     wording = "azure"

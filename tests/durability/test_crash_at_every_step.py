@@ -197,7 +197,7 @@ def provoke(case: Case, number: int, client: ArmClient, bystander: Bystander) ->
         case OperationKind.DELETE_RESOURCE_GROUP:
             client.make_cluster(group=f"g{number}")
             return sent("DELETE", client.group(f"g{number}"), None, None)
-        case OperationKind.ABORT_NODE_POOL:
+        case OperationKind.ABORT_NODE_POOL | OperationKind.ABORT_CLUSTER:
             raise ValueError("an abort has no plan of its own")
 
 

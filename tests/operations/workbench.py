@@ -383,7 +383,7 @@ def ask(bench: Workbench, kind: OperationKind) -> Operation:
             return bench.delete_cluster()
         case OperationKind.DELETE_RESOURCE_GROUP:
             return bench.delete_group()
-        case OperationKind.ABORT_NODE_POOL:
+        case OperationKind.ABORT_NODE_POOL | OperationKind.ABORT_CLUSTER:
             raise ValueError("an abort has no plan of its own")
 
 

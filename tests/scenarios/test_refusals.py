@@ -1039,6 +1039,7 @@ PRODUCED: dict[type[errors.PoolwrightError], tuple[int, Callable[[InProcess], ht
     errors.NodePoolMcVersionIncompatible: (400, by_pool("newer than the control plane")),
     errors.AgentPoolUpgradeVersionNotAllowed: (400, by_pool("older version for a pool that exists")),
     errors.LocationNotAvailableForResourceType: (400, by_path("PUT", "{cluster}", json={"location": "mars"})),
+    errors.OperationNotOffered: (400, by_path("GET", "{cluster}/managedNamespaces")),
     errors.AuthenticationFailed: (401, by_path("GET", "{pool}", headers={"Authorization": ""})),
     errors.InvalidAuthenticationToken: (401, by_path("GET", "{pool}", headers={"Authorization": "Bearer x"})),
     errors.SubscriptionNotFound: (404, by_path("GET", STRANGER)),

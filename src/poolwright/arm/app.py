@@ -28,10 +28,16 @@ from poolwright.arm.area import Area, Handler, OfferedRoute, Service
 from poolwright.arm.clusters import Clusters
 from poolwright.arm.compute import Compute
 from poolwright.arm.errors import error_response
+from poolwright.arm.features import Features
 from poolwright.arm.http import json_response
 from poolwright.arm.kubeconfig import kubernetes_status
+from poolwright.arm.maintenance import Maintenance
 from poolwright.arm.node_pools import NodePools
+from poolwright.arm.not_offered import refusing_routes
 from poolwright.arm.operations import Operations
+from poolwright.arm.providers import Providers
+from poolwright.arm.resources import Resources
+from poolwright.arm.snapshots import Snapshots
 from poolwright.arm.subscriptions import Subscriptions
 from poolwright.identity.tokens import Caller, InvalidToken, claims_challenge
 from poolwright.store import statements
@@ -39,7 +45,18 @@ from poolwright.store import statements
 log = structlog.get_logger(__name__)
 
 
-AREAS: Final[tuple[type[Area], ...]] = (NodePools, Operations, Clusters, Compute, Subscriptions)
+AREAS: Final[tuple[type[Area], ...]] = (
+    NodePools,
+    Operations,
+    Clusters,
+    Snapshots,
+    Maintenance,
+    Compute,
+    Subscriptions,
+    Resources,
+    Providers,
+    Features,
+)
 
 
 class ArmApp:
@@ -47,6 +64,9 @@ class ArmApp:
 
     def __init__(self, service: Service) -> None:
         self._service = service
+        offered = [route for area in AREAS for route in area(service).offered()]
+        refusing = refusing_routes(offered)
+        of_tenant = [route for route in refusing if not route.path.startswith("/subscriptions/")]
         self._open: ASGIApp = Router(
             [
                 _route("/healthz", {"GET": self._health, "HEAD": self._health}),
@@ -54,12 +74,15 @@ class ArmApp:
                 Route("/kube/{cluster}", self._kubernetes, methods=_ANY_METHOD),
                 Route("/kube/{cluster}/{rest:path}", self._kubernetes, methods=_ANY_METHOD),
                 *(_route(path, {method: handler}) for path, method, handler in service.login.routes()),
+                *_routes(of_tenant),
             ],
             default=_not_offered,
             redirect_slashes=False,
         )
-        routes = [route for area in AREAS for route in area(service).offered()]
-        self._resources: ASGIApp = Router(_routes(routes), default=_not_offered, redirect_slashes=False)
+        of_subscription = [route for route in refusing if route not in of_tenant]
+        self._resources: ASGIApp = Router(
+            _routes([*offered, *of_subscription]), default=_not_offered, redirect_slashes=False
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

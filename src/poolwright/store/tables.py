@@ -109,3 +109,30 @@ quotas = sa.Table(
     sa.Column("family", sa.Text, primary_key=True),
     sa.Column("vcpus", sa.Integer, nullable=False),
 )
+
+snapshots = sa.Table(
+    "pw_snapshots",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("group_key", sa.Text, sa.ForeignKey("pw_resource_groups.key"), nullable=False, index=True),
+    sa.Column("subscription_id", sa.Text, nullable=False, index=True),
+    sa.Column("record", sa.LargeBinary, nullable=False),
+)
+
+maintenance_configurations = sa.Table(
+    "pw_maintenance_configurations",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("cluster_key", sa.Text, sa.ForeignKey("pw_clusters.key"), nullable=False, index=True),
+    sa.Column("record", sa.LargeBinary, nullable=False),
+)
+
+# Features somebody registered or took back; namespace and name in lower case, `name` as it was written.
+features = sa.Table(
+    "pw_features",
+    metadata,
+    sa.Column("subscription_id", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+)
