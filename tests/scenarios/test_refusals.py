@@ -1053,7 +1053,7 @@ PRODUCED: dict[type[errors.PoolwrightError], tuple[int, Callable[[InProcess], ht
         by_path("GET", "{sub}/providers/Microsoft.ContainerService/locations/eastus/operations/x"),
     ),
     errors.InvalidResourceType: (404, by_path("GET", "{sub}/nothing")),
-    errors.HttpMethodNotAllowed: (405, by_path("PATCH", "{pool}")),
+    errors.HttpMethodNotAllowed: (405, by_path("POST", "{pool}")),
     errors.OperationNotAllowed: (409, by_path("DELETE", "{pool}")),
     errors.RollbackNotPossible: (409, nothing_to_go_back_to),
     errors.InvalidResourceLocation: (409, by_path("PUT", "{cluster}", json={"location": "westus2"})),
