@@ -14,10 +14,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from poolwright.arm.app import AREAS, LOCAL_AREAS
-from poolwright.arm.area import Over
+from poolwright.arm.area import OfferedRoute, Over
 from poolwright.arm.deployable import TYPES
 from poolwright.arm.errors import status_of
 from poolwright.arm.faults import fault_schema
+from poolwright.arm.not_offered import known_operations, missing, reason_of
 from poolwright.catalog.catalog import Catalog
 from poolwright.domain.change import CHANGES, REFUSED_CHANGES
 from poolwright.domain.fault import EFFECTS, EffectRow
@@ -28,6 +29,7 @@ from poolwright.domain.pool_limits import LIMIT_TABLE
 from poolwright.domain.pool_requirements import ADMISSION_TABLE, CLUSTER_TABLE, NAME_TABLE
 from poolwright.domain.roles import ROLES
 from poolwright.domain.rules import Rule
+from poolwright.domain.snapshot import SNAPSHOT_TABLE
 from poolwright.domain.throttle import LIMITS, Limit
 from poolwright.errors import leaves
 from poolwright.operations.plans import EACH_STAGE, PLANS, STAGE_STEPS, Step
@@ -73,8 +75,7 @@ def tables() -> dict[str, str]:
             ("operation", "method", "path", "action"),
             [
                 (row.operation, row.method, f"`{row.path}`", f"`{row.requirement.action}`{_over(row.over)}")
-                for area in AREAS
-                for row in object.__new__(area).offered()
+                for row in _offered()
             ],
         ),
         "roles": _table(
@@ -123,9 +124,13 @@ def tables() -> dict[str, str]:
                 for category, names in _functions().items()
             ],
         ),
+        "aks-operations": _aks_operations(),
         "plans": _table(
             ("operation", "steps"),
             [(kind.words, " → ".join(_steps(part) for part in plan)) for kind, plan in PLANS.items()],
+        ),
+        "snapshots": _rule_table(
+            "refusal", [(row.rule, row.condition, f"`{row.error_type.code}`") for row in SNAPSHOT_TABLE]
         ),
         "errors": _table(
             ("code", "HTTP", "wording", "cause", "what to do"),
@@ -170,6 +175,32 @@ def _functions() -> dict[str, list[str]]:
     for row in sorted((*FUNCTIONS.values(), *SPECIAL.values()), key=lambda row: row.category.lower()):
         found.setdefault(row.category, []).append(row.name)
     return found
+
+
+def _aks_operations() -> str:
+    """Every operation of Azure's AKS resource provider, and how many of them are offered."""
+    known = known_operations()
+    lacking = missing(_offered())
+    counts = [
+        f"{sum(row not in lacking for row in rows)} of {len(rows)} {what}"
+        for what, rows in (
+            ("stable operations", [row for row in known if not row.is_preview]),
+            ("operations in preview", [row for row in known if row.is_preview]),
+        )
+    ]
+    rows = [
+        (
+            row.operation + (" (preview)" if row.is_preview else ""),
+            row.method,
+            f"not offered: {reason_of(row).why}" if row in lacking else "offered",
+        )
+        for row in known
+    ]
+    return f"Offered: {' and '.join(counts)}.\n\n" + _table(("operation", "method", "here"), rows)
+
+
+def _offered() -> list[OfferedRoute]:
+    return [row for area in AREAS for row in object.__new__(area).offered()]
 
 
 def _offer(code: str, *, late: bool) -> str:

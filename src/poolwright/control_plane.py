@@ -22,19 +22,20 @@ from sqlalchemy.engine import Connection
 from poolwright import errors
 from poolwright.catalog.catalog import Catalog, normalized_location
 from poolwright.domain import change, quota
-from poolwright.domain.admission import rolled_back, settle, unsupported_version, with_newest_image
+from poolwright.domain.admission import rolled_back, settle, unsupported_version, with_image_of, with_newest_image
 from poolwright.domain.change import Difference
 from poolwright.domain.cluster import Cluster, ClusterRequest, ProvisioningState, ResourceGroup
 from poolwright.domain.deployment import Deployment, DeploymentId, PreparedDeployment
 from poolwright.domain.fault import Point
 from poolwright.domain.kubernetes_version import KubernetesVersion
-from poolwright.domain.node_pool import NodePool, NodePoolRequest
-from poolwright.domain.node_pool_kind import Mode, PowerState
+from poolwright.domain.node_pool import NodePool, NodePoolRequest, ScaleProfile, same_again
+from poolwright.domain.node_pool_kind import Mode, PoolType, PowerState
 from poolwright.domain.operation import Operation, OperationKind
 from poolwright.domain.profile import Profile
-from poolwright.domain.resource_id import ClusterId, GroupId, NodePoolId
+from poolwright.domain.resource_id import ClusterId, GroupId, NodePoolId, SnapshotId
 from poolwright.domain.rollout import PresentMachine, Rollout, moments_together
 from poolwright.domain.size_name import alternatives
+from poolwright.domain.snapshot import Snapshot
 from poolwright.domain.surroundings import Surroundings
 from poolwright.domain.vm_size import VmSize
 from poolwright.operations.bad_day import refused_on_demand
@@ -167,6 +168,14 @@ class ControlPlane:
         statements.put_group(connection, group, self._render.resource_group(group))
         return group, old is None
 
+    def put_resource_group_tags(self, connection: Connection, group_id: GroupId, tags: Mapping[str, str]) -> None:
+        """Store other tags for a resource group; nothing else of it changes."""
+        group = _require_group(connection, group_id)
+        if group.operation_id is not None:
+            raise self._in_progress(connection, group.operation_id, f"resource group {group.id.group}")
+        changed = replace(group, sent={**group.sent, "tags": dict(tags)})
+        statements.put_group(connection, changed, self._render.resource_group(changed))
+
     def delete_resource_group(self, connection: Connection, group_id: GroupId, call: Call) -> Accepted:
         """Accept the deletion of a resource group with everything in it."""
         group = _require_group(connection, group_id)
@@ -209,7 +218,7 @@ class ControlPlane:
             _require_running(old)
         cluster = self._settled_cluster(connection, group, cluster_id, request, old)
         existing = {pool.id.key: pool for pool in statements.node_pools_of_cluster(connection, cluster_id.key)}
-        changed = self._settled_pools(cluster, pools, existing, call)
+        changed = self._settled_pools(connection, cluster, pools, existing, call)
         after = existing | {pool.id.key: pool for pool in changed}
         if not any(pool.mode is Mode.SYSTEM for pool in after.values()):
             raise errors.InvalidParameter(
@@ -221,17 +230,7 @@ class ControlPlane:
         self._require_quota(connection, cluster, changed)
         kind = OperationKind.UPDATE_CLUSTER if old else OperationKind.CREATE_CLUSTER
         pool_keys = [pool.id.key for pool in changed]
-        operation = self._operation(
-            connection,
-            kind,
-            cluster.id.group_id,
-            cluster.location,
-            str(cluster.id),
-            cluster.id.key,
-            pool_keys,
-            call,
-            wanted=changed,
-        )
+        operation = self._cluster_operation(connection, kind, cluster, pool_keys, call, wanted=changed)
         statements.put_cluster(connection, replace(cluster, operation_id=operation.id))
         for pool in changed:
             self._store_pool(connection, replace(pool, operation_id=operation.id))
@@ -245,16 +244,7 @@ class ControlPlane:
         if cluster is None:
             return Accepted(None)
         pool_keys = self._require_idle_cluster(connection, cluster)
-        operation = self._operation(
-            connection,
-            OperationKind.DELETE_CLUSTER,
-            cluster.id.group_id,
-            cluster.location,
-            str(cluster.id),
-            cluster.id.key,
-            pool_keys,
-            call,
-        )
+        operation = self._cluster_operation(connection, OperationKind.DELETE_CLUSTER, cluster, pool_keys, call)
         statements.put_cluster(
             connection,
             replace(cluster, state=ProvisioningState.DELETING, operation_id=operation.id, etag=self._new_id()),
@@ -290,12 +280,43 @@ class ControlPlane:
             controllers=change.controller_change(old, pool) if old else None,
         )
 
-    def upgrade_node_image(self, connection: Connection, pool_id: NodePoolId, call: Call) -> Accepted:
-        """Accept the move of a node pool to the newest image of its definition; its generation stays."""
+    def upgrade_node_image(
+        self, connection: Connection, pool_id: NodePoolId, call: Call, snapshot_id: str | None = None
+    ) -> Accepted:
+        """Accept the move of a node pool to the newest image of its definition, or to the snapshot's image.
+
+        Its generation and its Kubernetes version stay.
+        """
         cluster, old = self._idle_pool(connection, pool_id, call)
-        pool = with_newest_image(old, self._surroundings(cluster, call, "properties"), etag=self._new_id())
+        surroundings = self._surroundings(cluster, call, "properties")
+        if snapshot_id is None:
+            pool = with_newest_image(old, surroundings, etag=self._new_id())
+        else:
+            snapshot = require_snapshot(connection, snapshot_id, cluster, "AKSSnapshotId")
+            pool = with_image_of(old, snapshot, surroundings, etag=self._new_id())
         self._require_quota(connection, cluster, [pool])
         return self._accept_pool(connection, OperationKind.UPGRADE_NODE_IMAGE, cluster, pool, call)
+
+    def scale_node_pool(
+        self,
+        connection: Connection,
+        pool_id: NodePoolId,
+        count: int | None,
+        manual: Sequence[ScaleProfile] | None,
+        call: Call,
+    ) -> Accepted:
+        """Accept another count, or other scale profiles; whatever was not given stays."""
+        _, old = self._idle_pool(connection, pool_id, call)
+        is_virtual_machines = old.pool_type is PoolType.VIRTUAL_MACHINES
+        if (count is not None and is_virtual_machines) or (manual is not None and not is_virtual_machines):
+            name = "count" if count is not None and is_virtual_machines else "virtualMachinesProfile"
+            raise errors.InvalidParameter(
+                f"Node pool '{old.id.pool}' is of type {old.pool_type.value}, which is not scaled by {name}.",
+                target=f"properties.{name}",
+                remedy="scale pools of type VirtualMachines by virtualMachinesProfile.scale, others by count",
+            )
+        request = replace(same_again(old), count=count, manual_scale=tuple(manual) if manual is not None else None)
+        return self.put_node_pool(connection, pool_id, request, call)
 
     def rollback_node_pool(self, connection: Connection, pool_id: NodePoolId, call: Call) -> Accepted:
         """Accept going back to the last good state: size, OS SKU, wish, image and Kubernetes version."""
@@ -364,15 +385,48 @@ class ControlPlane:
                 f"The deletion of agent pool '{pool.id.pool}' (operation ID: {running.id}) cannot be aborted.",
                 remedy="wait for it to finish and create the node pool again",
             )
-        if running.aborted_by is not None:
-            earlier = statements.operation(connection, running.aborted_by)
-            if earlier is not None:
-                return Accepted(earlier)
-        abort = self._pool_operation(connection, OperationKind.ABORT_NODE_POOL, cluster, pool, call)
-        stopping = replace(running, aborted_by=abort.id)
-        statements.put_operation(connection, abort, self._render.operation(abort))
-        statements.put_operation(connection, stopping, self._render.operation(stopping))
-        return Accepted(abort)
+        return self._stop(
+            connection, running, self._pool_operation(connection, OperationKind.ABORT_NODE_POOL, cluster, pool, call)
+        )
+
+    def abort_cluster(self, connection: Connection, cluster_id: ClusterId, call: Call) -> Accepted:
+        """Accept that the operation that runs on the cluster stops at its next step; it ends Canceled."""
+        cluster = _require_cluster(connection, cluster_id)
+        name = cluster.id.cluster
+        running = statements.operation(connection, cluster.operation_id) if cluster.operation_id else None
+        if running is None or running.status.is_terminal:
+            raise errors.OperationNotAllowed(
+                f"There is no operation to abort on managed cluster '{name}' itself.",
+                remedy="`az aks show` tells whether one is in progress; "
+                "`az aks nodepool operation-abort` stops one of a node pool",
+            )
+        if running.kind is OperationKind.DELETE_CLUSTER:
+            raise errors.OperationNotAllowed(
+                f"The deletion of managed cluster '{name}' (operation ID: {running.id}) cannot be aborted.",
+                remedy="wait for it to finish and create the cluster again",
+            )
+        return self._stop(
+            connection, running, self._cluster_operation(connection, OperationKind.ABORT_CLUSTER, cluster, [], call)
+        )
+
+    def put_cluster_tags(
+        self, connection: Connection, cluster_id: ClusterId, tags: Mapping[str, str], call: Call
+    ) -> Accepted:
+        """Accept other tags for a cluster; nothing else of it changes."""
+        cluster = _require_cluster(connection, cluster_id)
+        _require_preconditions(call.preconditions, cluster.etag)
+        self._require_idle_cluster(connection, cluster)
+        _require_running(cluster)
+        operation = self._cluster_operation(connection, OperationKind.UPDATE_CLUSTER, cluster, [], call)
+        changed = replace(
+            cluster,
+            sent={**cluster.sent, "tags": dict(tags)},
+            state=ProvisioningState.UPDATING,
+            operation_id=operation.id,
+            etag=self._new_id(),
+        )
+        statements.put_cluster(connection, changed)
+        return self._accept(connection, operation)
 
     def stop_cluster(self, connection: Connection, cluster_id: ClusterId, call: Call) -> Accepted:
         """Accept that all machines of a cluster are stopped."""
@@ -520,6 +574,7 @@ class ControlPlane:
             self._surroundings(cluster, call, "properties"),
             header=call.header,
             etag=self._new_id(),
+            snapshot=_named_snapshot(connection, cluster, request, old),
         )
         if old is None:
             _require_pool_room(1 + len(statements.node_pools_of_cluster(connection, cluster.id.key)))
@@ -547,14 +602,7 @@ class ControlPlane:
         return self._accept(connection, operation)
 
     def _power_cluster(self, connection: Connection, cluster_id: ClusterId, power: PowerState, call: Call) -> Accepted:
-        _require_group(connection, cluster_id.group_id)
-        cluster = statements.cluster(connection, cluster_id.key)
-        if cluster is None:
-            raise errors.ResourceNotFound(
-                f"The Resource 'Microsoft.ContainerService/managedClusters/{cluster_id.cluster}' under resource group "
-                f"'{cluster_id.group_id.group}' was not found.",
-                remedy="`az aks list` shows what exists",
-            )
+        cluster = _require_cluster(connection, cluster_id)
         self._require_idle_cluster(connection, cluster)
         # A stop or start that failed may be asked for again.
         if cluster.power is power and cluster.state is ProvisioningState.SUCCEEDED:
@@ -565,16 +613,7 @@ class ControlPlane:
             )
         kind = OperationKind.STOP_CLUSTER if power is PowerState.STOPPED else OperationKind.START_CLUSTER
         pools = statements.node_pools_of_cluster(connection, cluster.id.key)
-        operation = self._operation(
-            connection,
-            kind,
-            cluster.id.group_id,
-            cluster.location,
-            str(cluster.id),
-            cluster.id.key,
-            [pool.id.key for pool in pools],
-            call,
-        )
+        operation = self._cluster_operation(connection, kind, cluster, [pool.id.key for pool in pools], call)
         state = ProvisioningState.UPDATING
         changed = replace(cluster, power=power, state=state, operation_id=operation.id, etag=self._new_id())
         statements.put_cluster(connection, changed)
@@ -617,6 +656,7 @@ class ControlPlane:
 
     def _settled_pools(
         self,
+        connection: Connection,
         cluster: Cluster,
         requests: Sequence[tuple[str, NodePoolRequest]],
         existing: Mapping[str, NodePool],
@@ -648,6 +688,7 @@ class ControlPlane:
                         self._surroundings(cluster, call, target),
                         header=call.header,
                         etag=self._new_id(),
+                        snapshot=_named_snapshot(connection, cluster, request, existing.get(pool_id.key), target),
                     )
                 )
             except errors.InvalidRequest as error:
@@ -807,6 +848,39 @@ class ControlPlane:
             wanted=[pool],
         )
 
+    def _cluster_operation(
+        self,
+        connection: Connection,
+        kind: OperationKind,
+        cluster: Cluster,
+        pool_keys: Sequence[str],
+        call: Call,
+        *,
+        wanted: Sequence[NodePool] = (),
+    ) -> Operation:
+        return self._operation(
+            connection,
+            kind,
+            cluster.id.group_id,
+            cluster.location,
+            str(cluster.id),
+            cluster.id.key,
+            pool_keys,
+            call,
+            wanted=wanted,
+        )
+
+    def _stop(self, connection: Connection, running: Operation, abort: Operation) -> Accepted:
+        """The running operation is asked to stop; the abort ends together with it. Asked again, it is the same one."""
+        if running.aborted_by is not None:
+            earlier = statements.operation(connection, running.aborted_by)
+            if earlier is not None:
+                return Accepted(earlier)
+        stopping = replace(running, aborted_by=abort.id)
+        statements.put_operation(connection, abort, self._render.operation(abort))
+        statements.put_operation(connection, stopping, self._render.operation(stopping))
+        return Accepted(abort)
+
     def _operation(
         self,
         connection: Connection,
@@ -896,6 +970,18 @@ def _require_ended(deployment: Deployment) -> None:
         )
 
 
+def _require_cluster(connection: Connection, cluster_id: ClusterId) -> Cluster:
+    _require_group(connection, cluster_id.group_id)
+    cluster = statements.cluster(connection, cluster_id.key)
+    if cluster is None:
+        raise errors.ResourceNotFound(
+            f"The Resource 'Microsoft.ContainerService/managedClusters/{cluster_id.cluster}' under resource group "
+            f"'{cluster_id.group_id.group}' was not found.",
+            remedy="`az aks list` shows what exists",
+        )
+    return cluster
+
+
 def _require_pool(pool: NodePool | None, pool_id: NodePoolId) -> NodePool:
     if pool is None:
         raise errors.AgentPoolNotFound(
@@ -903,6 +989,42 @@ def _require_pool(pool: NodePool | None, pool_id: NodePoolId) -> NodePool:
             remedy="`az aks nodepool list` shows what exists",
         )
     return pool
+
+
+def _named_snapshot(
+    connection: Connection, cluster: Cluster, request: NodePoolRequest, old: NodePool | None, target: str = "properties"
+) -> Snapshot | None:
+    """The snapshot that the request names, None when it names none or the one the node pool is from.
+
+    That one may be gone: it is not looked at again.
+    """
+    wanted = request.snapshot
+    if wanted is None or (old is not None and old.snapshot is not None and old.snapshot.lower() == wanted.lower()):
+        return None
+    return require_snapshot(connection, wanted, cluster, f"{target}.creationData.sourceResourceId")
+
+
+def require_snapshot(connection: Connection, wanted: str, cluster: Cluster, target: str) -> Snapshot:
+    """Return the snapshot with that ID. Raises `InvalidParameter`.
+
+    It may be of another resource group, region or subscription (Azure/AKS#3037), but not of another tenant.
+    """
+    snapshot_id = SnapshotId.parse(wanted)
+    if snapshot_id is None:
+        raise errors.InvalidParameter(
+            f"'{wanted}' is not the ID of a node pool snapshot.",
+            target=target,
+            remedy="use the id that `az aks nodepool snapshot show` prints",
+        )
+    snapshot = statements.snapshot(connection, snapshot_id.key)
+    tenants = statements.tenants_of(connection, {snapshot_id.group_id.subscription, cluster.id.group_id.subscription})
+    if snapshot is None or len(tenants) != 1:
+        raise errors.InvalidParameter(
+            f"The node pool snapshot '{wanted}' was not found.",
+            target=target,
+            remedy="`az aks nodepool snapshot list` shows what exists",
+        )
+    return snapshot
 
 
 def _require_running(cluster: Cluster) -> None:

@@ -304,6 +304,12 @@ class PrincipalNotFound(InvalidRequest):
     advice = "`poolwright sp list` shows the object IDs"
 
 
+class OperationNotOffered(InvalidRequest):
+    code = "OperationNotOffered"
+    cause = "AKS has the operation and Poolwright does not offer it; the message says why"
+    advice = "docs/compatibility.md lists every operation of AKS, offered or not"
+
+
 class AuthenticationFailed(Unauthenticated):
     code = "AuthenticationFailed"
     wording = "azure"
@@ -322,6 +328,13 @@ class AuthorizationFailed(Forbidden):
     wording = "azure"
     cause = "no role of the caller grants the action at the scope or above it, or only the local operator may do it"
     advice = "an Owner assigns a role (az role assignment create); faults are for owners of the service, on its machine"
+
+
+class LinkedAuthorizationFailed(Forbidden):
+    code = "LinkedAuthorizationFailed"
+    wording = "azure"
+    cause = "the caller may make the change and may not read what it is made from"
+    advice = "an Owner assigns a role that reads it (az role assignment create)"
 
 
 class SubscriptionNotFound(NotFound):

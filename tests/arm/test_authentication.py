@@ -42,7 +42,10 @@ def routes(app: InProcess) -> tuple[OfferedRoute, ...]:
 
 def path_of(route: OfferedRoute, app: InProcess) -> str:
     names = dict.fromkeys(
-        ("group", "cluster", "pool", "machine", "location", "operation", "namespace", "family", "deployment", "name"),
+        (
+            *("group", "cluster", "pool", "machine", "location", "operation", "namespace", "family"),
+            *("deployment", "name", "snapshot", "configuration", "feature"),
+        ),
         SOME_NAME,
     )
     return route.path.format(subscription=app.credentials.subscription_id, **names)

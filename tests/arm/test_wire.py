@@ -15,16 +15,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from poolwright import errors
+from poolwright.arm.sent import MAX_DEPTH, MAX_PROBLEMS, parse_body
 from poolwright.arm.wire import (
-    MAX_DEPTH,
-    MAX_PROBLEMS,
     decode_cluster,
     decode_group,
     decode_node_pool,
     encode_cluster,
     encode_group,
     encode_node_pool,
-    parse_body,
     pool_properties,
 )
 from poolwright.catalog.catalog import Catalog
@@ -256,7 +254,6 @@ KNOWN: dict[str, Any] = {
     },
     "kubeletConfig": {"failSwapOn": False, "podMaxPids": 100},
     "linuxOSConfig": {"sysctls": {"vmSwappiness": 1}},
-    "creationData": {"sourceResourceId": "/subscriptions/s/snapshots/S"},
     "networkProfile": {"allowedHostPorts": [{"portStart": 80, "portEnd": 81, "protocol": "TCP"}]},
     "windowsProfile": {"disableOutboundNat": False},
     "gatewayProfile": {"publicIPPrefixSize": 31},

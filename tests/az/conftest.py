@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 from arm_recorder import ArmRecorder
+from lab import Lab
 
 from poolwright.az import installation
 from poolwright.identity.tls import TlsFiles, ensure_certificates
+from tests.support.service import ServiceProcess
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -39,3 +41,10 @@ def empty_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def recorder(tls: TlsFiles) -> Iterator[ArmRecorder]:
     with ArmRecorder(tls) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def lab(az_path: Path, service: ServiceProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    home = tmp_path_factory.mktemp("home")
+    yield Lab(az_path, service, home)
+    assert list(home.iterdir()) == []

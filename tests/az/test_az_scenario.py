@@ -10,17 +10,13 @@ import base64
 import json
 import re
 import ssl
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from subprocess import CompletedProcess
 from typing import Any
 
 import httpx
 import pytest
-from registered_az import Az
+from lab import Lab
 
-from poolwright.az import configuration
 from tests.support.service import ServiceProcess
 
 V1_ONLY, BOTH, ALSO_BOTH, V2_ONLY = "Standard_D2_v3", "Standard_D2s_v5", "Standard_D4s_v5", "Standard_D4ads_v6"
@@ -41,62 +37,6 @@ MACHINE_COLUMNS = ["Name", "Ip", "Zones"]
 ADDED_COLUMNS = ["NodeImageVersion", "Generation"]
 
 pytestmark = pytest.mark.az
-
-
-class Lab:
-    """An az that is logged in to a running service."""
-
-    def __init__(self, az_path: Path, service: ServiceProcess, home: Path) -> None:
-        known = service.credentials
-        self.service = service
-        login = configuration.Service(
-            service.url, service.ca, known["tenantId"], known["clientId"], known["clientSecret"]
-        )
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("HOME", str(home))
-            configuration.prepare(az_path, service.data_dir, login)
-            self.az = Az(az_path, configuration.environment(service.data_dir, login))
-
-    def ok(self, command: str, *more: str) -> str:
-        """What a command prints; it must succeed."""
-        outcome = self.az.run(command, *more)
-        assert outcome.returncode == 0, f"az {command}: {outcome.stderr}"
-        return outcome.stdout
-
-    def json(self, command: str, *more: str) -> Any:
-        return json.loads(self.ok(command, *more, "--output", "json"))
-
-    def table(self, command: str) -> list[list[str]]:
-        """The cells of the table a command prints, heading first, by the width of its columns."""
-        heading, rule, *rows = self.ok(command, "--output", "table").splitlines()
-        columns = [found.span() for found in re.finditer("-+", rule)]
-        return [[line[start:end].strip() for start, end in columns] for line in (heading, *rows)]
-
-    def refused(self, command: str, *more: str, code: int = 1) -> str:
-        """What a command prints on stderr; it must fail with the exit code, and without a traceback."""
-        outcome = self.az.run(command, *more)
-        assert outcome.returncode == code, f"az {command} ended with {outcome.returncode}: {outcome.stderr}"
-        assert outcome.stdout == ""
-        assert "Traceback" not in outcome.stderr
-        return outcome.stderr
-
-    def together(self, commands: Sequence[str]) -> list[CompletedProcess[str]]:
-        """Three az at a time on one configuration, as az allows."""
-        with ThreadPoolExecutor(3) as threads:
-            return list(threads.map(self.az.run, commands))
-
-    def pool(self, name: str, cluster: str = "c1") -> dict[str, Any]:
-        """The properties of a node pool, read without az."""
-        client = self.service.client
-        properties: dict[str, Any] = client.get(client.pool(name, cluster)).json()["properties"]
-        return properties
-
-
-@pytest.fixture(scope="module")
-def lab(az_path: Path, service: ServiceProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    home = tmp_path_factory.mktemp("home")
-    yield Lab(az_path, service, home)
-    assert list(home.iterdir()) == []
 
 
 @pytest.fixture(scope="module")

@@ -14,11 +14,12 @@ from poolwright.domain.admission import settle
 from poolwright.domain.change import CHANGES, Effect, configuration_of
 from poolwright.domain.cluster import Cluster, ProvisioningState
 from poolwright.domain.generation import Generation
-from poolwright.domain.node_pool import NodePool, NodePoolRequest, ScaleProfile
+from poolwright.domain.node_pool import NodePool, NodePoolRequest, ScaleProfile, good_state
 from poolwright.domain.node_pool_kind import Mode, PoolType, Priority
 from poolwright.domain.os_sku import OsSku, OsType
 from poolwright.domain.profile import Profile
-from poolwright.domain.resource_id import ClusterId, GroupId, NodePoolId
+from poolwright.domain.resource_id import ClusterId, GroupId, NodePoolId, SnapshotId
+from poolwright.domain.snapshot import Snapshot, captured
 from poolwright.domain.surroundings import Surroundings
 from poolwright.domain.wish import ABSENT, Wish, WishSource
 
@@ -62,9 +63,10 @@ def put(
     *,
     header: bool | None = None,
     name: str = "np1",
+    snapshot: Snapshot | None = None,
     **properties: Any,
 ) -> NodePool:
-    asked: dict[str, Any] = {"sent": {}, "vm_generation": ABSENT}
+    asked: dict[str, Any] = {"sent": {}, "vm_generation": ABSENT, "snapshot": str(snapshot.id) if snapshot else None}
     return settle(
         NodePoolId(CLUSTER, name),
         NodePoolRequest(**(asked | properties)),
@@ -72,6 +74,7 @@ def put(
         surroundings or around(),
         header=header,
         etag="e",
+        snapshot=snapshot,
     )
 
 
@@ -240,6 +243,14 @@ NEVER: dict[str, dict[str, Any]] = {
     "windowsProfile.disableOutboundNat": {"sent": {"windowsProfile": {"disableOutboundNat": True}}},
     "gatewayProfile.publicIPPrefixSize": {"sent": {"gatewayProfile": {"publicIPPrefixSize": 30}}},
 }
+SNAPSHOT = Snapshot(
+    id=SnapshotId(CLUSTER.group_id, "s1"),
+    location="eastus",
+    source="",
+    sent={},
+    configuration=captured(put(vm_size=BOTH, kubernetes_version="1.33")),
+    created=0.0,
+)
 ROLLS: dict[str, dict[str, Any]] = {
     "vmSize": {"vm_size": "Standard_D2s_v3"},
     "vmGeneration": {"vm_generation": V1},
@@ -252,7 +263,7 @@ ROLLS: dict[str, dict[str, Any]] = {
     "kubeletConfig": {"sent": {"kubeletConfig": {"podMaxPids": 100}}},
     "linuxOSConfig": {"sent": {"linuxOSConfig": {"swapFileSizeMB": 100}}},
     "localDNSProfile": {"sent": {"localDNSProfile": {"mode": "Required"}}},
-    "creationData": {"sent": {"creationData": {"sourceResourceId": "/subscriptions/s/snapshot"}}},
+    "creationData": {"snapshot": SNAPSHOT},
 }
 
 
@@ -301,6 +312,19 @@ def test_a_change_is_proposed_for_every_row() -> None:
 def test_saying_the_same_again_is_no_change(same: dict[str, Any]) -> None:
     made = put(vm_size=BOTH, zones=("1", "3"), subnet="/subscriptions/s/net")
     assert put(made, **same).generation is made.generation
+
+
+def test_a_former_version_with_the_same_image_is_gone_back_to_only_when_both_are_named() -> None:
+    former = put(kubernetes_version="1.33.2")
+    upgraded = replace(put(former, kubernetes_version="1.34.1"), good=good_state(former, 0.0))
+    assert former.node_image == upgraded.node_image
+    assert put(upgraded, kubernetes_version="1.33.2", node_image=upgraded.node_image).version == "1.33.2"
+    assert put(upgraded, node_image=upgraded.node_image).version == "1.34.1"
+    for version in ("1.33.2", "1.33", "1.33.1"):
+        with pytest.raises(errors.PoolwrightError):
+            put(upgraded, kubernetes_version=version)
+    with pytest.raises(errors.PoolwrightError):
+        put(upgraded, kubernetes_version="1.33.1", node_image=upgraded.node_image)
 
 
 def test_problems_of_different_kinds_are_reported_together() -> None:

@@ -199,7 +199,7 @@ def provoke(case: Case, number: int, client: ArmClient, bystander: Bystander) ->
         case OperationKind.DELETE_RESOURCE_GROUP:
             client.make_cluster(group=f"g{number}")
             return sent("DELETE", client.group(f"g{number}"), None, None)
-        case OperationKind.ABORT_NODE_POOL | OperationKind.CREATE_DEPLOYMENT:
+        case OperationKind.ABORT_NODE_POOL | OperationKind.ABORT_CLUSTER | OperationKind.CREATE_DEPLOYMENT:
             raise ValueError(f"{case.kind} is not one of KINDS")
 
 

@@ -11,7 +11,7 @@ import pytest
 from poolwright.arm.wire import WireRenderer
 from poolwright.domain.cluster import ProvisioningState
 from poolwright.domain.node_pool import NodePool
-from poolwright.domain.operation import Operation, OperationKind, OperationStatus
+from poolwright.domain.operation import ABORTS, Operation, OperationKind, OperationStatus
 from poolwright.operations.plans import PLANS, Step
 from poolwright.operations.waves import WAVE_STEPS
 from tests.operations.workbench import (
@@ -48,7 +48,7 @@ every_step_but_the_last = pytest.mark.parametrize(
 
 
 def test_every_kind_of_operation_but_an_abort_has_a_plan() -> None:
-    assert set(PLANS) == set(OperationKind) - {OperationKind.ABORT_NODE_POOL}
+    assert set(PLANS) == set(OperationKind) - ABORTS
 
 
 def test_every_kind_of_step_is_met() -> None:

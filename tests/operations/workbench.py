@@ -430,7 +430,7 @@ def ask(bench: Workbench, kind: OperationKind) -> Operation:
             return bench.delete_cluster()
         case OperationKind.DELETE_RESOURCE_GROUP:
             return bench.delete_group()
-        case OperationKind.ABORT_NODE_POOL | OperationKind.CREATE_DEPLOYMENT:
+        case OperationKind.ABORT_NODE_POOL | OperationKind.ABORT_CLUSTER | OperationKind.CREATE_DEPLOYMENT:
             raise ValueError(f"{kind} is not one of KINDS")
 
 

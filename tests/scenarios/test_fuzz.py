@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from poolwright.arm import maintenance, snapshots
 from poolwright.arm.http import MAX_BODY_BYTES
 from poolwright.arm.wire import _ClusterBody, _ClusterProperties, _PoolProperties
 from poolwright.store import tables
@@ -27,6 +28,11 @@ TIMEOUT_SECONDS = 10
 PROPERTIES = st.sampled_from(
     sorted(
         {*_PoolProperties.model_fields, *_ClusterProperties.model_fields, *_ClusterBody.model_fields}
+        | {
+            *maintenance._Properties.model_fields,
+            *maintenance._Window.model_fields,
+            *snapshots._Properties.model_fields,
+        }
         | {"osSku", "VMSIZE", "poolwright", "eTag", "provisioningState", "name", "x9"}
     )
 )
@@ -84,6 +90,9 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
         | st.dictionaries(PROPERTIES, inner, max_size=3)
         | st.fixed_dictionaries({"scale": st.fixed_dictionaries({"manual": st.lists(inner, max_size=2)})})
         | st.fixed_dictionaries({"code": inner})
+        | st.fixed_dictionaries({"sourceResourceId": inner})
+        | st.fixed_dictionaries({"schedule": inner, "durationHours": inner, "startTime": inner})
+        | st.fixed_dictionaries({"weekly": st.fixed_dictionaries({"intervalWeeks": inner, "dayOfWeek": inner})})
         | st.fixed_dictionaries({"enableVTPM": inner, "enableSecureBoot": inner})
         | st.fixed_dictionaries({"name": inner, "mode": inner, "vmSize": inner})
     ),
@@ -113,6 +122,20 @@ PATHS = st.sampled_from(
         "{cluster}/listClusterUserCredential",
         "{pools}/{name}",
         "{cluster}/upgradeProfiles/default",
+        "{cluster}/abort",
+        "{cluster}/operations",
+        "{cluster}/operations/{name}",
+        "{pool}/operations",
+        "{cluster}/maintenanceConfigurations",
+        "{cluster}/maintenanceConfigurations/default",
+        "{cluster}/maintenanceConfigurations/{name}",
+        "{cluster}/managedNamespaces/{name}",
+        "{group}/providers/Microsoft.ContainerService/snapshots/{name}",
+        "{sub}/providers/Microsoft.ContainerService/snapshots",
+        "{sub}/providers/Microsoft.Features/providers/Microsoft.ContainerService/features/{name}/register",
+        "{sub}/providers/Microsoft.Features/features",
+        "{sub}/providers",
+        "{sub}/resources",
         "{sub}/providers/Microsoft.Compute/skus",
         "{sub}/resourceGroups/{name}",
         "{sub}/providers/{name}",
@@ -166,6 +189,7 @@ QUERIES = st.sampled_from(
         "\udcff=\udcfe",
         "api-version=٢٠٢٦-06-01",
         "api-version=2026-06-01&$filter=\0",
+        "api-version=2026-06-01&$filter=name eq 'c1' and (location ne 'mars' or tagName eq '')&$top=1",
         "&&&===",
     ]
 )
@@ -217,6 +241,8 @@ def _rows(app: InProcess) -> list[Any]:
                 tables.node_pools,
                 tables.machines,
                 tables.operations,
+                tables.snapshots,
+                tables.maintenance_configurations,
             )
         ]
 

@@ -7,6 +7,7 @@ import json
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import httpx
@@ -27,11 +28,20 @@ from azure.mgmt.compute import ComputeManagementClient
 from azure.mgmt.containerservice import ContainerServiceClient
 from azure.mgmt.containerservice.models import (
     AgentPool,
+    CreationData,
+    DateSpan,
+    MaintenanceConfiguration,
+    MaintenanceWindow,
     ManagedCluster,
     ManagedClusterAgentPoolProfile,
     ManagedClusterIdentity,
     PowerState,
+    Schedule,
+    Snapshot,
+    TagsObject,
+    WeeklySchedule,
 )
+from azure.mgmt.core.polling.arm_polling import ARMPolling
 
 from tests.support.service import ServiceProcess
 
@@ -496,3 +506,90 @@ def eventually(condition: Any, timeout_seconds: float = 20) -> None:
             return
         pause.wait(0.05)
     raise AssertionError(f"not within {timeout_seconds} s")
+
+
+def test_snapshots_through_the_sdk(lab: Lab, cluster: ManagedCluster) -> None:
+    source = lab.put("source", AgentPool(vm_size=BOTH, count=1)).result()
+    wanted = Snapshot(location="eastus", tags={"a": "1"}, creation_data=CreationData(source_resource_id=source.id))
+    taken = lab.containers.snapshots.create_or_update("rg", "snap", wanted)
+    assert (taken.node_image_version, taken.snapshot_type) == (source.node_image_version, "NodePool")
+    assert taken.kubernetes_version == source.current_orchestrator_version
+    assert (taken.vm_size, taken.enable_fips) == (BOTH, False)
+    assert lab.containers.snapshots.update_tags("rg", "snap", TagsObject(tags={"b": "2"})).tags == {"b": "2"}
+    assert [found.name for found in lab.containers.snapshots.list()] == ["snap"]
+    assert [found.name for found in lab.containers.snapshots.list_by_resource_group("rg")] == ["snap"]
+    copied = lab.put("copied", AgentPool(count=1, creation_data=CreationData(source_resource_id=taken.id))).result()
+    assert (copied.node_image_version, copied.vm_size) == (source.node_image_version, BOTH)
+    assert copied.creation_data.source_resource_id == taken.id
+    lab.containers.snapshots.delete("rg", "snap")
+    lab.containers.snapshots.delete("rg", "snap")
+    with pytest.raises(ResourceNotFoundError):
+        lab.containers.snapshots.get("rg", "snap")
+
+
+def test_maintenance_configurations_through_the_sdk(lab: Lab, cluster: ManagedCluster) -> None:
+    name = "aksManagedAutoUpgradeSchedule"
+    window = MaintenanceWindow(
+        schedule=Schedule(weekly=WeeklySchedule(interval_weeks=2, day_of_week="Monday")),
+        duration_hours=4,
+        start_time="03:00",
+        start_date=date(2026, 12, 1),
+        not_allowed_dates=[DateSpan(start=date(2026, 12, 23), end=date(2027, 1, 5))],
+    )
+    configurations = lab.containers.maintenance_configurations
+    made = configurations.create_or_update("rg", "c1", name, MaintenanceConfiguration(maintenance_window=window))
+    assert (made.name, made.maintenance_window) == (name, window)
+    assert configurations.get("rg", "c1", name).maintenance_window == window
+    assert [found.name for found in configurations.list_by_managed_cluster("rg", "c1")] == [name]
+    window.duration_hours = 25
+    with pytest.raises(HttpResponseError) as refused:
+        configurations.create_or_update("rg", "c1", name, MaintenanceConfiguration(maintenance_window=window))
+    assert refused.value.error is not None
+    assert refused.value.error.target == "properties.maintenanceWindow.durationHours"
+    configurations.delete("rg", "c1", name)
+    assert list(configurations.list_by_managed_cluster("rg", "c1")) == []
+
+
+def test_tags_and_abort_of_a_cluster_through_the_sdk(lab: Lab, cluster: ManagedCluster) -> None:
+    clusters = lab.containers.managed_clusters
+    assert clusters.begin_update_tags("rg", "c1", TagsObject(tags={"team": "red"})).result().tags == {"team": "red"}
+    etag = clusters.get("rg", "c1").e_tag
+    with pytest.raises(ResourceModifiedError):
+        clusters.begin_update_tags(
+            "rg", "c1", TagsObject(tags={}), etag=f"{etag}x", match_condition=MatchConditions.IfNotModified
+        ).result()
+    with pytest.raises(HttpResponseError) as nothing:
+        clusters.begin_abort_latest_operation("rg", "c1").result()
+    assert nothing.value.error is not None
+    assert nothing.value.error.code == "OperationNotAllowed"
+
+
+def test_an_operation_that_is_not_offered_is_told_to_the_sdk_by_name(lab: Lab, cluster: ManagedCluster) -> None:
+    for call in (
+        lambda: lab.containers.trusted_access_roles.list("eastus").next(),
+        lambda: lab.containers.managed_namespaces.get("rg", "c1", "x"),
+        lambda: lab.containers.managed_clusters.begin_rotate_cluster_certificates("rg", "c1").result(),
+        lambda: lab.containers.operations.list().next(),
+    ):
+        with pytest.raises(HttpResponseError) as refused:
+            call()
+        assert (refused.value.status_code, refused.value.error and refused.value.error.code) == (
+            400,
+            "OperationNotOffered",
+        )
+
+
+def test_a_patch_scales_through_the_sdk_s_pipeline(lab: Lab, cluster: ManagedCluster) -> None:
+    lab.put("patched", AgentPool(vm_size=BOTH, count=1, node_labels={"a": "b"})).result()
+    url = f"{lab.service.url}{lab.pool('patched').id}?api-version=2026-08-02-preview"
+    request = HttpRequest("PATCH", url, json={"properties": {"count": 2}})
+    # What the generated begin_update of the preview package does with the first reply.
+    pipeline = lab.containers._client._pipeline
+    poller: LROPoller[Any] = LROPoller(
+        lab.containers._client,
+        pipeline.run(request),
+        lambda response: response.http_response.json(),
+        ARMPolling(1),
+    )
+    assert poller.result()["properties"]["count"] == 2
+    assert lab.pool("patched").node_labels == {"a": "b"}

@@ -8,12 +8,15 @@ from tests.support.service import ArmClient
 
 
 def everything(client: ArmClient) -> dict[str, Any]:
-    """Return path -> JSON of every resource group, cluster, node pool and machine."""
+    """Return path -> JSON of everything there is: groups, clusters and what belongs to them, snapshots, machines."""
     seen: dict[str, Any] = {}
-    clusters = f"{client.subscription}/providers/Microsoft.ContainerService/managedClusters"
-    for path in (f"{client.subscription}/resourceGroups", clusters):
+    provider = f"{client.subscription}/providers/Microsoft.ContainerService"
+    clusters = f"{provider}/managedClusters"
+    for path in (f"{client.subscription}/resourceGroups", clusters, f"{provider}/snapshots"):
         seen[path] = _get(client, path)
     for cluster in seen[clusters]["value"]:
+        configurations = f"{cluster['id']}/maintenanceConfigurations"
+        seen[configurations] = _get(client, configurations)
         pools = f"{cluster['id']}/agentPools"
         seen[pools] = _get(client, pools)
         for pool in seen[pools]["value"]:

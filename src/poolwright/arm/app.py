@@ -35,13 +35,19 @@ from poolwright.arm.deployments import Deployments
 from poolwright.arm.directory import Access
 from poolwright.arm.errors import error_response
 from poolwright.arm.faults import Faults
+from poolwright.arm.features import Features
 from poolwright.arm.gate import Gate
 from poolwright.arm.graph import Graph
 from poolwright.arm.http import json_response
 from poolwright.arm.kubeconfig import kubernetes_status
 from poolwright.arm.local_operator import for_local_operator
+from poolwright.arm.maintenance import Maintenance
 from poolwright.arm.node_pools import NodePools
+from poolwright.arm.not_offered import refusing_routes
 from poolwright.arm.operations import Operations
+from poolwright.arm.providers import Providers
+from poolwright.arm.resources import Resources
+from poolwright.arm.snapshots import Snapshots
 from poolwright.arm.subscriptions import Subscriptions
 from poolwright.identity.tokens import Caller, InvalidToken, claims_challenge
 from poolwright.store import statements
@@ -53,11 +59,16 @@ AREAS: Final[tuple[type[Area], ...]] = (
     NodePools,
     Operations,
     Clusters,
+    Snapshots,
+    Maintenance,
     Compute,
     Deployments,
     Authorization,
     Activity,
     Subscriptions,
+    Resources,
+    Providers,
+    Features,
 )
 # Below /_poolwright: not Azure's, and only for the local operator.
 LOCAL_AREAS: Final[tuple[type[Area], ...]] = (Faults,)
@@ -74,6 +85,9 @@ class ArmApp:
             for area in LOCAL_AREAS
             for route in area(service).offered()
         ]
+        offered = [route for area in AREAS for route in area(service).offered()]
+        refusing = refusing_routes(offered)
+        of_tenant = [route for route in refusing if not route.path.startswith("/subscriptions/")]
         self._open: ASGIApp = Router(
             [
                 _route("/healthz", {"GET": self._health, "HEAD": self._health}),
@@ -83,14 +97,16 @@ class ArmApp:
                 *(_route(path, {method: handler}) for path, method, handler in service.login.routes()),
                 *(
                     _route(path, {method: row.handler for method, row in rows.items()})
-                    for path, rows in _by_path(local).items()
+                    for path, rows in _by_path([*local, *of_tenant]).items()
                 ),
             ],
             default=_not_offered,
             redirect_slashes=False,
         )
-        routes = [route for area in AREAS for route in area(service).offered()]
-        self._resources: ASGIApp = Router(self._routes(routes), default=_not_offered, redirect_slashes=False)
+        of_subscription = [route for route in refusing if route not in of_tenant]
+        self._resources: ASGIApp = Router(
+            self._routes([*offered, *of_subscription]), default=_not_offered, redirect_slashes=False
+        )
         self._graph: ASGIApp = Router(
             [_route(path, {method: handler}) for path, method, handler in Graph(service).routes()],
             default=_not_offered,

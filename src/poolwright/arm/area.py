@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy.engine import Connection
 from starlette.requests import Request
@@ -21,7 +21,8 @@ from poolwright.arm import paths
 from poolwright.arm.actions import Requirement, required
 from poolwright.arm.deployable import Deployable
 from poolwright.arm.directory import Access, Directory
-from poolwright.arm.http import RETRY_AFTER
+from poolwright.arm.http import RETRY_AFTER, read_body
+from poolwright.arm.linked import not_linked, sources_of
 from poolwright.arm.login import Login
 from poolwright.arm.metrics import Metrics
 from poolwright.arm.skus import SkuPages
@@ -29,6 +30,7 @@ from poolwright.arm.throttle import Throttle
 from poolwright.arm.trail import Trail
 from poolwright.arm.wire import encode_cluster
 from poolwright.control_plane import Accepted, ControlPlane
+from poolwright.domain.activity import type_of
 from poolwright.domain.cluster import Cluster
 from poolwright.domain.node_pool import NodePool
 from poolwright.domain.operation import Operation
@@ -159,6 +161,15 @@ class Area(ABC):
         headers = self._polling(request, accepted)
         headers["Location"] = self._operation_url(request, accepted.operation, "operationresults")
         return Response(status_code=202, headers=headers)
+
+    async def _body(self, request: Request) -> dict[str, Any]:
+        """The JSON object sent. Raises `LinkedAuthorizationFailed` where it is made from what the caller may not read."""
+        body = await read_body(request)
+        for source in sources_of(body):
+            action = f"{type_of(source)}/read"
+            if not self._access(request).may(action, source):
+                raise not_linked(self._access(request).principal.object_id, action, source)
+        return body
 
     def _access(self, request: Request) -> Access:
         access: Access = request.scope["poolwright.access"]

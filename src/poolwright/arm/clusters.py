@@ -16,8 +16,10 @@ from poolwright.arm.area import Area, OfferedRoute, Over
 from poolwright.arm.http import call_of, json_response, listed, read_body
 from poolwright.arm.kubeconfig import credential_results
 from poolwright.arm.paths import CLUSTER, CLUSTERS, GROUP_CLUSTERS, LOCATION
+from poolwright.arm.tags import decode_tags
 from poolwright.arm.upgrades import cluster_upgrade_profile, kubernetes_versions
 from poolwright.arm.wire import decode_cluster
+from poolwright.control_plane import Accepted
 from poolwright.domain.cluster import Cluster
 from poolwright.store import statements
 from poolwright.store.records import load
@@ -32,6 +34,8 @@ class Clusters(Area):
         return (
             OfferedRoute("ManagedClusters_Stop", "POST", CLUSTER + "/stop", self.stop_cluster),
             OfferedRoute("ManagedClusters_Start", "POST", CLUSTER + "/start", self.start_cluster),
+            OfferedRoute("ManagedClusters_AbortLatestOperation", "POST", CLUSTER + "/abort", self.abort_cluster),
+            OfferedRoute("ManagedClusters_UpdateTags", "PATCH", CLUSTER, self.patch_cluster),
             OfferedRoute("ManagedClusters_Get", "GET", CLUSTER, self.get_cluster),
             OfferedRoute("ManagedClusters_CreateOrUpdate", "PUT", CLUSTER, self.put_cluster),
             OfferedRoute("ManagedClusters_Delete", "DELETE", CLUSTER, self.delete_cluster),
@@ -69,16 +73,21 @@ class Clusters(Area):
 
     async def put_cluster(self, request: Request) -> Response:
         cluster_id, call = paths.cluster_id(request), call_of(request)
-        wanted, pools = decode_cluster(await read_body(request), self._service.profile)
+        wanted, pools = decode_cluster(await self._body(request), self._service.profile)
         plane = self._service.control_plane
         accepted = await self._accepted(
             request, lambda connection: plane.put_cluster(connection, cluster_id, wanted, pools, call)
         )
-        cluster = self._cluster(request)
-        body = self._encoded(cluster, request)
-        self._begin(accepted)
-        headers = self._polling(request, accepted) | {"ETag": f'"{cluster.etag}"'}
-        return json_response(body, 201 if accepted.created else 200, headers)
+        return self._on_its_way(request, accepted)
+
+    async def patch_cluster(self, request: Request) -> Response:
+        cluster_id, call = paths.cluster_id(request), call_of(request)
+        tags = decode_tags(await read_body(request))
+        plane = self._service.control_plane
+        accepted = await self._accepted(
+            request, lambda connection: plane.put_cluster_tags(connection, cluster_id, tags, call)
+        )
+        return self._on_its_way(request, accepted)
 
     async def delete_cluster(self, request: Request) -> Response:
         cluster_id, call = paths.cluster_id(request), call_of(request)
@@ -108,6 +117,14 @@ class Clusters(Area):
         plane = self._service.control_plane
         return await self._posted(request, lambda connection: plane.start_cluster(connection, cluster_id, call))
 
+    async def abort_cluster(self, request: Request) -> Response:
+        cluster_id, call = paths.cluster_id(request), call_of(request)
+        plane = self._service.control_plane
+        # An abort has no plan of its own to begin: the operation it stops ends it.
+        return await self._posted(
+            request, lambda connection: plane.abort_cluster(connection, cluster_id, call), begins=False
+        )
+
     async def get_cluster_upgrades(self, request: Request) -> Response:
         cluster = self._cluster(request)
         kubernetes = self._service.control_plane.catalog.kubernetes
@@ -121,6 +138,14 @@ class Clusters(Area):
 
     async def list_kubernetes_versions(self, request: Request) -> Response:
         return json_response(kubernetes_versions(self._service.control_plane.catalog.kubernetes))
+
+    def _on_its_way(self, request: Request, accepted: Accepted) -> Response:
+        """The cluster as it is while the accepted change is on its way."""
+        cluster = self._cluster(request)
+        body = self._encoded(cluster, request)
+        self._begin(accepted)
+        headers = self._polling(request, accepted) | {"ETag": f'"{cluster.etag}"'}
+        return json_response(body, 201 if accepted.created else 200, headers)
 
     def _credentials(self, request: Request, *, admin: bool) -> Response:
         cluster = self._cluster(request)

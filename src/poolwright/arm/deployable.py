@@ -19,13 +19,14 @@ from sqlalchemy.engine import Connection
 
 from poolwright import errors
 from poolwright.arm.errors import error_body
+from poolwright.arm.linked import not_linked, sources_of
+from poolwright.arm.sent import without_secrets
 from poolwright.arm.wire import (
     decode_cluster,
     decode_group,
     decode_node_pool,
     encode_cluster,
     encode_node_pool,
-    without_secrets,
 )
 from poolwright.arm.wire_deployments import Change, shown_deployment
 from poolwright.control_plane import Accepted, Call, ControlPlane, WhatIf
@@ -336,6 +337,9 @@ class Deployable:
                 f"Authorization failed for template resource '{resource.name}' of type '{resource.type}'. {refused}",
                 remedy=_ASSIGN,
             )
+        for source in sources_of(dict(body)):
+            if _refused(doing.connection, deployment, "read", source) is not None:
+                raise not_linked(deployment.facts["deployer"]["objectId"], f"{_type_of(source)}/read", source)
         put = TYPES[resource.type.lower()].put
         if put is not None:
             return put(doing, resource.id, dict(body))

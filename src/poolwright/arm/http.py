@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from poolwright import errors
 from poolwright.arm import paths
-from poolwright.arm.wire import parse_body
+from poolwright.arm.sent import parse_body
 from poolwright.control_plane import Call, Preconditions
 
 MAX_BODY_BYTES: Final = 4 * 1024 * 1024  # ARM's own limit for a request body

@@ -16,7 +16,7 @@ from poolwright.arm.area import Area, OfferedRoute
 from poolwright.arm.http import call_of, json_response, listed, read_body
 from poolwright.arm.paths import CLUSTER, POOL, POOLS
 from poolwright.arm.upgrades import available_node_pool_versions, node_pool_upgrade_profile
-from poolwright.arm.wire import decode_machine_names, decode_node_pool, encode_what_if
+from poolwright.arm.wire import decode_machine_names, decode_node_pool, decode_scale, encode_what_if
 from poolwright.control_plane import WhatIf
 from poolwright.domain.node_pool import NodePool
 from poolwright.store import statements
@@ -31,6 +31,7 @@ class NodePools(Area):
             OfferedRoute("AgentPools_Get", "GET", POOL, self.get_node_pool),
             OfferedRoute("AgentPools_List", "GET", POOLS, self.list_node_pools),
             OfferedRoute("AgentPools_CreateOrUpdate", "PUT", POOL, self.put_node_pool),
+            OfferedRoute("AgentPools_Update", "PATCH", POOL, self.patch_node_pool),
             OfferedRoute("AgentPools_Delete", "DELETE", POOL, self.delete_node_pool),
             OfferedRoute("Machines_List", "GET", POOL + "/machines", self.list_machines),
             OfferedRoute("Machines_Get", "GET", POOL + "/machines/{machine}", self.get_machine),
@@ -76,7 +77,7 @@ class NodePools(Area):
 
     async def put_node_pool(self, request: Request) -> Response:
         pool_id, call = paths.node_pool_id(request), call_of(request)
-        wanted = decode_node_pool(await read_body(request), self._service.profile)
+        wanted = decode_node_pool(await self._body(request), self._service.profile)
         plane = self._service.control_plane
         accepted = await self._accepted(
             request, lambda connection: plane.put_node_pool(connection, pool_id, wanted, call)
@@ -86,6 +87,14 @@ class NodePools(Area):
         assert row is not None
         headers = self._polling(request, accepted) | {"ETag": f'"{row[1]}"'}
         return json_response(row[0], 201 if accepted.created else 200, headers)
+
+    async def patch_node_pool(self, request: Request) -> Response:
+        pool_id, call = paths.node_pool_id(request), call_of(request)
+        count, manual = decode_scale(await read_body(request))
+        plane = self._service.control_plane
+        return await self._posted(
+            request, lambda connection: plane.scale_node_pool(connection, pool_id, count, manual, call)
+        )
 
     async def delete_node_pool(self, request: Request) -> Response:
         pool_id, call = paths.node_pool_id(request), call_of(request)
@@ -110,7 +119,7 @@ class NodePools(Area):
 
     async def what_if_node_pool(self, request: Request) -> Response:
         pool_id, call = paths.node_pool_id(request), call_of(request)
-        wanted = decode_node_pool(await read_body(request), self._service.profile)
+        wanted = decode_node_pool(await self._body(request), self._service.profile)
         plane = self._service.control_plane
 
         def settle() -> WhatIf:
@@ -127,7 +136,11 @@ class NodePools(Area):
     async def upgrade_node_image(self, request: Request) -> Response:
         pool_id, call = paths.node_pool_id(request), call_of(request)
         plane = self._service.control_plane
-        return await self._posted(request, lambda connection: plane.upgrade_node_image(connection, pool_id, call))
+        # How `az aks nodepool upgrade --node-image-only --snapshot-id` names the snapshot.
+        snapshot = request.headers.get("akssnapshotid") or None
+        return await self._posted(
+            request, lambda connection: plane.upgrade_node_image(connection, pool_id, call, snapshot)
+        )
 
     async def delete_machines(self, request: Request) -> Response:
         pool_id, call = paths.node_pool_id(request), call_of(request)

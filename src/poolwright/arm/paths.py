@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 
 from poolwright import errors
-from poolwright.domain.resource_id import ClusterId, GroupId, MachineId, NodePoolId
+from poolwright.domain.resource_id import ClusterId, GroupId, MachineId, MaintenanceId, NodePoolId, SnapshotId
 
 _SLASHES: Final = re.compile(r"/{2,}")
 _UNUSABLE: Final = re.compile("[\x00-\x1f\x7f\ufffd]")
@@ -56,6 +56,14 @@ def cluster_id(request: Request) -> ClusterId:
 
 def node_pool_id(request: Request) -> NodePoolId:
     return NodePoolId(cluster_id(request), segments(request)[9])
+
+
+def maintenance_id(request: Request) -> MaintenanceId:
+    return MaintenanceId(cluster_id(request), segments(request)[9])
+
+
+def snapshot_id(request: Request) -> SnapshotId:
+    return SnapshotId(group_id(request), segments(request)[7])
 
 
 def machine_id(request: Request) -> MachineId:

@@ -1,4 +1,4 @@
-"""Subscriptions, resource groups and resource providers over HTTP.
+"""Subscriptions and resource groups over HTTP.
 
 Invariant: nobody sees the subscriptions of another tenant.
 """
@@ -11,28 +11,17 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from poolwright import errors
 from poolwright.arm import paths
 from poolwright.arm.actions import required
 from poolwright.arm.area import Area, OfferedRoute, Over
 from poolwright.arm.http import RETRY_AFTER, call_of, json_response, listed, read_body
 from poolwright.arm.paths import GROUP
+from poolwright.arm.tags import decode_tags
 from poolwright.arm.wire import decode_group
 from poolwright.catalog.catalog import display_names
 from poolwright.store import statements
 from poolwright.store.identity_statements import Subscription
 
-_API_VERSIONS: Final = ("2026-08-01", "2026-06-01", "2026-04-01", "2026-01-02-preview", "2025-10-01")
-_PROVIDERS: Final = {
-    "microsoft.containerservice": (
-        "Microsoft.ContainerService",
-        ("managedClusters", "managedClusters/agentPools", "managedClusters/agentPools/machines"),
-    ),
-    "microsoft.authorization": ("Microsoft.Authorization", ("roleAssignments", "roleDefinitions")),
-    "microsoft.insights": ("Microsoft.Insights", ("eventtypes",)),
-    "microsoft.compute": ("Microsoft.Compute", ("skus", "locations/usages")),
-    "microsoft.resources": ("Microsoft.Resources", ("deployments", "resourceGroups", "subscriptions")),
-}
 READ_GROUP: Final = required("GET", GROUP).action
 
 
@@ -44,6 +33,7 @@ class Subscriptions(Area):
             OfferedRoute("ResourceGroups_Get", "GET", GROUP, self.get_group),
             OfferedRoute("ResourceGroups_CheckExistence", "HEAD", GROUP, self.head_group),
             OfferedRoute("ResourceGroups_CreateOrUpdate", "PUT", GROUP, self.put_group),
+            OfferedRoute("ResourceGroups_Update", "PATCH", GROUP, self.patch_group),
             OfferedRoute("ResourceGroups_Delete", "DELETE", GROUP, self.delete_group),
             OfferedRoute(
                 "ResourceGroups_List",
@@ -51,15 +41,6 @@ class Subscriptions(Area):
                 "/subscriptions/{subscription}/resourcegroups",
                 self.list_groups,
                 over=Over.EACH,
-            ),
-            OfferedRoute(
-                "Providers_Get", "GET", "/subscriptions/{subscription}/providers/{namespace}", self.get_provider
-            ),
-            OfferedRoute(
-                "Providers_Register",
-                "POST",
-                "/subscriptions/{subscription}/providers/{namespace}/register",
-                self.get_provider,
             ),
             OfferedRoute("Subscriptions_List", "GET", "/subscriptions", self.list_subscriptions, over=Over.EACH),
             OfferedRoute("Subscriptions_Get", "GET", "/subscriptions/{subscription}", self.get_subscription),
@@ -117,6 +98,14 @@ class Subscriptions(Area):
         )
         return json_response(self._require_group(group_id.key, group_id.group), 201 if created else 200)
 
+    async def patch_group(self, request: Request) -> Response:
+        group_id, tags = paths.group_id(request), decode_tags(await read_body(request))
+        plane = self._service.control_plane
+        await self._changed(
+            request, lambda connection: plane.put_resource_group_tags(connection, group_id, tags), lambda _: 200
+        )
+        return json_response(self._require_group(group_id.key, group_id.group))
+
     async def delete_group(self, request: Request) -> Response:
         group_id, call = paths.group_id(request), call_of(request)
         plane = self._service.control_plane
@@ -136,31 +125,6 @@ class Subscriptions(Area):
         access = self._access(request)
         rows = self._reader.rows(statements.GROUP_WIRES, key=request.path_params["subscription"])
         return listed(wire for key, wire in rows if access.may(READ_GROUP, key))
-
-    async def get_provider(self, request: Request) -> Response:
-        subscription = request.path_params["subscription"]
-        known = _PROVIDERS.get(request.path_params["namespace"])
-        if known is None:
-            raise errors.InvalidResourceType(
-                f"The resource provider '{request.path_params['namespace']}' is not one this service offers.",
-                remedy=f"offered are {', '.join(name for name, _ in _PROVIDERS.values())}",
-            )
-        namespace, types = known
-        document = {
-            "id": f"/subscriptions/{subscription}/providers/{namespace}",
-            "namespace": namespace,
-            "registrationState": "Registered",
-            "registrationPolicy": "RegistrationRequired",
-            "resourceTypes": [
-                {
-                    "resourceType": kind,
-                    "locations": list(self._service.control_plane.catalog.locations),
-                    "apiVersions": list(_API_VERSIONS),
-                }
-                for kind in types
-            ],
-        }
-        return json_response(orjson.dumps(document))
 
 
 def _subscription(known: Subscription) -> dict[str, Any]:

@@ -14,15 +14,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from enum import Enum
-from functools import cache
 from typing import Annotated, Any, Final, Literal, TypeVar, get_args
 
 import orjson
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails
+from pydantic import Field
 
 from poolwright import errors
 from poolwright.access_control import WantedAssignment
+from poolwright.arm.sent import IDENTITY, Json, Sent, Text, as_sent, checked, clean, in_words, spelled, without, wrong
 from poolwright.control_plane import MAX_POOLS, WhatIf
 from poolwright.domain import change
 from poolwright.domain.cluster import Cluster, ClusterRequest, ResourceGroup
@@ -38,16 +37,10 @@ from poolwright.domain.roles import ASSIGNMENT_TYPE, DEFINITION_TYPE, Role, Role
 from poolwright.domain.upgrade_settings import UndrainableNodeBehavior, UpgradeSettings
 from poolwright.domain.wish import ABSENT, Absent
 
-MAX_DEPTH: Final = 64
-MAX_PROBLEMS: Final = 100
 GUID: Final = r"^[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$"
 
-Json = dict[str, Any]
 E = TypeVar("E", bound=Enum)
 
-_SECRETS: Final = frozenset({"adminpassword", "secret", "clientsecret", "serverappsecret", "password"})
-# The names in these are the user's own, not Azure's.
-_USERS_NAMES: Final = frozenset({"tags", "nodelabels"})
 _READ_ONLY_POOL: Final = (
     "eTag",
     "provisioningState",
@@ -59,8 +52,6 @@ _READ_ONLY_POOL: Final = (
     "virtualMachineNodesStatus",
     "name",
 )
-# What ARM itself says of a resource; read-only in every body.
-_IDENTITY: Final = ("id", "name", "type", "eTag", "systemData")
 _READ_ONLY_CLUSTER: Final = (
     "provisioningState",
     "powerState",
@@ -74,24 +65,6 @@ _READ_ONLY_CLUSTER: Final = (
     "status",
 )
 
-
-def _blank_is_none(value: object) -> object:
-    return None if value == "" else value
-
-
-def _spelled(*choices: str) -> BeforeValidator:
-    """Azure compares enum values without case; the answer has Azure's own spelling."""
-    known = {choice.lower(): choice for choice in choices}
-
-    def spell(value: object) -> object:
-        if value == "":
-            return None
-        return known.get(value.lower(), value) if isinstance(value, str) else value
-
-    return BeforeValidator(spell)
-
-
-Text = Annotated[str | None, BeforeValidator(_blank_is_none)]
 _OsTypes = Literal["Linux", "Windows"]
 _Modes = Literal["System", "User", "Gateway"]
 _PoolTypes = Literal["VirtualMachineScaleSets", "AvailabilitySet", "VirtualMachines"]
@@ -107,88 +80,71 @@ _SshAccess = Literal["LocalUser", "Disabled", "EntraId"]
 _Generations = Literal["V1", "V2"]
 
 
-class _Sent(BaseModel):
-    """Strict about types, open for unknown properties."""
-
-    model_config = ConfigDict(extra="allow", strict=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _in_azure_spelling(cls, value: object) -> object:
-        """`osSku` means `osSKU`; where both are sent, the exact one counts."""
-        if not isinstance(value, dict):
-            return value
-        known = _names_without_case(cls)
-        spelled = {known.get(name.lower(), name): part for name, part in value.items()}
-        return spelled | {name: part for name, part in value.items() if name in cls.model_fields}
+class _Power(Sent):
+    code: Annotated[_Powers | None, spelled(*get_args(_Powers))] = None
 
 
-@cache
-def _names_without_case(model: type[BaseModel]) -> dict[str, str]:
-    return {name.lower(): name for name in model.model_fields}
-
-
-class _Power(_Sent):
-    code: Annotated[_Powers | None, _spelled(*get_args(_Powers))] = None
-
-
-class _Security(_Sent):
+class _Security(Sent):
     enableVTPM: bool | None = None
     enableSecureBoot: bool | None = None
-    sshAccess: Annotated[_SshAccess | None, _spelled(*get_args(_SshAccess))] = None
+    sshAccess: Annotated[_SshAccess | None, spelled(*get_args(_SshAccess))] = None
 
 
-class _Gpu(_Sent):
-    driver: Annotated[_GpuDrivers | None, _spelled(*get_args(_GpuDrivers))] = None
+class _Gpu(Sent):
+    driver: Annotated[_GpuDrivers | None, spelled(*get_args(_GpuDrivers))] = None
 
 
-class _UpgradeSettings(_Sent):
+class _UpgradeSettings(Sent):
     maxSurge: Text = None
     maxUnavailable: Text = None
     drainTimeoutInMinutes: Annotated[int, Field(ge=1, le=1440)] | None = None
     nodeSoakDurationInMinutes: Annotated[int, Field(ge=0, le=30)] | None = None
-    undrainableNodeBehavior: Annotated[_Undrainable | None, _spelled(*get_args(_Undrainable))] = None
+    undrainableNodeBehavior: Annotated[_Undrainable | None, spelled(*get_args(_Undrainable))] = None
 
 
-class _ManualScale(_Sent):
+class _ManualScale(Sent):
     size: Annotated[str, Field(min_length=1)]
     count: Annotated[int, Field(ge=0, le=1000)]
 
 
-class _Scale(_Sent):
+class _Scale(Sent):
     manual: Annotated[list[_ManualScale], Field(max_length=5)] | None = None
 
 
-class _VirtualMachines(_Sent):
+class _VirtualMachines(Sent):
     scale: _Scale | None = None
 
 
-class _PoolProperties(_Sent):
+class _CreationData(Sent):
+    sourceResourceId: Text = None
+
+
+class _PoolProperties(Sent):
     """The properties of a node pool that have a type in AKS's own definition (api-version 2025-10-01 and later)."""
 
     vmSize: Text = None
-    osType: Annotated[_OsTypes | None, _spelled(*get_args(_OsTypes))] = None
+    osType: Annotated[_OsTypes | None, spelled(*get_args(_OsTypes))] = None
     osSKU: Text = None
     count: int | None = None
     orchestratorVersion: str | None = None
-    mode: Annotated[_Modes | None, _spelled(*get_args(_Modes))] = None
-    type: Annotated[_PoolTypes | None, _spelled(*get_args(_PoolTypes))] = None
-    scaleSetPriority: Annotated[_Priorities | None, _spelled(*get_args(_Priorities))] = None
-    scaleSetEvictionPolicy: Annotated[_Evictions | None, _spelled(*get_args(_Evictions))] = None
-    scaleDownMode: Annotated[_Evictions | None, _spelled(*get_args(_Evictions))] = None
+    mode: Annotated[_Modes | None, spelled(*get_args(_Modes))] = None
+    type: Annotated[_PoolTypes | None, spelled(*get_args(_PoolTypes))] = None
+    scaleSetPriority: Annotated[_Priorities | None, spelled(*get_args(_Priorities))] = None
+    scaleSetEvictionPolicy: Annotated[_Evictions | None, spelled(*get_args(_Evictions))] = None
+    scaleDownMode: Annotated[_Evictions | None, spelled(*get_args(_Evictions))] = None
     spotMaxPrice: float | None = None
     powerState: _Power | None = None
     enableFIPS: bool | None = None
     securityProfile: _Security | None = None
-    workloadRuntime: Annotated[_Runtimes | None, _spelled(*get_args(_Runtimes))] = None
+    workloadRuntime: Annotated[_Runtimes | None, spelled(*get_args(_Runtimes))] = None
     gpuProfile: _Gpu | None = None
     gpuInstanceProfile: Text = None
     enableAutoScaling: bool | None = None
     minCount: int | None = None
     maxCount: int | None = None
-    osDiskType: Annotated[_DiskTypes | None, _spelled(*get_args(_DiskTypes))] = None
+    osDiskType: Annotated[_DiskTypes | None, spelled(*get_args(_DiskTypes))] = None
     osDiskSizeGB: int | None = None
-    kubeletDiskType: Annotated[_KubeletDiskTypes | None, _spelled(*get_args(_KubeletDiskTypes))] = None
+    kubeletDiskType: Annotated[_KubeletDiskTypes | None, spelled(*get_args(_KubeletDiskTypes))] = None
     maxPods: int | None = None
     availabilityZones: list[str] | None = None
     vnetSubnetID: Text = None
@@ -208,7 +164,7 @@ class _PoolProperties(_Sent):
     virtualMachinesProfile: _VirtualMachines | None = None
     kubeletConfig: Json | None = None
     linuxOSConfig: Json | None = None
-    creationData: Json | None = None
+    creationData: _CreationData | None = None
     networkProfile: Json | None = None
     windowsProfile: Json | None = None
     gatewayProfile: Json | None = None
@@ -226,24 +182,24 @@ _OUTBOUND_TYPES: Final = (
 )
 
 
-class _NetworkProfile(_Sent):
-    networkPlugin: Annotated[str | None, _spelled("azure", "kubenet", "none")] = None
-    networkPluginMode: Annotated[str | None, _spelled("overlay")] = None
-    networkPolicy: Annotated[str | None, _spelled("none", "calico", "azure", "cilium")] = None
-    networkDataplane: Annotated[str | None, _spelled("azure", "cilium")] = None
-    loadBalancerSku: Annotated[str | None, _spelled("standard", "basic")] = None
-    outboundType: Annotated[str | None, _spelled(*_OUTBOUND_TYPES)] = None
+class _NetworkProfile(Sent):
+    networkPlugin: Annotated[str | None, spelled("azure", "kubenet", "none")] = None
+    networkPluginMode: Annotated[str | None, spelled("overlay")] = None
+    networkPolicy: Annotated[str | None, spelled("none", "calico", "azure", "cilium")] = None
+    networkDataplane: Annotated[str | None, spelled("azure", "cilium")] = None
+    loadBalancerSku: Annotated[str | None, spelled("standard", "basic")] = None
+    outboundType: Annotated[str | None, spelled(*_OUTBOUND_TYPES)] = None
 
 
-class _WindowsProfile(_Sent):
+class _WindowsProfile(Sent):
     adminUsername: Text = None
 
 
-class _ClusterProperties(_Sent):
+class _ClusterProperties(Sent):
     kubernetesVersion: Text = None
     dnsPrefix: Text = None
     nodeResourceGroup: Text = None
-    supportPlan: Annotated[str | None, _spelled("KubernetesOfficial", "AKSLongTermSupport")] = None
+    supportPlan: Annotated[str | None, spelled("KubernetesOfficial", "AKSLongTermSupport")] = None
     enableRBAC: bool | None = None
     disableLocalAccounts: bool | None = None
     networkProfile: _NetworkProfile | None = None
@@ -252,16 +208,16 @@ class _ClusterProperties(_Sent):
     addonProfiles: Json | None = None
 
 
-class _Sku(_Sent):
-    name: Annotated[str | None, _spelled("Base", "Automatic")] = None
-    tier: Annotated[str | None, _spelled("Free", "Standard", "Premium")] = None
+class _Sku(Sent):
+    name: Annotated[str | None, spelled("Base", "Automatic")] = None
+    tier: Annotated[str | None, spelled("Free", "Standard", "Premium")] = None
 
 
-class _Identity(_Sent):
-    type: Annotated[str | None, _spelled("SystemAssigned", "UserAssigned", "None")] = None
+class _Identity(Sent):
+    type: Annotated[str | None, spelled("SystemAssigned", "UserAssigned", "None")] = None
 
 
-class _ClusterBody(_Sent):
+class _ClusterBody(Sent):
     location: Text = None
     tags: dict[str, str | None] | None = None
     properties: _ClusterProperties | None = None
@@ -269,57 +225,36 @@ class _ClusterBody(_Sent):
     identity: _Identity | None = None
 
 
-class _GroupBody(_Sent):
+class _GroupBody(Sent):
     location: str
     tags: dict[str, str | None] | None = None
 
 
-class _PoolBody(_Sent):
+class _PoolBody(Sent):
     properties: _PoolProperties | None = None
-
-
-def parse_body(raw: bytes) -> Json:
-    """Return the JSON object of a request body. Raises `InvalidRequestContent`."""
-    try:
-        body = orjson.loads(raw)
-    except orjson.JSONDecodeError as error:
-        raise errors.InvalidRequestContent(
-            f"The request content was invalid and could not be deserialized: '{error}'.",
-            remedy="send a JSON object in UTF-8",
-        ) from error
-    if not isinstance(body, dict):
-        raise errors.InvalidRequestContent(
-            "The request content was invalid and could not be deserialized: 'a JSON object is expected'.",
-            remedy="send a JSON object",
-        )
-    if _depth_exceeds(body, MAX_DEPTH):
-        raise errors.InvalidRequestContent(
-            f"The request content is nested deeper than {MAX_DEPTH} levels.", remedy="send a flatter body"
-        )
-    return body
 
 
 def decode_group(body: Json) -> tuple[str, Json]:
     """Return location and kept content of a resource group's PUT."""
-    model = _checked(_GroupBody, body, "")
-    return model.location, _clean(_without(_sent(model), ("id", "name", "type", "properties", "location")))
+    model = checked(_GroupBody, body, "")
+    return model.location, clean(without(as_sent(model), ("id", "name", "type", "properties", "location")))
 
 
 def decode_node_pool(body: Json, profile: Profile) -> NodePoolRequest:
     """Return the request of a node pool's PUT. Raises `InvalidParameter` naming every wrong value."""
-    model = _checked(_PoolBody, body, "")
+    model = checked(_PoolBody, body, "")
     request = _pool_request(model.properties or _PoolProperties(), "properties", profile)
-    return replace(request, beside=_clean(_without(_sent(model), (*_IDENTITY, "properties"))))
+    return replace(request, beside=clean(without(as_sent(model), (*IDENTITY, "properties"))))
 
 
 def decode_cluster(body: Json, profile: Profile) -> tuple[ClusterRequest, list[tuple[str, NodePoolRequest]]]:
     """Return the cluster's request and its named node pools. Raises one error naming every wrong value."""
-    model = _checked(_ClusterBody, body, "")
+    model = checked(_ClusterBody, body, "")
     properties = model.properties or _ClusterProperties()
     network = properties.networkProfile
     windows = properties.windowsProfile
-    sent = _clean(_without(_sent(model), (*_IDENTITY, "location")))
-    sent["properties"] = _without(sent.get("properties", {}), _READ_ONLY_CLUSTER)
+    sent = clean(without(as_sent(model), (*IDENTITY, "location")))
+    sent["properties"] = without(sent.get("properties", {}), _READ_ONLY_CLUSTER)
     request = ClusterRequest(
         location=model.location,
         wanted_version=properties.kubernetesVersion,
@@ -330,38 +265,65 @@ def decode_cluster(body: Json, profile: Profile) -> tuple[ClusterRequest, list[t
     return request, _pool_requests(properties.agentPoolProfiles or [], profile)
 
 
-class _MachineNames(_Sent):
+class _MachineNames(Sent):
     machineNames: Annotated[list[str], Field(min_length=1, max_length=1000)]
 
 
-class _AssignmentProperties(_Sent):
+class _AssignmentProperties(Sent):
     roleDefinitionId: str
     principalId: Annotated[str, Field(pattern=GUID)]
     description: Text = None
     condition: Text = None
 
 
-class _AssignmentBody(_Sent):
+class _AssignmentBody(Sent):
     properties: _AssignmentProperties
 
 
-class _Limit(_Sent):
+class _Limit(Sent):
     limit: Annotated[int, Field(ge=0, le=10_000_000)]
+
+
+class _ScaleProperties(Sent):
+    count: Annotated[int, Field(ge=0, le=1000)] | None = None
+    virtualMachinesProfile: _VirtualMachines | None = None
+
+
+class _ScaleBody(Sent):
+    properties: _ScaleProperties | None = None
+
+
+def decode_scale(body: Json) -> tuple[int | None, tuple[ScaleProfile, ...] | None]:
+    """Return count and scale profiles of a node pool's PATCH. Raises `InvalidParameter` for anything else in it."""
+    properties = checked(_ScaleBody, body, "").properties or _ScaleProperties()
+    if properties.model_extra:
+        name = min(properties.model_extra)
+        raise errors.InvalidParameter(
+            f"A PATCH of a node pool changes count or virtualMachinesProfile.scale only, not {name}.",
+            target=f"properties.{name}",
+            remedy="send the whole node pool in a PUT to change something else",
+        )
+    scale = properties.virtualMachinesProfile.scale if properties.virtualMachinesProfile else None
+    return properties.count, _manual_scale(scale)
+
+
+def _manual_scale(scale: _Scale | None) -> tuple[ScaleProfile, ...] | None:
+    return tuple(ScaleProfile(part.size, part.count) for part in scale.manual or ()) if scale else None
 
 
 def decode_machine_names(body: Json) -> tuple[str, ...]:
     """Return the machines a deletion names, each once."""
-    return tuple(dict.fromkeys(_checked(_MachineNames, body, "").machineNames))
+    return tuple(dict.fromkeys(checked(_MachineNames, body, "").machineNames))
 
 
 def decode_quota_limit(body: Json) -> int:
     """Return the vCPU limit of a quota's PUT."""
-    return _checked(_Limit, body, "").limit
+    return checked(_Limit, body, "").limit
 
 
 def decode_role_assignment(body: Json, subscription: str) -> WantedAssignment:
     """Return the wish of a role assignment's PUT. Raises `InvalidParameter` for a condition, which would be ignored."""
-    sent = _checked(_AssignmentBody, body, "").properties
+    sent = checked(_AssignmentBody, body, "").properties
     if sent.condition is not None:
         raise errors.InvalidParameter(
             "Conditions of role assignments are not offered: the role would be granted without them.",
@@ -505,6 +467,8 @@ def pool_properties(pool: NodePool) -> Json:
         manual = [{"size": profile.size, "count": profile.count} for profile in pool.scale]
         sent = pool.sent.get("virtualMachinesProfile", {})
         shown["virtualMachinesProfile"] = {**sent, "scale": {**sent.get("scale", {}), "manual": manual}}
+    if pool.snapshot is not None:
+        shown["creationData"] = {"sourceResourceId": pool.snapshot}
     if pool.error is not None:
         shown["status"] = {"provisioningError": {"code": pool.error.code, "message": pool.error.message}}
     if pool.profile is Profile.DOCUMENTED:
@@ -571,6 +535,7 @@ def encode_cluster(cluster: Cluster, pools: Sequence[NodePool], tenant_id: str) 
     }
     if identity:
         document["identity"] = identity
+        shown.setdefault("servicePrincipalProfile", {"clientId": "msi"})
         shown.setdefault("identityProfile", {"kubeletidentity": _kubelet_identity(cluster, shown["nodeResourceGroup"])})
     return orjson.dumps(document)
 
@@ -800,8 +765,8 @@ def _pool_requests(profiles: Sequence[Json], profile: Profile) -> list[tuple[str
         name = next((value for key, value in raw.items() if key.lower() == "name"), None)
         try:
             if not isinstance(name, str):
-                raise _wrong([(f"{place}.name", f"a string is expected, got {_shown(name)}")])
-            request = _pool_request(_checked(_PoolProperties, raw, place), place, profile)
+                raise wrong([(f"{place}.name", f"a string is expected, got {in_words(name)}")])
+            request = _pool_request(checked(_PoolProperties, raw, place), place, profile)
             # Only the PUT of a node pool itself means the cluster's version by a blank one.
             pools.append((name, replace(request, kubernetes_version=request.kubernetes_version or None)))
         except errors.InvalidRequest as error:
@@ -815,7 +780,7 @@ def _pool_request(model: _PoolProperties, path: str, profile: Profile) -> NodePo
     security = model.securityProfile or _Security()
     scale = model.virtualMachinesProfile.scale if model.virtualMachinesProfile else None
     return NodePoolRequest(
-        sent=_clean(_without(_sent(model), _READ_ONLY_POOL)),
+        sent=clean(without(as_sent(model), (*_READ_ONLY_POOL, "creationData"))),
         vm_generation=_vm_generation(model, path, profile),
         vm_size=model.vmSize,
         os_type=_member(OsType, model.osType),
@@ -842,7 +807,8 @@ def _pool_request(model: _PoolProperties, path: str, profile: Profile) -> NodePo
         host_group=model.hostGroupID,
         gpu_instance_profile=model.gpuInstanceProfile,
         node_image=model.nodeImageVersion,
-        manual_scale=tuple(ScaleProfile(part.size, part.count) for part in scale.manual or ()) if scale else None,
+        snapshot=model.creationData.sourceResourceId if model.creationData else None,
+        manual_scale=_manual_scale(scale),
         upgrade=_upgrade_request(model.upgradeSettings, path),
         scale_down=_member(ScaleDownMode, model.scaleDownMode),
     )
@@ -868,11 +834,6 @@ def _upgrade_request(sent: _UpgradeSettings | None, path: str) -> UpgradeSetting
         ) from None
 
 
-def _sent(model: BaseModel) -> Json:
-    """What was sent, unknown properties too, with names and enums in Azure's spelling."""
-    return model.model_dump(exclude_unset=True)
-
-
 def _vm_generation(model: _PoolProperties, path: str, profile: Profile) -> Generation | Absent | None:
     if profile is Profile.AZURE_2026 or "vmGeneration" not in model.model_fields_set:
         return ABSENT
@@ -883,7 +844,7 @@ def _vm_generation(model: _PoolProperties, path: str, profile: Profile) -> Gener
         return Generation.parse(value)
     except (ValueError, AttributeError):
         raise errors.InvalidParameter(
-            f"The value of parameter {path}.vmGeneration is invalid: {_shown(value)}. It is V1 or V2.",
+            f"The value of parameter {path}.vmGeneration is invalid: {in_words(value)}. It is V1 or V2.",
             target=f"{path}.vmGeneration",
             remedy="send V1 or V2, or leave vmGeneration out",
         ) from None
@@ -897,7 +858,7 @@ def _os_sku(text: str | None, path: str) -> OsSku | None:
     except ValueError:
         known = ", ".join(sku.value for sku in OsSku)
         raise errors.InvalidOSSKU(
-            f"The OS SKU {_shown(text)} is unknown. Valid OS SKUs are: {known}.",
+            f"The OS SKU {in_words(text)} is unknown. Valid OS SKUs are: {known}.",
             target=f"{path}.osSKU",
             remedy=f"choose one of: {known}",
         ) from None
@@ -905,84 +866,3 @@ def _os_sku(text: str | None, path: str) -> OsSku | None:
 
 def _member(kind: type[E], value: str | None) -> E | None:
     return kind(value) if value is not None else None
-
-
-M = TypeVar("M", bound=BaseModel)
-
-
-def _checked(model: type[M], body: Json, path: str) -> M:
-    try:
-        return model.model_validate(body)
-    except ValidationError as error:
-        found = error.errors(include_url=False, include_context=False)[:MAX_PROBLEMS]
-        raise _wrong([(_place(path, problem), _what(problem)) for problem in found]) from error
-
-
-def _place(path: str, problem: ErrorDetails) -> str:
-    for part in problem["loc"]:
-        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else part
-    return path
-
-
-def _what(problem: ErrorDetails) -> str:
-    match problem["type"]:
-        case "missing":
-            return "it is required"
-        case "model_type" | "dict_type":
-            return f"an object is expected, got {_shown(problem['input'])}"
-    return f"{problem['msg']}, got {_shown(problem['input'])}"
-
-
-def _wrong(problems: Sequence[tuple[str, str]]) -> errors.PoolwrightError:
-    made = [
-        errors.InvalidParameter(
-            f"The value of parameter {place} is invalid: {what}.", target=place, remedy="correct the value"
-        )
-        for place, what in dict(problems).items()
-    ]
-    return errors.joined(made)
-
-
-def _shown(value: object) -> str:
-    """The value for a message; not what is inside an object or a list, which may be a secret."""
-    if isinstance(value, (dict, list)):
-        return "an object" if isinstance(value, dict) else "a list"
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _without(properties: Mapping[str, Any], names: Sequence[str]) -> Json:
-    unwanted = {name.lower() for name in names}
-    return {name: value for name, value in properties.items() if name.lower() not in unwanted}
-
-
-def without_secrets(body: Json) -> Json:
-    """Return a body without what is dropped on the way in: secrets and nulls."""
-    return dict(_clean(body))
-
-
-def _clean(value: Any, *, is_named_by_user: bool = False) -> Any:
-    """The value without nulls and secrets, at every depth."""
-    if isinstance(value, dict):
-        return {
-            name: _clean(part, is_named_by_user=name.lower() in _USERS_NAMES)
-            for name, part in value.items()
-            if part is not None and (is_named_by_user or name.lower() not in _SECRETS)
-        }
-    if isinstance(value, list):
-        return [_clean(part) for part in value if part is not None]
-    return value
-
-
-def _depth_exceeds(value: object, limit: int) -> bool:
-    layer: list[object] = [value]
-    for _ in range(limit):
-        layer = [
-            part
-            for item in layer
-            if isinstance(item, (dict, list))
-            for part in (item.values() if isinstance(item, dict) else item)
-        ]
-        if not layer:
-            return False
-    return True

@@ -22,7 +22,7 @@ from poolwright.domain.image_facts import ImageRequest
 from poolwright.domain.image_resolution import Resolution, ResolutionWarning, default_os_sku, resolve
 from poolwright.domain.kubernetes_version import KubernetesVersion
 from poolwright.domain.machine import scale_set_name
-from poolwright.domain.node_pool import GoodState, NodePool, NodePoolRequest, ScaleProfile
+from poolwright.domain.node_pool import GoodState, NodePool, NodePoolRequest, ScaleProfile, same_again
 from poolwright.domain.node_pool_kind import Mode, PoolType, PowerState, Priority, ScaleDownMode
 from poolwright.domain.operation import OperationError
 from poolwright.domain.os_sku import OsSku, OsType
@@ -32,6 +32,16 @@ from poolwright.domain.refusal import Refusal
 from poolwright.domain.resource_id import NodePoolId
 from poolwright.domain.rules import Rule
 from poolwright.domain.size_name import alternatives, nearest_names
+from poolwright.domain.snapshot import (
+    FROM_SNAPSHOT,
+    Configuration,
+    Snapshot,
+    captured,
+    refuse_image,
+    refuse_request,
+    refuse_size,
+    taken,
+)
 from poolwright.domain.surroundings import CatalogView, Surroundings
 from poolwright.domain.upgrade_settings import UpgradeSettings
 from poolwright.domain.vm_size import VmSize
@@ -57,14 +67,20 @@ def settle(
     *,
     header: bool | None,
     etag: str,
+    snapshot: Snapshot | None = None,
 ) -> NodePool:
     """Return the node pool a PUT leads to.
 
-    `header` is the value of UseWindowsGen2VM, None when absent. The result is `Creating` or
-    `Updating`. Raises one `InvalidRequest`; where there are several problems, the first carries the
-    others as `details`.
+    `header` is the value of UseWindowsGen2VM, None when absent; `snapshot` the one the request names,
+    unless the node pool is from it already. The result is `Creating` or `Updating`. Raises one
+    `InvalidRequest`; where there are several problems, the first carries the others as `details`.
     """
     problems: list[errors.PoolwrightError] = []
+    held = _held(request, old, snapshot)
+    if held is not None:
+        problems += _contradictions(request, old, held, surroundings, is_own=snapshot is None)
+    if snapshot is not None:
+        request = taken(request, snapshot.configuration, old)
     os_type = request.os_type or (old.os_type if old else OsType.LINUX)
     settled = _wish(request, old, os_type, surroundings, problems, header=header)
     version, wanted_version = _version(request, old, surroundings, problems)
@@ -81,7 +97,12 @@ def settle(
     problems += _image_problems(request, old)
     problems += _windows_profile_problems(pool, surroundings)
     refusals: list[errors.PoolwrightError] = []
-    if is_resolvable and (old is None or _resolved_anew(old, pool)):
+    is_anew = old is None or snapshot is not None or _resolved_anew(old, pool)
+    leaves = held is None and (old is None or is_anew or _is_new_image(request, old, pool))
+    pool = replace(pool, snapshot=str(snapshot.id) if snapshot else None if leaves else pool.snapshot)
+    if is_resolvable and is_anew and held is not None:
+        pool = _with_held_image(pool, request, old, surroundings, refusals, held, header_ignored=settled.header_ignored)
+    elif is_resolvable and is_anew:
         pool = _resolved(pool, request, old, surroundings, refusals, header_ignored=settled.header_ignored)
     elif is_resolvable and old is not None:
         pool = _kept(pool, request, old, surroundings, refusals, header_ignored=settled.header_ignored)
@@ -362,7 +383,31 @@ def _goal(
         good=old.good if old else None,
         before=old.before if old else None,
         cluster_stopped=old.cluster_stopped if old else False,
+        snapshot=old.snapshot if old else None,
     )
+
+
+def _held(request: NodePoolRequest, old: NodePool | None, snapshot: Snapshot | None) -> Configuration | None:
+    """What the node pool has to have because of its snapshot: the one the request names, or its own, named again."""
+    if snapshot is not None:
+        return snapshot.configuration
+    leaves = request.snapshot is None or _is_latest(request) or goes_back(request, old) is not None
+    return captured(old) if old is not None and not leaves else None
+
+
+def _contradictions(
+    request: NodePoolRequest, old: NodePool | None, held: Configuration, surroundings: Surroundings, *, is_own: bool
+) -> list[errors.PoolwrightError]:
+    """What the request asks for that the snapshot does not have.
+
+    A blank version means the cluster's where the node pool has the snapshot already, and nothing with a new one.
+    """
+    wanted = request.kubernetes_version
+    if is_own and wanted == "":
+        wanted = surroundings.cluster.version
+    is_said = wanted and not (old is not None and wanted in (old.wanted_version, old.version))
+    refusal = refuse_request(request, old, held, request.snapshot or "", wanted if is_said else None)
+    return [error_of(refusal)] if refusal is not None else []
 
 
 def _fips_by_default(os_sku: OsSku) -> bool:
@@ -376,12 +421,27 @@ def _name_problems(pool: NodePool) -> list[errors.PoolwrightError]:
 
 
 def goes_back(request: NodePoolRequest, old: NodePool | None) -> GoodState | None:
-    """Return the former state that the request asks for by its node image version, or None."""
+    """Return the former state that the request asks for by its node image version, or None.
+
+    Where only the Kubernetes version was another one, that version has to be asked for as well.
+    """
     wanted = request.node_image
-    if old is None or wanted is None or wanted.lower() in ("latest", old.node_image.lower()):
+    former = old.last_good if old is not None else None
+    if old is None or wanted is None or former is None or former.node_image.lower() != wanted.lower():
         return None
-    former = old.last_good
-    return former if former is not None and former.node_image.lower() == wanted.lower() else None
+    is_same_image = former.node_image.lower() == old.node_image.lower()
+    is_same_version = former.version == old.version or request.kubernetes_version != former.version
+    return None if is_same_image and is_same_version else former
+
+
+def _is_new_image(request: NodePoolRequest, old: NodePool, pool: NodePool) -> bool:
+    """Whether a node pool whose generation stays gets another node image all the same."""
+    return pool.version != old.version or _is_latest(request) or goes_back(request, old) is not None
+
+
+def _is_latest(request: NodePoolRequest) -> bool:
+    """Whether the request asks for the newest node image by nodeImageVersion."""
+    return (request.node_image or "").lower() == "latest"
 
 
 def _image_problems(request: NodePoolRequest, old: NodePool | None) -> list[errors.PoolwrightError]:
@@ -443,6 +503,7 @@ def rolled_back(old: NodePool, *, etag: str) -> NodePool:
         fips=former.fips,
         vtpm=former.vtpm,
         secure_boot=former.secure_boot,
+        snapshot=former.snapshot,
         warnings=(),
         late_failure=None,
         promised=old.count,
@@ -458,11 +519,25 @@ def with_newest_image(old: NodePool, surroundings: Surroundings, *, etag: str) -
     Raises `InvalidRequest` when there is no image for it any more.
     """
     problems: list[errors.PoolwrightError] = []
-    pool = replace(old, promised=old.count, etag=etag, state=ProvisioningState.UPDATING, error=None)
+    pool = replace(old, promised=old.count, etag=etag, state=ProvisioningState.UPDATING, error=None, snapshot=None)
     pool = _with_image(pool, NodePoolRequest(sent=old.sent, vm_generation=ABSENT), old, surroundings, problems)
     if problems:
         raise errors.joined(problems)
     return pool
+
+
+def with_image_of(old: NodePool, snapshot: Snapshot, surroundings: Surroundings, *, etag: str) -> NodePool:
+    """Return the node pool with the node image of a snapshot. Raises `InvalidRequest` when it cannot have it."""
+    kept = snapshot.configuration
+    if kept.version != old.version:
+        raise errors.InvalidParameter(
+            f"Node pool '{old.id.pool}' runs Kubernetes {old.version} and snapshot '{snapshot.id.snapshot}' is of "
+            f"{kept.version}: the node image alone is upgraded only within one version.",
+            target="AKSSnapshotId",
+            remedy="upgrade without --node-image-only: az aks nodepool upgrade --snapshot-id",
+        )
+    request = replace(same_again(old), snapshot=str(snapshot.id))
+    return settle(old.id, request, old, surroundings, header=None, etag=etag, snapshot=snapshot)
 
 
 def _windows_profile_problems(pool: NodePool, surroundings: Surroundings) -> list[errors.PoolwrightError]:
@@ -528,6 +603,46 @@ def _resolved(
     )
 
 
+def _with_held_image(
+    pool: NodePool,
+    request: NodePoolRequest,
+    old: NodePool | None,
+    surroundings: Surroundings,
+    problems: list[errors.PoolwrightError],
+    held: Configuration,
+    *,
+    header_ignored: bool,
+) -> NodePool:
+    """The pool with the node image of its snapshot; whatever speaks against it is added to the problems."""
+    snapshot = pool.snapshot or ""
+    warnings: list[ResolutionWarning] = []
+    problems += _admission_problems(pool, request, old, surroundings)
+    for size, asked in _asked(pool, request, old, surroundings):
+        refusal = refuse_size(size, pool.wish, held, snapshot)
+        if refusal is None:
+            outcome = resolve(asked, surroundings.catalog.images, kept=held.generation)
+            if isinstance(outcome, Refusal):
+                refusal = outcome
+            else:
+                refusal = refuse_image(outcome.image.definition, size, held, snapshot)
+                warnings += [warning for warning in outcome.warnings if warning not in warnings]
+        if refusal is not None:
+            problems.append(error_of(refusal))
+        problems += _zone_problems(pool, size, surroundings)
+        warnings += _assumptions(pool, size, surroundings)
+    if problems:
+        return pool
+    return replace(
+        pool,
+        generation=held.generation,
+        image_definition=held.image_definition,
+        node_image=held.node_image,
+        rule=FROM_SNAPSHOT,
+        warnings=(*warnings, *_header_warning(header_ignored)),
+        late_failure=None,
+    )
+
+
 def _admission_problems(
     pool: NodePool, request: NodePoolRequest, old: NodePool | None, surroundings: Surroundings
 ) -> list[errors.PoolwrightError]:
@@ -572,9 +687,13 @@ def _kept(
         problems += _admission_problems(pool, request, old, surroundings)
     former = goes_back(request, old)
     if former is not None:
-        return replace(kept, image_definition=former.image_definition, node_image=former.node_image)
-    is_latest = (request.node_image or "").lower() == "latest"
-    if pool.version == old.version and not is_latest:
+        return replace(
+            kept,
+            image_definition=former.image_definition,
+            node_image=former.node_image,
+            snapshot=former.snapshot,
+        )
+    if pool.version == old.version and not _is_latest(request):
         return kept
     return _with_image(kept, request, old, surroundings, problems, header_ignored=header_ignored)
 

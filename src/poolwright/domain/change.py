@@ -70,7 +70,7 @@ CHANGES: Final = (
     ChangeRow("kubeletConfig", _ROLLS, "Poolwright; AKS documents it for new node pools only", default={}),
     ChangeRow("linuxOSConfig", _ROLLS, "Poolwright; AKS documents it for new node pools only", default={}),
     ChangeRow("localDNSProfile", _ROLLS, "localdns-custom.md"),
-    ChangeRow("creationData", _ROLLS, "node-pool-snapshot.md (az aks nodepool upgrade --snapshot-id)"),
+    ChangeRow("creationData", _ROLLS, "node-pool-snapshot.md (az aks nodepool upgrade --snapshot-id)", "snapshot"),
     ChangeRow("count", _AT_ONCE, "scale-cluster.md", "count"),
     ChangeRow("virtualMachinesProfile.scale.manual", _AT_ONCE, "virtual-machines-node-pools.md (rule 53)", "scale"),
     ChangeRow("enableAutoScaling", _AT_ONCE, "cluster-autoscaler.md", "autoscaling"),

@@ -20,7 +20,7 @@ from poolwright.domain.profile import Profile
 from poolwright.domain.resource_id import NodePoolId
 from poolwright.domain.rules import Rule
 from poolwright.domain.upgrade_settings import UpgradeSettings
-from poolwright.domain.wish import Absent, Wish
+from poolwright.domain.wish import ABSENT, Absent, Wish
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,7 @@ class NodePoolRequest:
     host_group: str | None = None
     gpu_instance_profile: str | None = None
     node_image: str | None = None
+    snapshot: str | None = None
     manual_scale: tuple[ScaleProfile, ...] | None = None
     upgrade: UpgradeSettings | None = None
     scale_down: ScaleDownMode | None = None
@@ -91,6 +92,7 @@ class GoodState:
     vtpm: bool
     secure_boot: bool
     since: float
+    snapshot: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +102,7 @@ class NodePool:
     `observed` counts machines by observed generation (`V1`, `V2`, `unknown`). `promised` is the count the
     pool had before its last change and keeps while machines are replaced. `good` is the state the last
     successful operation left, `before` the one before that, both for going back. `cluster_stopped` holds
-    while the whole cluster is stopped.
+    while the whole cluster is stopped. `snapshot` is the ID of the snapshot its node image is from.
     """
 
     id: NodePoolId
@@ -151,6 +153,7 @@ class NodePool:
     good: GoodState | None = None
     before: GoodState | None = None
     cluster_stopped: bool = False
+    snapshot: str | None = None
 
     @property
     def count(self) -> int:
@@ -190,6 +193,19 @@ def good_state(pool: NodePool, since: float) -> GoodState:
         vtpm=pool.vtpm,
         secure_boot=pool.secure_boot,
         since=since,
+        snapshot=pool.snapshot,
+    )
+
+
+def same_again(pool: NodePool) -> NodePoolRequest:
+    """Return the request that leaves the node pool as it is, for verbs that change one thing of it."""
+    return NodePoolRequest(
+        sent=pool.sent,
+        beside=pool.beside,
+        vm_generation=ABSENT,
+        autoscaling=pool.autoscaling,
+        min_count=pool.min_count,
+        max_count=pool.max_count,
     )
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Any
+from typing import Any, Final
 
 
 class OperationStatus(Enum):
@@ -42,6 +42,7 @@ class OperationKind(Enum):
     UPDATE_CLUSTER = "update_cluster"
     STOP_CLUSTER = "stop_cluster"
     START_CLUSTER = "start_cluster"
+    ABORT_CLUSTER = "abort_cluster"
     DELETE_CLUSTER = "delete_cluster"
     DELETE_RESOURCE_GROUP = "delete_resource_group"
     CREATE_DEPLOYMENT = "create_deployment"
@@ -50,6 +51,10 @@ class OperationKind(Enum):
     def words(self) -> str:
         """The kind as AKS's messages say it: `create node pool`."""
         return self.value.replace("_", " ").replace("cluster", "managed cluster")
+
+
+# These have no plan of their own: they end together with the operation they stop.
+ABORTS: Final = frozenset({OperationKind.ABORT_NODE_POOL, OperationKind.ABORT_CLUSTER})
 
 
 class IllegalTransition(ValueError):

@@ -32,6 +32,7 @@ CLUSTER_KINDS: Final = frozenset(
         OperationKind.DELETE_CLUSTER,
         OperationKind.STOP_CLUSTER,
         OperationKind.START_CLUSTER,
+        OperationKind.ABORT_CLUSTER,
     }
 )
 

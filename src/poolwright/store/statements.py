@@ -8,7 +8,7 @@ Invariant: SQL is only in this package.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 import sqlalchemy as sa
@@ -17,10 +17,12 @@ from sqlalchemy.engine import Connection
 from poolwright.domain.cluster import Cluster, ResourceGroup
 from poolwright.domain.deployment import Deployment, DeploymentResource, PreparedDeployment
 from poolwright.domain.machine import Machine
+from poolwright.domain.maintenance import MaintenanceConfiguration
 from poolwright.domain.node_pool import NodePool
-from poolwright.domain.operation import Operation, OperationKind, OperationStatus
+from poolwright.domain.operation import ABORTS, Operation, OperationStatus
 from poolwright.domain.resource_id import GroupId
 from poolwright.domain.rollout import PlannedWaves
+from poolwright.domain.snapshot import Snapshot
 from poolwright.store import tables
 from poolwright.store.database import insert_many
 from poolwright.store.identity_statements import delete_assignments_within
@@ -83,6 +85,34 @@ DEPLOYMENT_RESOURCES: Final = (
     .where(tables.deployment_resources.c.deployment_key == _KEY)
     .order_by(tables.deployment_resources.c.ordinal)
 )
+SNAPSHOT_RECORD: Final = sa.select(tables.snapshots.c.record).where(tables.snapshots.c.key == _KEY)
+SNAPSHOTS_OF_SUBSCRIPTION: Final = (
+    sa.select(tables.snapshots.c.record)
+    .where(tables.snapshots.c.subscription_id == _KEY)
+    .order_by(tables.snapshots.c.key)
+)
+SNAPSHOTS_OF_GROUP: Final = (
+    sa.select(tables.snapshots.c.record).where(tables.snapshots.c.group_key == _KEY).order_by(tables.snapshots.c.key)
+)
+MAINTENANCE_RECORD: Final = sa.select(tables.maintenance_configurations.c.record).where(
+    tables.maintenance_configurations.c.key == _KEY
+)
+MAINTENANCE_RECORDS: Final = (
+    sa.select(tables.maintenance_configurations.c.record)
+    .where(tables.maintenance_configurations.c.cluster_key == _KEY)
+    .order_by(tables.maintenance_configurations.c.key)
+)
+FEATURES: Final = (
+    sa.select(tables.features.c.key, tables.features.c.name, tables.features.c.state)
+    .where(tables.features.c.subscription_id == _KEY)
+    .order_by(tables.features.c.key)
+)
+OPERATIONS_OF_RESOURCE: Final = sa.select(
+    tables.operations.c.id, tables.operations.c.wire, tables.operations.c.record
+).where(tables.operations.c.resource_key == _KEY)
+OPERATIONS_BELOW: Final = sa.select(tables.operations.c.id, tables.operations.c.wire, tables.operations.c.record).where(
+    tables.operations.c.resource_key >= sa.bindparam("first"), tables.operations.c.resource_key < sa.bindparam("last")
+)
 OPERATIONS_BY_STATUS: Final = sa.select(tables.operations.c.status, sa.func.count()).group_by(
     tables.operations.c.status
 )
@@ -110,13 +140,14 @@ def put_group(connection: Connection, value: ResourceGroup, wire: bytes) -> None
 
 
 def delete_group(connection: Connection, key: str) -> None:
-    """Delete a resource group that has no clusters any more, with the deployments to it and the roles within it."""
+    """Delete a resource group that has no clusters any more, with its snapshots, deployments and roles."""
     of_it = sa.select(tables.deployments.c.key).where(tables.deployments.c.scope_key == key)
     connection.execute(
         sa.delete(tables.deployment_resources).where(tables.deployment_resources.c.deployment_key.in_(of_it))
     )
     connection.execute(sa.delete(tables.deployments).where(tables.deployments.c.scope_key == key))
     delete_assignments_within(connection, key)
+    connection.execute(sa.delete(tables.snapshots).where(tables.snapshots.c.group_key == key))
     connection.execute(sa.delete(tables.resource_groups).where(tables.resource_groups.c.key == key))
 
 
@@ -147,11 +178,72 @@ def put_cluster(connection: Connection, value: Cluster) -> None:
 
 
 def delete_cluster(connection: Connection, key: str) -> None:
-    """Delete a cluster with the node pools and machines it still has."""
+    """Delete a cluster with its maintenance configurations and the node pools and machines it still has."""
+    configurations = tables.maintenance_configurations
+    connection.execute(sa.delete(configurations).where(configurations.c.cluster_key == key))
     delete_assignments_within(connection, key)
     for pool in node_pools_of_cluster(connection, key):
         delete_node_pool(connection, pool.id.key)
     connection.execute(sa.delete(tables.clusters).where(tables.clusters.c.key == key))
+
+
+def snapshot(connection: Connection, key: str) -> Snapshot | None:
+    record = _record(connection, tables.snapshots, key)
+    return load(Snapshot, record) if record is not None else None
+
+
+def put_snapshot(connection: Connection, value: Snapshot) -> None:
+    _put(
+        connection,
+        tables.snapshots,
+        key=value.id.key,
+        group_key=value.id.group_id.key,
+        subscription_id=value.id.group_id.subscription,
+        record=dump(value),
+    )
+
+
+def delete_snapshot(connection: Connection, key: str) -> bool:
+    """Delete a snapshot; False when there is none."""
+    return connection.execute(sa.delete(tables.snapshots).where(tables.snapshots.c.key == key)).rowcount > 0
+
+
+def maintenance_configuration(connection: Connection, key: str) -> MaintenanceConfiguration | None:
+    record = _record(connection, tables.maintenance_configurations, key)
+    return load(MaintenanceConfiguration, record) if record is not None else None
+
+
+def put_maintenance_configuration(connection: Connection, value: MaintenanceConfiguration) -> None:
+    _put(
+        connection,
+        tables.maintenance_configurations,
+        key=value.id.key,
+        cluster_key=value.id.cluster_id.key,
+        record=dump(value),
+    )
+
+
+def delete_maintenance_configuration(connection: Connection, key: str) -> bool:
+    """Delete a maintenance configuration; False when there is none."""
+    table = tables.maintenance_configurations
+    return connection.execute(sa.delete(table).where(table.c.key == key)).rowcount > 0
+
+
+def put_feature(connection: Connection, subscription: str, name: str, state: str) -> None:
+    """Store the state of a feature, named `namespace/feature`."""
+    place = (tables.features.c.subscription_id == subscription, tables.features.c.key == name.lower())
+    connection.execute(sa.delete(tables.features).where(*place))
+    connection.execute(
+        sa.insert(tables.features).values(subscription_id=subscription, key=name.lower(), name=name, state=state)
+    )
+
+
+def tenants_of(connection: Connection, subscriptions: Collection[str]) -> set[str]:
+    """Return the tenants of those of the subscriptions that there are."""
+    rows = connection.execute(
+        sa.select(tables.subscriptions.c.tenant_id).where(tables.subscriptions.c.subscription_id.in_(subscriptions))
+    )
+    return set(rows.scalars())
 
 
 def node_pool(connection: Connection, key: str) -> NodePool | None:
@@ -432,7 +524,7 @@ def operations_in_progress(connection: Connection) -> dict[str, str | None]:
         .where(tables.operations.c.status == OperationStatus.IN_PROGRESS.value)
         .order_by(tables.operations.c.id)
     )
-    return {row.id: row.runner for row in rows if load(Operation, row.record).kind is not OperationKind.ABORT_NODE_POOL}
+    return {row.id: row.runner for row in rows if load(Operation, row.record).kind not in ABORTS}
 
 
 def deployments_under_way(connection: Connection) -> int:

@@ -185,3 +185,30 @@ activity = sa.Table(
     sa.Column("after", sa.LargeBinary, nullable=False),
     sa.Index("ix_pw_activity_subscription_id_at", "subscription_id", "at"),
 )
+
+snapshots = sa.Table(
+    "pw_snapshots",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("group_key", sa.Text, sa.ForeignKey("pw_resource_groups.key"), nullable=False, index=True),
+    sa.Column("subscription_id", sa.Text, nullable=False, index=True),
+    sa.Column("record", sa.LargeBinary, nullable=False),
+)
+
+maintenance_configurations = sa.Table(
+    "pw_maintenance_configurations",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("cluster_key", sa.Text, sa.ForeignKey("pw_clusters.key"), nullable=False, index=True),
+    sa.Column("record", sa.LargeBinary, nullable=False),
+)
+
+# Features somebody registered or took back; namespace and name in lower case, `name` as it was written.
+features = sa.Table(
+    "pw_features",
+    metadata,
+    sa.Column("subscription_id", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+)
