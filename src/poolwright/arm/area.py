@@ -163,7 +163,7 @@ class Area(ABC):
         return Response(status_code=202, headers=headers)
 
     async def _body(self, request: Request) -> dict[str, Any]:
-        """The JSON object sent. Raises `LinkedAuthorizationFailed` where it is made from what the caller may not read."""
+        """The JSON object sent. Raises `LinkedAuthorizationFailed` where its source is not the caller's to read."""
         body = await read_body(request)
         for source in sources_of(body):
             action = f"{type_of(source)}/read"
