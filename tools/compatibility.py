@@ -27,6 +27,7 @@ from poolwright.domain.image_refusals import REFUSAL_TABLE
 from poolwright.domain.image_tables import GENERATION_TABLE, OFFER_TABLE, OS_SKU_TABLE, RELEASE_TABLE, WARNING_TABLE
 from poolwright.domain.pool_limits import LIMIT_TABLE
 from poolwright.domain.pool_requirements import ADMISSION_TABLE, CLUSTER_TABLE, NAME_TABLE
+from poolwright.domain.restriction import RESTRICTION_TABLE
 from poolwright.domain.roles import ROLES
 from poolwright.domain.rules import Rule
 from poolwright.domain.snapshot import SNAPSHOT_TABLE
@@ -50,7 +51,7 @@ def tables() -> dict[str, str]:
             "refused with",
             [
                 (row.rule, row.condition, row.error_type.code)
-                for table in (REFUSAL_TABLE, ADMISSION_TABLE, LIMIT_TABLE, NAME_TABLE, CLUSTER_TABLE)
+                for table in (REFUSAL_TABLE, ADMISSION_TABLE, LIMIT_TABLE, RESTRICTION_TABLE, NAME_TABLE, CLUSTER_TABLE)
                 for row in table
             ],
         ),
@@ -244,6 +245,7 @@ def _rule_table(result: str, rows: Iterable[tuple[Rule, object, str]]) -> str:
 
 def _catalogue() -> str:
     catalog = Catalog.built_in(["eastus"])
+    kubernetes = catalog.at("eastus").kubernetes
     offering = {
         "only V1": sum(size.generations == {Generation.V1} for size in catalog.sizes),
         "only V2": sum(size.generations == {Generation.V2} for size in catalog.sizes),
@@ -257,8 +259,8 @@ def _catalogue() -> str:
             *((f"… that boot {what}", str(count)) for what, count in offering.items()),
             (f"sizes left out, because {' or '.join(reasons)} is unknown", str(len(catalog.left_out))),
             ("node images", str(len(catalog.images))),
-            ("Kubernetes releases", str(len(catalog.kubernetes.releases))),
-            ("default Kubernetes release", str(catalog.kubernetes.default)),
+            ("Kubernetes releases", str(len(kubernetes.releases))),
+            ("default Kubernetes release", str(kubernetes.default)),
         ],
     )
 

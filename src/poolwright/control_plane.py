@@ -21,8 +21,16 @@ from sqlalchemy.engine import Connection
 
 from poolwright import errors
 from poolwright.catalog.catalog import Catalog, normalized_location
+from poolwright.catalog.in_force import CatalogInForce
 from poolwright.domain import change, quota
-from poolwright.domain.admission import rolled_back, settle, unsupported_version, with_image_of, with_newest_image
+from poolwright.domain.admission import (
+    error_of,
+    rolled_back,
+    settle,
+    unsupported_version,
+    with_image_of,
+    with_newest_image,
+)
 from poolwright.domain.change import Difference
 from poolwright.domain.cluster import Cluster, ClusterRequest, ProvisioningState, ResourceGroup
 from poolwright.domain.deployment import Deployment, DeploymentId, PreparedDeployment
@@ -33,6 +41,7 @@ from poolwright.domain.node_pool_kind import Mode, PoolType, PowerState
 from poolwright.domain.operation import Operation, OperationKind
 from poolwright.domain.profile import Profile
 from poolwright.domain.resource_id import ClusterId, GroupId, NodePoolId, SnapshotId
+from poolwright.domain.restriction import refused_growth
 from poolwright.domain.rollout import PresentMachine, Rollout, moments_together
 from poolwright.domain.size_name import alternatives
 from poolwright.domain.snapshot import Snapshot
@@ -127,7 +136,7 @@ class ControlPlane:
     def __init__(
         self,
         *,
-        catalog: Catalog,
+        catalogs: CatalogInForce,
         operations: DurableOperations,
         render: Renderer,
         profile: Profile,
@@ -136,7 +145,7 @@ class ControlPlane:
         new_id: Callable[[], str],
         faults: Faults,
     ) -> None:
-        self.catalog = catalog
+        self.catalogs = catalogs
         self._faults = faults
         self._operations: DurableOperations = operations
         self._render = render
@@ -144,6 +153,11 @@ class ControlPlane:
         self._engine_name = engine_name
         self._now = now
         self._new_id = new_id
+
+    @property
+    def catalog(self) -> Catalog:
+        """The present catalogue."""
+        return self.catalogs.present
 
     def put_resource_group(
         self, connection: Connection, group_id: GroupId, location: str, sent: dict[str, object]
@@ -227,7 +241,7 @@ class ControlPlane:
                 remedy="add a Linux node pool with mode System",
             )
         _require_pool_room(len(after))
-        self._require_quota(connection, cluster, changed)
+        self._require_machines(connection, cluster, changed, call)
         kind = OperationKind.UPDATE_CLUSTER if old else OperationKind.CREATE_CLUSTER
         pool_keys = [pool.id.key for pool in changed]
         operation = self._cluster_operation(connection, kind, cluster, pool_keys, call, wanted=changed)
@@ -268,7 +282,7 @@ class ControlPlane:
 
         Whatever refuses the PUT refuses this too, in the same words.
         """
-        _, old, pool = self._admitted_pool(connection, pool_id, request, call)
+        cluster, old, pool = self._admitted_pool(connection, pool_id, request, call)
         present, rollout = self._rollout(connection, pool)
         return WhatIf(
             pool=pool,
@@ -277,7 +291,7 @@ class ControlPlane:
             rollout=rollout,
             surge_machines=rollout.most_surge(present),
             surge_vcpus=self._vcpus_beyond([(present, rollout)]).get(quota.TOTAL, 0),
-            controllers=change.controller_change(old, pool) if old else None,
+            controllers=change.controller_change(old, pool, self.catalog.at(cluster.location)) if old else None,
         )
 
     def upgrade_node_image(
@@ -294,7 +308,7 @@ class ControlPlane:
         else:
             snapshot = require_snapshot(connection, snapshot_id, cluster, "AKSSnapshotId")
             pool = with_image_of(old, snapshot, surroundings, etag=self._new_id())
-        self._require_quota(connection, cluster, [pool])
+        self._require_machines(connection, cluster, [pool], call)
         return self._accept_pool(connection, OperationKind.UPGRADE_NODE_IMAGE, cluster, pool, call)
 
     def scale_node_pool(
@@ -322,7 +336,7 @@ class ControlPlane:
         """Accept going back to the last good state: size, OS SKU, wish, image and Kubernetes version."""
         cluster, old = self._idle_pool(connection, pool_id, call)
         pool = rolled_back(old, etag=self._new_id())
-        self._require_quota(connection, cluster, [pool])
+        self._require_machines(connection, cluster, [pool], call)
         return self._accept_pool(connection, OperationKind.ROLLBACK_NODE_POOL, cluster, pool, call)
 
     def delete_machines(
@@ -580,7 +594,7 @@ class ControlPlane:
             _require_pool_room(1 + len(statements.node_pools_of_cluster(connection, cluster.id.key)))
         elif old.mode is Mode.SYSTEM and pool.mode is not Mode.SYSTEM:
             self._require_other_system_pool(connection, cluster, old)
-        self._require_quota(connection, cluster, [pool])
+        self._require_machines(connection, cluster, [pool], call)
         return cluster, old, pool
 
     def _idle_pool(self, connection: Connection, pool_id: NodePoolId, call: Call) -> tuple[Cluster, NodePool]:
@@ -642,9 +656,16 @@ class ControlPlane:
         now = Counter(machine.size for present, _ in rollouts for machine in present)
         return quota.most_beyond(moments_together(rollouts), now, self.catalog.size)
 
-    def _require_quota(self, connection: Connection, cluster: Cluster, pools: Sequence[NodePool]) -> None:
-        """Raise `InsufficientVcpuQuota` unless the machines of all waves, surge included, are within the quota."""
-        needed = self._vcpus_beyond([self._rollout(connection, pool) for pool in pools])
+    def _require_machines(
+        self, connection: Connection, cluster: Cluster, pools: Sequence[NodePool], call: Call
+    ) -> None:
+        """Raise unless the machines of all waves, surge included, are neither restricted nor beyond the quota."""
+        rollouts = [self._rollout(connection, pool) for pool in pools]
+        for pool, (present, rollout) in zip(pools, rollouts, strict=True):
+            now = Counter(machine.size for machine in present)
+            further = {size for moment in rollout.moments(present) for size in moment - now}
+            self._require_unrestricted(cluster, pool, sorted(further), call)
+        needed = self._vcpus_beyond(rollouts)
         if not needed:
             return
         used, limits = self.quota(connection, cluster.id.group_id.subscription, cluster.location)
@@ -653,6 +674,15 @@ class ControlPlane:
         )
         if missing is not None:
             raise missing
+
+    def _require_unrestricted(self, cluster: Cluster, pool: NodePool, further: Sequence[str], call: Call) -> None:
+        """Raise `SkuNotAvailable` when a size of which machines are needed is restricted where they would be."""
+        surroundings = self._surroundings(cluster, call, "properties")
+        for name in further:
+            offer = surroundings.catalog.offer(name)
+            refusal = refused_growth(offer, pool.zones, pool.id.pool, surroundings) if offer is not None else None
+            if refusal is not None:
+                raise error_of(refusal)
 
     def _settled_pools(
         self,
@@ -714,7 +744,7 @@ class ControlPlane:
                 target="location",
                 remedy="choose another name, or delete the cluster first",
             )
-        wanted, version = self._cluster_version(request, old)
+        wanted, version = self._cluster_version(request, old, location)
         return Cluster(
             id=old.id if old else ClusterId(group.id, cluster_id.cluster),
             location=location,
@@ -730,16 +760,16 @@ class ControlPlane:
             power=old.power if old else PowerState.RUNNING,
         )
 
-    def _cluster_version(self, request: ClusterRequest, old: Cluster | None) -> tuple[str, str]:
+    def _cluster_version(self, request: ClusterRequest, old: Cluster | None, location: str) -> tuple[str, str]:
         """The version as written and in full. Clusters move forward, one minor version at a time."""
-        wanted = request.wanted_version
+        wanted, kubernetes = request.wanted_version, self.catalog.at(location).kubernetes
         if not wanted or (old is not None and wanted in (old.wanted_version, old.version)):
             if old is not None:
                 return old.wanted_version, old.version
-            release = self.catalog.kubernetes.default
-            return str(release), str(self.catalog.kubernetes.newest_patch(release))
+            release = kubernetes.default
+            return str(release), str(kubernetes.newest_patch(release))
         target = "properties.kubernetesVersion"
-        version = self.catalog.kubernetes.find(wanted)
+        version = kubernetes.find(wanted)
         if version is None:
             raise unsupported_version(wanted, target)
         if old is not None:
@@ -757,7 +787,7 @@ class ControlPlane:
         return Surroundings(
             profile=self._profile,
             engine=self._engine_name,
-            catalog=self.catalog,
+            catalog=self.catalog.at(cluster.location),
             cluster=cluster,
             subscription=cluster.id.group_id.subscription,
             api_version=call.api_version,

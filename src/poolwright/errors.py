@@ -172,7 +172,7 @@ class PropertyChangeNotAllowed(InvalidRequest):
 class VMSizeNotSupported(InvalidRequest):
     code = "VMSizeNotSupported"
     wording = "azure"
-    cause = "the size is unknown or not offered in the location"
+    cause = "the size is unknown, not offered in the location, or restricted there for the subscription"
     advice = "`az vm list-skus --location L --size S` lists what is offered"
 
 
@@ -210,7 +210,8 @@ class SystemPoolMustBeRegular(InvalidRequest):
 
 class AvailabilityZoneNotSupported(InvalidRequest):
     code = "AvailabilityZoneNotSupported"
-    cause = "a zone is not offered for the size in the location"
+    wording = "azure"
+    cause = "a zone is not offered for the size in the location, or the size is restricted in it"
     advice = "choose from the zones in the message, or leave availabilityZones out"
 
 
@@ -479,9 +480,8 @@ class LastOwner(Conflict):
 class SkuNotAvailable(Conflict):
     code = "SkuNotAvailable"
     wording = "azure"
-    only_on_demand = True
-    cause = "the size has no capacity for the subscription in the location or zone"
-    advice = "try another size, location or zone"
+    cause = "a node pool needs further machines of a size that is restricted in its location or in one of its zones"
+    advice = "keep the count or lower it, or add a node pool of another size or in other zones"
 
 
 class PreconditionFailed(FailedPrecondition):

@@ -38,6 +38,8 @@ from poolwright.arm.throttle import Throttle
 from poolwright.arm.trail import Trail
 from poolwright.arm.wire import WireRenderer
 from poolwright.catalog.catalog import Catalog
+from poolwright.catalog.in_force import CatalogInForce
+from poolwright.catalog_keeping import CatalogKeeper, stored
 from poolwright.control_plane import ControlPlane
 from poolwright.domain.activity import RETENTION_SECONDS
 from poolwright.identity.tls import TlsFiles, ensure_certificates
@@ -81,7 +83,7 @@ def up(settings: Settings, *, announce: Callable[[], None] = lambda: None) -> in
     engine = SimulatedEngine(
         directory.machines / "simulated.sqlite", time.time, Behaviour(boot_seconds=settings.simulated_boot_seconds)
     )
-    catalog = Catalog.built_in(settings.locations)
+    catalogs = _catalogs(settings, database)
     faults = Faults(database, time.time, _new_id)
     deployable = Deployable(settings.profile, time.time, _new_id)
     operations = DbosOperations(
@@ -91,7 +93,7 @@ def up(settings: Settings, *, announce: Callable[[], None] = lambda: None) -> in
             engine=engine,
             cluster=NoCluster(),
             render=WireRenderer(),
-            size_of=catalog.size,
+            size_of=catalogs.size,
             now=time.time,
             new_id=_new_id,
             wait=time.sleep,
@@ -101,8 +103,8 @@ def up(settings: Settings, *, announce: Callable[[], None] = lambda: None) -> in
         ),
         EXECUTOR_ID,
     )
-    skus = SkuPages(catalog)
-    app = _application(settings, database, catalog, operations, faults, deployable, skus, directory, tls, url)
+    skus = SkuPages(catalogs)
+    app = _application(settings, database, catalogs, operations, faults, deployable, skus, directory, tls, url)
     operations.start()
     threading.Thread(target=skus.warm, daemon=True).start()
     threading.Thread(target=_keep_activity_short, args=(database,), daemon=True).start()
@@ -139,10 +141,17 @@ def configure_logging(settings: Settings) -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
 
 
+def _catalogs(settings: Settings, database: Database) -> CatalogInForce:
+    """The built-in catalogue of the settings' locations, with what was imported and restricted earlier."""
+    built_in = Catalog.built_in(settings.locations)
+    with database.engine.connect() as connection:
+        return CatalogInForce(built_in, stored(connection, built_in.locations))
+
+
 def _application(
     settings: Settings,
     database: Database,
-    catalog: Catalog,
+    catalogs: CatalogInForce,
     operations: DbosOperations,
     faults: Faults,
     deployable: Deployable,
@@ -158,7 +167,7 @@ def _application(
         return paths.base_url(request, settings.public_url, url)
 
     control_plane = ControlPlane(
-        catalog=catalog,
+        catalogs=catalogs,
         operations=operations,
         render=WireRenderer(),
         profile=settings.profile,
@@ -172,6 +181,7 @@ def _application(
         Service(
             database=database,
             control_plane=control_plane,
+            catalog_keeper=CatalogKeeper(catalogs),
             operations=operations,
             faults=faults,
             throttle=Throttle(time.monotonic) if settings.throttle == "documented" else None,

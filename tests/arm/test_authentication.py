@@ -44,7 +44,7 @@ def path_of(route: OfferedRoute, app: InProcess) -> str:
     names = dict.fromkeys(
         (
             *("group", "cluster", "pool", "machine", "location", "operation", "namespace", "family"),
-            *("deployment", "name", "snapshot", "configuration", "feature"),
+            *("deployment", "name", "snapshot", "configuration", "feature", "size"),
         ),
         SOME_NAME,
     )

@@ -110,7 +110,7 @@ def settled(
     surroundings = Surroundings(
         profile=profile,
         engine="simulated",
-        catalog=catalog(),
+        catalog=catalog().at("eastus"),
         cluster=cluster(),
         subscription=GROUP.subscription,
         api_version="2026-06-01",

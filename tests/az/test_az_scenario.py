@@ -204,6 +204,80 @@ def test_the_kubeconfig_leads_to_an_answer_that_says_no_cluster_is_attached(
         assert status["message"].count(".") == 1
 
 
+def test_restricted_sizes_are_printed_and_hidden_as_azure_does(lab: Lab, cluster: dict[str, Any]) -> None:
+    client = lab.service.client
+    size = "/_poolwright/locations/westus2/sizes"
+    in_zone_1 = {
+        "type": "Zone",
+        "reasonCode": "NotAvailableForSubscription",
+        "restrictionInfo": {"locations": ["westus2"], "zones": ["1"]},
+    }
+    in_all = {"type": "Location", "reasonCode": "NotAvailableForSubscription"}
+    quota = {"type": "Location", "reasonCode": "QuotaId"}
+    for name, restriction in ((BOTH, in_all), (ALSO_BOTH, in_zone_1), (V2_ONLY, quota)):
+        assert client.put(f"{size}/{name}", json={"restrictions": [restriction]}).status_code == 200
+    everything, usable = lab.together(
+        [
+            "vm list-skus --location westus2 --all --size Standard_D --output table",
+            "vm list-skus --location westus2 --output json --query [].name",
+        ]
+    )
+    assert everything.returncode == 0, everything.stderr
+    rows = {line.split()[2]: line for line in everything.stdout.splitlines()[2:]}
+    restrictions = {name: rows[name].partition("1,2,3")[2].strip() for name in (BOTH, ALSO_BOTH, V2_ONLY, V1_ONLY)}
+    assert restrictions == {
+        BOTH: "NotAvailableForSubscription, type: Location, locations: westus2",
+        ALSO_BOTH: "NotAvailableForSubscription, type: Zone, locations: westus2, zones: 1",
+        V2_ONLY: "QuotaId, type: Location, locations: westus2",
+        V1_ONLY: "None",
+    }
+    names = json.loads(usable.stdout)
+    assert BOTH not in names
+    assert {ALSO_BOTH, V2_ONLY, V1_ONLY} <= set(names)
+    refused = lab.refused(f"aks create --resource-group rg --name c9 --no-ssh-key --location westus2 -s {BOTH}")
+    assert f"(VMSizeNotSupported) Virtual Machine size: '{BOTH}' is not supported for subscription" in refused
+    client.delete("/_poolwright/locations/westus2/catalog")
+
+
+def test_what_az_prints_is_imported_and_printed_again(lab: Lab, tmp_path: Path) -> None:
+    client = lab.service.client
+    theirs, versions, before = lab.together(
+        [
+            "vm list-skus --all --location westus2 --output json",
+            "aks get-versions --location westus2 --output json",
+            "vm list-sizes --location westus2 --output json",
+        ]
+    )
+    skus = json.loads(theirs.stdout)
+    kept = skus[:3]
+    kept[0]["capabilities"].append({"name": "SomethingNew", "value": "yes"})
+    releases = json.loads(versions.stdout)["values"]
+    newest = [release for release in releases if release["version"] in ("1.34", "1.35")]
+    catalog = "/_poolwright/catalog"
+    content = b"\x1e" + json.dumps(kept).encode() + b"\x1e" + json.dumps({"values": newest}).encode()
+    reply = client.put(catalog, content=content, params={"api-version": "2026-06-01", "location": "westus2"})
+    assert reply.status_code == 200, reply.text
+    again, sizes, table, printed = lab.together(
+        [
+            "vm list-skus --all --location westus2 --output json",
+            "vm list-sizes --location westus2 --output json",
+            "vm list-sizes --location westus2 --output table",
+            "aks get-versions --location westus2 --output json",
+        ]
+    )
+    shown = json.loads(again.stdout)
+    assert [sku["name"] for sku in shown] == [sku["name"] for sku in kept]
+    for old, new in zip(kept, shown, strict=True):
+        assert sorted(map(str, new.pop("capabilities"))) == sorted(map(str, old.pop("capabilities")))
+        assert new == old
+    names = [sku["name"] for sku in kept]
+    assert [size["name"] for size in json.loads(sizes.stdout)] == names
+    assert json.loads(sizes.stdout) == json.loads(before.stdout)[:3]
+    assert table.returncode == 0, table.stderr
+    assert [release["version"] for release in json.loads(printed.stdout)["values"]] == ["1.34", "1.35"]
+    client.delete(catalog)
+
+
 def test_versions_and_upgrades_are_printed(lab: Lab, cluster: dict[str, Any]) -> None:
     table, versions, upgrades, upgrades_table = lab.together(
         [

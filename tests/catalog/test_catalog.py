@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from importlib.resources import files
 
 import pytest
@@ -13,6 +12,7 @@ from poolwright.catalog.kubernetes_versions import KubernetesVersions, OfferedRe
 from poolwright.domain.generation import Generation
 from poolwright.domain.kubernetes_version import KubernetesRelease, KubernetesVersion
 from poolwright.domain.node_image import NodeImage
+from poolwright.domain.offer import Offer
 from poolwright.domain.os_sku import OsSku
 from poolwright.domain.vm_size import Architecture, ConfidentialComputing, VmSize
 
@@ -79,17 +79,6 @@ def test_the_facts_of_a_size_are_those_of_its_row(catalog: Catalog) -> None:
         ephemeral_os_disk=True,
         os_vhd_size_mb=1047552,
         cached_disk_bytes=851477266432,
-        locations=(
-            "centralus",
-            "eastus",
-            "eastus2",
-            "northcentralus",
-            "southcentralus",
-            "westus",
-            "westus2",
-            "westus3",
-        ),
-        zones={"eastus": ("1", "2", "3"), "southcentralus": ("2", "3")},
     )
     assert size(catalog, "Standard_DC4as_v5").confidential is ConfidentialComputing.SNP
     assert size(catalog, "Standard_D2ps_v5").is_arm64
@@ -102,73 +91,72 @@ def test_a_blank_flag_is_unknown_and_a_false_one_is_false(catalog: Catalog) -> N
     assert size(catalog, "Standard_A0").encryption_at_host is False
 
 
+def offer(catalog: Catalog, name: str, location: str) -> Offer:
+    found = catalog.at(location).offer(name)
+    assert found is not None
+    return found
+
+
 def test_a_size_is_offered_only_in_locations_of_the_service(catalog: Catalog) -> None:
-    known_in_westus = size(catalog, "Standard_D2s_v3")
-    assert catalog.offered_in(known_in_westus, "eastus")
-    assert not catalog.offered_in(known_in_westus, "westus")
-    assert catalog.zones(known_in_westus, "westus") == ()
-    assert catalog.assumed(known_in_westus, "westus") == frozenset()
-    assert catalog.sizes_in("westus") == ()
+    assert catalog.at("eastus").offer("standard_d2s_V3") is not None
+    assert catalog.at("westus").offer("Standard_D2s_v3") is None
+    assert catalog.at("westus").size("Standard_D2s_v3") == size(catalog, "Standard_D2s_v3")
+    assert catalog.sizes_in("westus") == catalog.at("westus").sizes == ()
 
 
 def test_a_size_known_elsewhere_is_not_offered_where_the_source_looked_and_saw_none(catalog: Catalog) -> None:
     only_eastus2 = size(catalog, "Standard_NG8ads_V620_v1")
-    assert not catalog.offered_in(only_eastus2, "eastus")
+    assert catalog.at("eastus").offer(only_eastus2.name) is None
     assert only_eastus2 not in catalog.sizes_in("eastus")
-    assert catalog.assumed(only_eastus2, "eastus") == frozenset()
+    assert catalog.at("eastus").size(only_eastus2.name) == only_eastus2
 
 
 def test_a_size_with_unknown_locations_is_offered_everywhere_and_marked(catalog: Catalog) -> None:
     newest = size(catalog, "Standard_D4s_v6")
     for location in LOCATIONS:
         assert newest in catalog.sizes_in(location)
-        assert catalog.zones(newest, location) == ("1", "2", "3")
-        assert catalog.assumed(newest, location) == {"locations", "zones"}
+        assert offer(catalog, newest.name, location).zones == ("1", "2", "3")
+        assert offer(catalog, newest.name, location).assumed == {"locations", "zones"}
 
 
 def test_a_location_nobody_looked_at_is_assumed_to_offer_every_size(catalog: Catalog) -> None:
-    known_in_us_regions = size(catalog, "Standard_D2s_v3")
-    assert catalog.offered_in(known_in_us_regions, "westeurope")
-    assert catalog.assumed(known_in_us_regions, "westeurope") == {"locations", "zones"}
+    assert offer(catalog, "Standard_D2s_v3", "westeurope").assumed == {"locations", "zones"}
     assert catalog.sizes_in("westeurope") == catalog.sizes
 
 
 def test_zones_known_for_a_location_are_no_assumption(catalog: Catalog) -> None:
-    captured = size(catalog, "Standard_NC24ads_A100_v4")
-    assert catalog.zones(captured, "eastus") == ("3",)
-    assert catalog.assumed(captured, "eastus") == frozenset()
+    captured = offer(catalog, "Standard_NC24ads_A100_v4", "eastus")
+    assert (captured.zones, captured.assumed) == (("3",), frozenset())
 
 
 def test_a_location_listed_without_zones_offers_none(catalog: Catalog) -> None:
-    captured = size(catalog, "Standard_D2s_v3")
-    assert catalog.zones(captured, "westcentralus") == ()
-    assert catalog.assumed(captured, "westcentralus") == frozenset()
+    captured = offer(catalog, "Standard_D2s_v3", "westcentralus")
+    assert (captured.zones, captured.assumed) == ((), frozenset())
 
 
 def test_zones_of_one_location_say_nothing_about_another() -> None:
-    catalog = Catalog.built_in(["westus2"])
-    captured_in_eastus = size(catalog, "Standard_D2s_v3")
-    assert catalog.zones(captured_in_eastus, "westus2") == ("1", "2", "3")
-    assert catalog.assumed(captured_in_eastus, "westus2") == {"zones"}
+    seen_in_eastus = offer(Catalog.built_in(["westus2"]), "Standard_D2s_v3", "westus2")
+    assert (seen_in_eastus.zones, seen_in_eastus.assumed) == (("1", "2", "3"), {"zones"})
 
 
 def test_zones_seen_in_a_location_show_that_the_size_is_offered_there() -> None:
     catalog = Catalog.built_in(["southcentralus"])
-    assert catalog.assumed(size(catalog, "Standard_D128ds_v6"), "southcentralus") == frozenset()
+    assert offer(catalog, "Standard_D128ds_v6", "southcentralus").assumed == frozenset()
 
 
-def test_a_replaced_catalogue_that_surveyed_every_location_assumes_no_locations(catalog: Catalog) -> None:
-    known = replace(size(catalog, "Standard_D2s_v3"), locations=("eastus",))
-    imported = replace(catalog, sizes=(known,), surveyed_locations=frozenset(LOCATIONS))
-    assert imported.sizes_in("eastus") == (known,)
-    assert imported.sizes_in("westeurope") == ()
-    assert imported.size("Standard_D4s_v6") is None
+def test_a_location_with_other_offers_assumes_nothing_and_leaves_the_others_as_they_were(catalog: Catalog) -> None:
+    known = Offer(size(catalog, "Standard_D2s_v3"), ("1",))
+    changed = catalog.replaced({"eastus": (known,)}, {}, None)
+    assert changed.at("eastus").offers == (known,)
+    assert changed.at("westeurope") == catalog.at("westeurope")
+    assert changed.at("eastus").offer("Standard_D4s_v6") is None
+    assert changed.at("eastus").size("Standard_D4s_v6") == size(catalog, "Standard_D4s_v6")
 
 
 def test_locations_are_understood_in_the_spelling_of_the_portal() -> None:
     catalog = Catalog.built_in(["East US", "eastus", "West Europe"])
     assert catalog.locations == ("eastus", "westeurope")
-    assert catalog.offered_in(size(catalog, "Standard_D2s_v3"), "East US")
+    assert catalog.at("East US") == catalog.at("eastus")
 
 
 def test_a_catalogue_without_locations_cannot_be_made() -> None:
@@ -250,19 +238,20 @@ def test_every_image_names_os_skus_that_exist(catalog: Catalog) -> None:
 
 
 def test_every_release_from_1_24_to_1_37_is_offered(catalog: Catalog) -> None:
-    releases = [str(offered.release) for offered in catalog.kubernetes.releases]
+    releases = [str(offered.release) for offered in catalog.at("eastus").kubernetes.releases]
     assert releases == [f"1.{minor}" for minor in range(24, 38)]
 
 
 def test_exactly_one_row_is_the_default_and_it_is_no_preview(catalog: Catalog) -> None:
     rows = shipped_table.rows("kubernetes-versions.csv")
     assert [row["release"] for row in rows if row["default"] == "true"] == ["1.35"]
-    assert catalog.kubernetes.default == KubernetesRelease(1, 35)
-    assert [str(offered.release) for offered in catalog.kubernetes.releases if offered.is_preview] == ["1.37"]
+    assert catalog.at("eastus").kubernetes.default == KubernetesRelease(1, 35)
+    releases = catalog.at("eastus").kubernetes.releases
+    assert [str(offered.release) for offered in releases if offered.is_preview] == ["1.37"]
 
 
 def test_support_plans_are_spelled_as_in_arm(catalog: Catalog) -> None:
-    plans = {str(offered.release): offered.support_plans for offered in catalog.kubernetes.releases}
+    plans = {str(offered.release): offered.support_plans for offered in catalog.at("eastus").kubernetes.releases}
     assert plans["1.24"] == ("KubernetesOfficial",)
     assert plans["1.33"] == ("AKSLongTermSupport",)
     assert plans["1.35"] == ("KubernetesOfficial", "AKSLongTermSupport")
@@ -278,17 +267,17 @@ def test_every_kubernetes_row_names_its_source() -> None:
     [("1.33", "1.33.13"), ("1.33.2", "1.33.2"), ("1.34", "1.34.10"), ("1.30", "1.30.101")],
 )
 def test_a_version_is_found_with_or_without_its_patch(catalog: Catalog, text: str, found: str) -> None:
-    assert catalog.kubernetes.find(text) == KubernetesVersion.parse(found)
+    assert catalog.at("eastus").kubernetes.find(text) == KubernetesVersion.parse(found)
 
 
 @pytest.mark.parametrize("text", ["1.33.99", "1.23", "1.23.4", "2.0", "", "latest", "1.33.2.1", "v1.33"])
 def test_a_version_that_is_not_offered_is_not_found(catalog: Catalog, text: str) -> None:
-    assert catalog.kubernetes.find(text) is None
+    assert catalog.at("eastus").kubernetes.find(text) is None
 
 
 def test_the_newest_patch_orders_by_number(catalog: Catalog) -> None:
-    assert str(catalog.kubernetes.newest_patch(KubernetesRelease(1, 34))) == "1.34.10"
-    assert catalog.kubernetes.newest_patch(KubernetesRelease(1, 20)) is None
+    assert str(catalog.at("eastus").kubernetes.newest_patch(KubernetesRelease(1, 34))) == "1.34.10"
+    assert catalog.at("eastus").kubernetes.newest_patch(KubernetesRelease(1, 20)) is None
 
 
 def offered(*patches: str) -> OfferedRelease:

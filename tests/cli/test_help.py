@@ -47,6 +47,7 @@ def test_the_tree_has_the_commands_people_know_from_az() -> None:
         "aks nodepool what-if/rollback/operation-abort",
         "aks machine list/show",
         "vm list-skus",
+        "catalog import/show/reset/restrict",
         "operations show/watch",
         "quota list/set/reset",
         "faults add/list/show/clear/schema",

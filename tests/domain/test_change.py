@@ -5,12 +5,13 @@ Refusals go through a whole decision with the built-in catalogue: what a client 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
 from poolwright import errors
+from poolwright.catalog.catalog import LocationCatalog
 from poolwright.domain.change import (
     CHANGES,
     REFUSED_CHANGES,
@@ -25,7 +26,7 @@ from poolwright.domain.node_pool_kind import PoolType
 from poolwright.domain.os_sku import OsSku, OsType
 from poolwright.domain.profile import Profile
 from poolwright.domain.upgrade_settings import UpgradeSettings
-from tests.domain.test_node_pool import around, put
+from tests.domain.test_node_pool import around, catalog, put
 
 # ManagedClusterAgentPoolProfileProperties of Azure/azure-rest-api-specs, containerservice.json. `False`: it is
 # read-only there or tells a state, so that no request changes it. Strings: the part of it that has a row.
@@ -417,16 +418,35 @@ def test_the_generation_changes_in_place_in_both_directions(
 def test_a_change_of_the_disk_controller_is_done_and_told() -> None:
     scsi = put(vm_size=D2_V3)
     nvme = put(scsi, vm_size=D4ADS_V6)
-    assert controller_change(scsi, nvme) == ("SCSI", "NVMe")
-    assert controller_change(nvme, put(nvme, vm_size=D2_V3)) == ("NVMe", "SCSI")
-    assert controller_change(scsi, put(scsi, vm_size=D2S_V5)) is None
-    assert controller_change(scsi, scsi) is None
+    assert controller_change(scsi, nvme, catalog()) == ("SCSI", "NVMe")
+    assert controller_change(nvme, put(nvme, vm_size=D2_V3), catalog()) == ("NVMe", "SCSI")
+    assert controller_change(scsi, put(scsi, vm_size=D2S_V5), catalog()) is None
+    assert controller_change(scsi, scsi, catalog()) is None
+
+
+def test_what_the_catalogue_says_of_disk_controllers_counts_more_than_the_name() -> None:
+    scsi = put(vm_size=D2_V3)
+    nvme = put(scsi, vm_size=D4ADS_V6)
+    both = with_controllers(D4ADS_V6, frozenset({"SCSI", "NVMe"}))
+    assert controller_change(scsi, nvme, both) is None
+    assert controller_change(scsi, put(scsi, vm_size=D2S_V5), with_controllers(D2S_V5, frozenset({"NVMe"}))) == (
+        "SCSI",
+        "NVMe",
+    )
+
+
+def with_controllers(name: str, controllers: frozenset[str]) -> LocationCatalog:
+    offers = tuple(
+        replace(offer, size=replace(offer.size, disk_controllers=controllers)) if offer.size.name == name else offer
+        for offer in catalog().offers
+    )
+    return replace(catalog(), offers=offers)
 
 
 def test_a_size_that_takes_both_controllers_keeps_either() -> None:
     both = put(vm_size="Standard_E2bs_v5")
     for size in (D2S_V5, D2S_V6):
-        assert controller_change(both, put(both, vm_size=size)) is None
+        assert controller_change(both, put(both, vm_size=size), catalog()) is None
 
 
 def test_a_refused_size_is_told_with_both_values_beside_other_offenders() -> None:

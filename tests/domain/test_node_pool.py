@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from poolwright import errors
-from poolwright.catalog.catalog import Catalog
+from poolwright.catalog.catalog import Catalog, LocationCatalog
 from poolwright.domain.admission import settle
 from poolwright.domain.change import CHANGES, Effect, configuration_of
 from poolwright.domain.cluster import Cluster, ProvisioningState
@@ -30,11 +30,11 @@ BOTH, V1_ONLY, V2_ONLY = "Standard_DS2_v2", "Standard_D2_v3", "Standard_D4ads_v6
 
 
 @cache
-def catalog() -> Catalog:
-    return Catalog.built_in(("eastus",))
+def catalog() -> LocationCatalog:
+    return Catalog.built_in(("eastus",)).at("eastus")
 
 
-def around(version: str = "1.34.1", catalogue: Catalog | None = None, **changes: Any) -> Surroundings:
+def around(version: str = "1.34.1", catalogue: LocationCatalog | None = None, **changes: Any) -> Surroundings:
     cluster = Cluster(
         id=CLUSTER,
         location="eastus",
@@ -189,7 +189,9 @@ def test_a_version_outside_the_skew_or_unknown_is_refused(asked: str, error: typ
 
 def test_a_size_that_has_left_the_catalogue_stays_usable_and_cannot_be_decided_again() -> None:
     made = put(vm_size=BOTH, **WINDOWS)
-    smaller = replace(catalog(), sizes=tuple(size for size in catalog().sizes if size.name != BOTH))
+    known = {name: size for name, size in catalog().known.items() if name != BOTH.lower()}
+    offers = tuple(offer for offer in catalog().offers if offer.size.name != BOTH)
+    smaller = replace(catalog(), offers=offers, known=known)
     without = around(catalogue=smaller)
     assert without.catalog.size(BOTH) is None
     for changes in ({"count": 3}, {"vm_size": BOTH.lower()}, {"kubernetes_version": "1.34"}, {"mode": Mode.USER}):
@@ -197,6 +199,16 @@ def test_a_size_that_has_left_the_catalogue_stays_usable_and_cannot_be_decided_a
         assert (kept.vm_size, kept.generation, kept.node_image) == (BOTH, made.generation, made.node_image)
     with pytest.raises(errors.VMSizeNotSupported):
         put(made, without, vm_generation=V1)
+    with pytest.raises(errors.VMSizeNotSupported):
+        put(surroundings=without, vm_size=BOTH)
+
+
+def test_a_size_that_its_location_no_longer_offers_and_that_is_known_can_be_decided_again() -> None:
+    made = put(vm_size=BOTH, zones=("1",), **WINDOWS)
+    offers = tuple(offer for offer in catalog().offers if offer.size.name != BOTH)
+    without = around(catalogue=replace(catalog(), offers=offers))
+    assert without.catalog.offer(BOTH) is None
+    assert put(made, without, vm_generation=V2).generation is V2
     with pytest.raises(errors.VMSizeNotSupported):
         put(surroundings=without, vm_size=BOTH)
 

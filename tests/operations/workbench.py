@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from poolwright.arm.deployable import Deployable
 from poolwright.arm.wire import WireRenderer
 from poolwright.catalog.catalog import Catalog
+from poolwright.catalog.in_force import CatalogInForce
 from poolwright.control_plane import Accepted, Call, ControlPlane
 from poolwright.domain.cluster import Cluster, ClusterRequest, ResourceGroup
 from poolwright.domain.deployment import DeploymentId
@@ -184,7 +185,7 @@ class Workbench:
         )
         self.operations = operations(self.context)
         self.plane = ControlPlane(
-            catalog=CATALOG,
+            catalogs=CatalogInForce(CATALOG),
             operations=self.operations,
             render=self.context.render,
             profile=profile,

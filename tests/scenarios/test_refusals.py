@@ -1003,6 +1003,14 @@ def no_quota(app: InProcess) -> httpx.Response:
     return app.client.put(app.client.pool("np1"), json={"properties": {"vmSize": BOTH, "count": 2}})
 
 
+def restricted_size(app: InProcess) -> httpx.Response:
+    client = app.client
+    client.make_pool("np1", {"vmSize": BOTH, "count": 1})
+    path = f"/_poolwright/locations/eastus/sizes/{BOTH}"
+    client.put(path, json={"restrictions": [{"type": "Location", "reasonCode": "QuotaId"}]})
+    return client.put(client.pool("np1"), json={"properties": {"vmSize": BOTH, "count": 2}})
+
+
 def nothing_to_go_back_to(app: InProcess) -> httpx.Response:
     return app.client.post(f"{app.client.pool('sys')}/rollback")
 
@@ -1026,11 +1034,6 @@ def on_demand(code: str) -> Callable[[InProcess], httpx.Response]:
         return httpx.Response(200, json={"error": app.client.operation(reply)["error"]}) if in_operation else reply
 
     return send_it
-
-
-def from_elsewhere(app: InProcess) -> httpx.Response:
-    app.address = "192.0.2.1"
-    return app.client.get("/_poolwright/faults")
 
 
 def no_cluster(app: InProcess) -> httpx.Response:
@@ -1180,12 +1183,12 @@ PRODUCED: dict[type[errors.PoolwrightError], tuple[int, Callable[[InProcess], ht
     errors.OperationNotAllowed: (409, by_path("DELETE", "{pool}")),
     errors.DeploymentActive: (409, active_deployment),
     errors.DeploymentCannotBeCancelled: (409, deployed({"resources": []}, "cancel")),
+    errors.SkuNotAvailable: (409, restricted_size),
     errors.RollbackNotPossible: (409, nothing_to_go_back_to),
     errors.InvalidResourceLocation: (409, by_path("PUT", "{cluster}", json={"location": "westus2"})),
     errors.RoleAssignmentExists: (409, role_assignment(again=OTHER_GUID)),
     errors.RoleAssignmentUpdateNotPermitted: (409, role_assignment(role=OWNER.id, again=SOME_GUID)),
     errors.LastOwner: (409, last_owner),
-    errors.SkuNotAvailable: (409, on_demand("SkuNotAvailable")),
     errors.PreconditionFailed: (412, by_path("DELETE", "{pool}", headers={"If-Match": "x"})),
     errors.RequestEntityTooLarge: (413, by_path("PUT", "{pool}", content=b" " * (5 * 2**20))),
     errors.Throttled: (429, on_demand("Throttled")),

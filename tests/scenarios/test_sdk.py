@@ -43,6 +43,7 @@ from azure.mgmt.containerservice.models import (
 )
 from azure.mgmt.core.polling.arm_polling import ARMPolling
 
+from tests.arm.test_catalog_import import ENTRY
 from tests.support.service import ServiceProcess
 
 V1_ONLY, BOTH, ALSO_BOTH, V2_ONLY = "Standard_D2_v3", "Standard_D2s_v5", "Standard_D4s_v5", "Standard_D4ads_v6"
@@ -405,6 +406,21 @@ def test_sizes_are_listed_for_one_location_with_their_generations(lab: Lab) -> N
         BOTH: "V1,V2",
         V2_ONLY: "V2",
     }
+
+
+def test_imported_sizes_are_listed_with_restrictions_and_zone_details_and_as_old_sizes(lab: Lab) -> None:
+    client = lab.service.client
+    path = "/_poolwright/catalog"
+    assert client.put(path, json=[ENTRY]).status_code == 200
+    try:
+        [sku] = lab.compute.resource_skus.list(filter="location eq 'eastus'")
+        assert sku.name == ENTRY["name"]
+        assert [one.reason_code for one in sku.restrictions] == ["NotAvailableForSubscription", "QuotaId"]
+        assert sku.location_info[0].zone_details[0].name == ["2"]
+        [size] = lab.compute.virtual_machine_sizes.list("eastus")
+        assert (size.name, size.number_of_cores, size.memory_in_mb) == (ENTRY["name"], 8, 224000)
+    finally:
+        client.delete(path)
 
 
 @pytest.mark.parametrize("api_version", ["2025-10-01", "2026-04-01", "2026-06-02-preview"])

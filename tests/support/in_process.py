@@ -25,6 +25,8 @@ from poolwright.arm.throttle import Throttle
 from poolwright.arm.trail import Trail
 from poolwright.arm.wire import WireRenderer
 from poolwright.catalog.catalog import Catalog
+from poolwright.catalog.in_force import CatalogInForce
+from poolwright.catalog_keeping import CatalogKeeper, stored
 from poolwright.control_plane import ControlPlane
 from poolwright.domain.profile import Profile
 from poolwright.domain.roles import Role
@@ -65,7 +67,8 @@ class InProcess:
         assert known is not None
         self.credentials = known
         self.key = _key()
-        self.catalog = _catalog()
+        with self.database.engine.connect() as connection:
+            self.catalogs = CatalogInForce(_catalog(), stored(connection, _catalog().locations))
         self._engine = SimulatedEngine(directory.machines / "simulated.sqlite", self._clock, self.behaviour)
         self.faults = Faults(self.database, self._clock, _new_id)
         deployable = Deployable(profile, self._clock, _new_id)
@@ -75,7 +78,7 @@ class InProcess:
                 engine=self._engine,
                 cluster=self.cluster,
                 render=WireRenderer(),
-                size_of=self.catalog.size,
+                size_of=self.catalogs.size,
                 now=self._clock,
                 new_id=_new_id,
                 wait=lambda seconds: None,
@@ -86,7 +89,7 @@ class InProcess:
         )
         self.login = Login(key=self.key, reader=self.database.reader, now=self._clock, base_of=lambda request: BASE)
         control_plane = ControlPlane(
-            catalog=self.catalog,
+            catalogs=self.catalogs,
             operations=operations,
             render=WireRenderer(),
             profile=profile,
@@ -102,6 +105,7 @@ class InProcess:
         self.service = Service(
             database=self.database,
             control_plane=control_plane,
+            catalog_keeper=CatalogKeeper(self.catalogs),
             operations=operations,
             faults=self.faults,
             throttle=Throttle(self._clock) if throttled else None,
@@ -113,7 +117,7 @@ class InProcess:
                 self.key, self.directory.is_tenant, self.directory.is_issuer, {BASE, f"{BASE}/msgraph"}
             ),
             login=self.login,
-            skus=SkuPages(self.catalog),
+            skus=SkuPages(self.catalogs),
             cluster_endpoint=self.cluster,
             metrics=Metrics(),
             profile=profile,

@@ -29,6 +29,7 @@ from poolwright.arm import paths
 from poolwright.arm.activity import Activity
 from poolwright.arm.area import Area, Handler, OfferedRoute, Over, Service
 from poolwright.arm.authorization import Authorization
+from poolwright.arm.catalog import Catalogue, CatalogueInForce
 from poolwright.arm.clusters import Clusters
 from poolwright.arm.compute import Compute
 from poolwright.arm.deployments import Deployments
@@ -62,6 +63,7 @@ AREAS: Final[tuple[type[Area], ...]] = (
     Snapshots,
     Maintenance,
     Compute,
+    Catalogue,
     Deployments,
     Authorization,
     Activity,
@@ -71,7 +73,7 @@ AREAS: Final[tuple[type[Area], ...]] = (
     Features,
 )
 # Below /_poolwright: not Azure's, and only for the local operator.
-LOCAL_AREAS: Final[tuple[type[Area], ...]] = (Faults,)
+LOCAL_AREAS: Final[tuple[type[Area], ...]] = (Faults, CatalogueInForce)
 
 
 class ArmApp:

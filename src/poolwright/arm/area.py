@@ -29,6 +29,7 @@ from poolwright.arm.skus import SkuPages
 from poolwright.arm.throttle import Throttle
 from poolwright.arm.trail import Trail
 from poolwright.arm.wire import encode_cluster
+from poolwright.catalog_keeping import CatalogKeeper
 from poolwright.control_plane import Accepted, ControlPlane
 from poolwright.domain.activity import type_of
 from poolwright.domain.cluster import Cluster
@@ -57,6 +58,7 @@ class Service:
     access_control: AccessControl
     directory: Directory
     trail: Trail
+    catalog_keeper: CatalogKeeper
     operations: DurableOperations
     faults: Faults
     throttle: Throttle | None

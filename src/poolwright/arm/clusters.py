@@ -5,15 +5,17 @@ Invariant: a cluster is shown with its node pools as they are now.
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
+from sqlalchemy import Select
 from starlette.requests import Request
 from starlette.responses import Response
 
-from poolwright.arm import paths
+from poolwright.arm import paging, paths
 from poolwright.arm.actions import required
 from poolwright.arm.area import Area, OfferedRoute, Over
-from poolwright.arm.http import call_of, json_response, listed, read_body
+from poolwright.arm.http import call_of, json_response, read_body
 from poolwright.arm.kubeconfig import credential_results
 from poolwright.arm.paths import CLUSTER, CLUSTERS, GROUP_CLUSTERS, LOCATION
 from poolwright.arm.tags import decode_tags
@@ -95,17 +97,18 @@ class Clusters(Area):
         return await self._deleted(request, lambda connection: plane.delete_cluster(connection, cluster_id, call))
 
     async def list_clusters(self, request: Request) -> Response:
-        subscription, access = request.path_params["subscription"], self._access(request)
-        rows = self._reader.rows(statements.CLUSTERS_OF_SUBSCRIPTION, key=subscription)
-        return listed(
-            self._encoded(load(Cluster, record), request) for key, record in rows if access.may(READ_CLUSTER, key)
+        access = self._access(request)
+        return self._page(
+            request,
+            statements.CLUSTERS_OF_SUBSCRIPTION,
+            request.path_params["subscription"],
+            lambda key: access.may(READ_CLUSTER, key),
         )
 
     async def list_group_clusters(self, request: Request) -> Response:
         group_id = paths.group_id(request)
         self._require_group(group_id.key, group_id.group)
-        rows = self._reader.rows(statements.CLUSTERS_OF_GROUP, key=group_id.key)
-        return listed(self._encoded(load(Cluster, record), request) for _, record in rows)
+        return self._page(request, statements.CLUSTERS_OF_GROUP, group_id.key)
 
     async def stop_cluster(self, request: Request) -> Response:
         cluster_id, call = paths.cluster_id(request), call_of(request)
@@ -127,7 +130,7 @@ class Clusters(Area):
 
     async def get_cluster_upgrades(self, request: Request) -> Response:
         cluster = self._cluster(request)
-        kubernetes = self._service.control_plane.catalog.kubernetes
+        kubernetes = self._service.control_plane.catalog.at(cluster.location).kubernetes
         return json_response(cluster_upgrade_profile(cluster, self._pools(cluster), kubernetes))
 
     async def user_credentials(self, request: Request) -> Response:
@@ -137,7 +140,25 @@ class Clusters(Area):
         return self._credentials(request, admin=True)
 
     async def list_kubernetes_versions(self, request: Request) -> Response:
-        return json_response(kubernetes_versions(self._service.control_plane.catalog.kubernetes))
+        plane = self._service.control_plane
+        location = plane.require_location(request.path_params["location"], "location")
+        return json_response(kubernetes_versions(plane.catalog.at(location).kubernetes))
+
+    def _page(
+        self, request: Request, statement: Select[Any], key: str, may_see: Callable[[str], bool] = lambda key: True
+    ) -> Response:
+        size = paging.CLUSTERS_PER_PAGE
+        start = paging.after(request, "clusters")
+        rows = self._reader.rows(statement, key=key, after=start, limit=paging.limit_of(size))
+        return paging.page(
+            request,
+            self._service.base_of(request),
+            "clusters",
+            rows,
+            size,
+            lambda row: self._encoded(load(Cluster, row[1]), request),
+            lambda row: may_see(row[0]),
+        )
 
     def _on_its_way(self, request: Request, accepted: Accepted) -> Response:
         """The cluster as it is while the accepted change is on its way."""

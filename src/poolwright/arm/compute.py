@@ -1,4 +1,4 @@
-"""Sizes and quotas over HTTP: what Azure has under Microsoft.Compute.
+"""Sizes and quotas over HTTP: what Azure has under Microsoft.Compute, and the sizes that AKS takes.
 
 Invariant: a family's quota is shown right after it was set.
 """
@@ -12,7 +12,8 @@ from starlette.responses import Response
 
 from poolwright.arm.area import Area, OfferedRoute
 from poolwright.arm.http import json_response, read_body
-from poolwright.arm.paths import USAGES
+from poolwright.arm.paths import COMPUTE_LOCATION, LOCATION, USAGES
+from poolwright.arm.skus import PageKey, render_sizes
 from poolwright.arm.usages import render_usages
 from poolwright.arm.wire import decode_quota_limit
 
@@ -31,12 +32,29 @@ class Compute(Area):
                 "/subscriptions/{subscription}/providers/microsoft.compute/skus",
                 self.list_skus,
             ),
+            OfferedRoute("VmSkus_List", "GET", LOCATION + "/vmskus", self.list_aks_skus),
+            OfferedRoute("VirtualMachineSizes_List", "GET", COMPUTE_LOCATION + "/vmsizes", self.list_sizes),
         )
 
     async def list_skus(self, request: Request) -> Response:
-        body, encoding = self._service.skus.page(
-            request.query_params.get("$filter"), request.headers.get("accept-encoding", "")
-        )
+        location = self._service.skus.location_of(request.query_params.get("$filter"))
+        return await self._sku_page(request, PageKey(location))
+
+    async def list_sizes(self, request: Request) -> Response:
+        plane = self._service.control_plane
+        location = plane.require_location(request.path_params["location"], "location")
+        return json_response(render_sizes(plane.catalog.at(location).offers))
+
+    async def list_aks_skus(self, request: Request) -> Response:
+        location = self._service.control_plane.require_location(request.path_params["location"], "location")
+        return await self._sku_page(request, PageKey(location, only_aks=True))
+
+    async def _sku_page(self, request: Request, key: PageKey) -> Response:
+        pages = self._service.skus
+        page = pages.ready(key)
+        if page is None:
+            page = await asyncio.to_thread(pages.make, key)
+        body, encoding = page.body(request.headers.get("accept-encoding", ""))
         headers = {"Content-Encoding": encoding, "Vary": "Accept-Encoding"} if encoding else {}
         return json_response(body, headers=headers)
 

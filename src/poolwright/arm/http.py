@@ -5,8 +5,9 @@ Invariant: a body is read up to ARM's own limit and no further.
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -19,6 +20,7 @@ from poolwright.arm.sent import parse_body
 from poolwright.control_plane import Call, Preconditions
 
 MAX_BODY_BYTES: Final = 4 * 1024 * 1024  # ARM's own limit for a request body
+_PIECE_BYTES: Final = 1024 * 1024
 RETRY_AFTER: Final = {"Retry-After": "1"}
 _JSON: Final = "application/json; charset=utf-8"
 _LOOSE: Final = re.compile(
@@ -64,6 +66,33 @@ def plain_json(body: bytes) -> bytes:
         return b" " if text.startswith(b"/") else b'"' + text + b'"'
 
     return _LOOSE.sub(plain, body)
+
+
+async def stream_body(request: Request, take: Callable[[bytes], None]) -> None:
+    """Hand the body to `take` in pieces of a megabyte, each in another thread, so that others are answered meanwhile.
+
+    After an error the rest is read all the same: a client that is still sending would not hear the answer.
+    """
+    failure: Exception | None = None
+    piece = bytearray()
+
+    async def hand_over() -> None:
+        nonlocal failure
+        try:
+            await asyncio.to_thread(take, bytes(piece))
+        except errors.PoolwrightError as error:
+            failure = error
+
+    async for chunk in request.stream():
+        if failure is None:
+            piece += chunk
+            if len(piece) >= _PIECE_BYTES:
+                await hand_over()
+                piece.clear()
+    if failure is None and piece:
+        await hand_over()
+    if failure is not None:
+        raise failure
 
 
 def target_of(request: Request) -> str:

@@ -161,10 +161,10 @@ class NodePools(Area):
         self._require_pool(request)
         record = self._reader.row(statements.POOL_RECORD, key=paths.node_pool_id(request).key)
         assert record is not None
-        return json_response(
-            node_pool_upgrade_profile(cluster, load(NodePool, record[0]), self._service.control_plane.catalog)
-        )
+        here = self._service.control_plane.catalog.at(cluster.location)
+        return json_response(node_pool_upgrade_profile(cluster, load(NodePool, record[0]), here))
 
     async def list_node_pool_versions(self, request: Request) -> Response:
         cluster = self._cluster(request)
-        return json_response(available_node_pool_versions(cluster, self._service.control_plane.catalog.kubernetes))
+        kubernetes = self._service.control_plane.catalog.at(cluster.location).kubernetes
+        return json_response(available_node_pool_versions(cluster, kubernetes))

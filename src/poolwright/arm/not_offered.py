@@ -133,11 +133,6 @@ REASONS: Final = (
         "use az aks nodepool snapshot",
     ),
     Reason(
-        ("ContainerService_ListNodeImageVersions", "VmSkus_"),
-        "it is a preview of what other operations show",
-        "az vm list-skus shows sizes, az aks nodepool get-upgrades the newest node image",
-    ),
-    Reason(
         ("Operations_List",),
         "it lists actions for Azure's role definitions",
         "docs/compatibility.md lists what is offered",
@@ -169,7 +164,7 @@ def refusing_routes(offered: Sequence[OfferedRoute]) -> list[OfferedRoute]:
         OfferedRoute(
             known.operation,
             known.method,
-            spelled.get(_shape(known.path), known.path.lower()),
+            spelled.get(_shape(known.path), known.path.lower().replace("{subscriptionid}", "{subscription}")),
             _refusing(known),
         )
         for known in missing(offered)

@@ -32,7 +32,11 @@ CLUSTER: Final = GROUP_CLUSTERS + "/{cluster}"
 POOLS: Final = CLUSTER + "/agentpools"
 POOL: Final = POOLS + "/{pool}"
 LOCATION: Final = "/subscriptions/{subscription}/providers/microsoft.containerservice/locations/{location}"
-USAGES: Final = "/subscriptions/{subscription}/providers/microsoft.compute/locations/{location}/usages"
+COMPUTE_LOCATION: Final = "/subscriptions/{subscription}/providers/microsoft.compute/locations/{location}"
+USAGES: Final = COMPUTE_LOCATION + "/usages"
+# Below /_poolwright: not Azure's, and only for the local operator.
+CATALOG: Final = "/_poolwright/catalog"
+CATALOG_LOCATION: Final = "/_poolwright/locations/{location}"
 
 
 def fold(path: str) -> str:
@@ -68,6 +72,11 @@ def snapshot_id(request: Request) -> SnapshotId:
 
 def machine_id(request: Request) -> MachineId:
     return MachineId(node_pool_id(request), segments(request)[11])
+
+
+def name_as_sent(request: Request) -> str:
+    """Return the last segment of the path as the client wrote it."""
+    return segments(request)[-1]
 
 
 def require_subscription_guid(text: str) -> str:

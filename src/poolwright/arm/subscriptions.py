@@ -11,7 +11,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from poolwright.arm import paths
+from poolwright.arm import paging, paths
 from poolwright.arm.actions import required
 from poolwright.arm.area import Area, OfferedRoute, Over
 from poolwright.arm.http import RETRY_AFTER, call_of, json_response, listed, read_body
@@ -122,9 +122,22 @@ class Subscriptions(Area):
         return Response(status_code=202, headers=RETRY_AFTER | {"Location": location})
 
     async def list_groups(self, request: Request) -> Response:
-        access = self._access(request)
-        rows = self._reader.rows(statements.GROUP_WIRES, key=request.path_params["subscription"])
-        return listed(wire for key, wire in rows if access.may(READ_GROUP, key))
+        size, access = paging.wanted_size(request), self._access(request)
+        rows = self._reader.rows(
+            statements.GROUP_WIRES,
+            key=request.path_params["subscription"],
+            after=paging.after(request, "groups"),
+            limit=paging.limit_of(size),
+        )
+        return paging.page(
+            request,
+            self._service.base_of(request),
+            "groups",
+            rows,
+            size,
+            lambda row: row[1],
+            lambda row: access.may(READ_GROUP, row[0]),
+        )
 
 
 def _subscription(known: Subscription) -> dict[str, Any]:

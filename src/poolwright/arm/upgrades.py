@@ -5,18 +5,21 @@ Source of the shapes: `az aks get-versions` and `get-upgrades` (docs/compatibili
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import orjson
 
+from poolwright.arm.shape import Misshapen, object_in, text_in, texts_in
 from poolwright.arm.wire import timestamp
-from poolwright.catalog.catalog import Catalog
-from poolwright.catalog.kubernetes_versions import KubernetesVersions
+from poolwright.catalog.catalog import LocationCatalog
+from poolwright.catalog.kubernetes_versions import KubernetesVersions, OfferedRelease
 from poolwright.domain.admission import MAX_VERSION_SKEW
 from poolwright.domain.cluster import Cluster
 from poolwright.domain.kubernetes_version import KubernetesRelease, KubernetesVersion
 from poolwright.domain.node_pool import NodePool
+
+V = TypeVar("V")
 
 
 def kubernetes_versions(kubernetes: KubernetesVersions) -> bytes:
@@ -37,6 +40,34 @@ def kubernetes_versions(kubernetes: KubernetesVersions) -> bytes:
             value["isDefault"] = True
         values.append(value)
     return orjson.dumps({"values": values})
+
+
+def decode_kubernetes_release(entry: Mapping[str, Any]) -> tuple[OfferedRelease, bool] | None:
+    """Return the release of an entry of that list, and whether it is the default; None for one without patches.
+
+    Raises `Misshapen`.
+    """
+    release = _version(text_in(entry, "version"), "version", KubernetesRelease.parse)
+    patches = {
+        _version(text, f"patchVersions.{text}", KubernetesVersion.parse): tuple(
+            _version(target, f"patchVersions.{text}.upgrades", KubernetesVersion.parse)
+            for target in texts_in(object_in(object_in(entry, "patchVersions"), text), "upgrades")
+        )
+        for text in object_in(entry, "patchVersions")
+    }
+    if not patches:
+        return None
+    for patch in patches:
+        if patch.release != release:
+            raise Misshapen("patchVersions", f"it has {patch}, which is no patch of {release}")
+    offered = OfferedRelease(
+        release,
+        tuple(sorted(patches)),
+        tuple(texts_in(object_in(entry, "capabilities"), "supportPlan")),
+        entry.get("isPreview") is True,
+        {str(patch): tuple(sorted(targets)) for patch, targets in patches.items()},
+    )
+    return offered, entry.get("isDefault") is True
 
 
 def cluster_upgrade_profile(cluster: Cluster, pools: Sequence[NodePool], kubernetes: KubernetesVersions) -> bytes:
@@ -74,7 +105,7 @@ def cluster_upgrade_profile(cluster: Cluster, pools: Sequence[NodePool], kuberne
     )
 
 
-def node_pool_upgrade_profile(cluster: Cluster, pool: NodePool, catalog: Catalog) -> bytes:
+def node_pool_upgrade_profile(cluster: Cluster, pool: NodePool, catalog: LocationCatalog) -> bytes:
     """Return the body of AgentPools_GetUpgradeProfile.
 
     `recentlyUsedVersions` is what `az aks nodepool rollback` goes back to: the newest entry, if there is one.
@@ -136,7 +167,14 @@ def available_node_pool_versions(cluster: Cluster, kubernetes: KubernetesVersion
 
 
 def upgrades_of(version: KubernetesVersion, kubernetes: KubernetesVersions) -> list[KubernetesVersion]:
-    """Return the later patches of the same release and the patches of the next one, oldest first."""
+    """Return where a version can go, oldest first.
+
+    That is what a list of the location's versions said, or else the later patches of the same release and the
+    patches of the next one.
+    """
+    own = kubernetes.offered(version.release)
+    if own is not None and own.upgrades is not None and str(version) in own.upgrades:
+        return list(own.upgrades[str(version)])
     following = KubernetesRelease(version.release.major, version.release.minor + 1)
     targets = []
     for release in (version.release, following):
@@ -144,6 +182,14 @@ def upgrades_of(version: KubernetesVersion, kubernetes: KubernetesVersions) -> l
         if offered is not None:
             targets += [patch for patch in offered.patches if patch > version]
     return targets
+
+
+def _version(text: str, place: str, parse: Callable[[str], V]) -> V:
+    try:
+        # Long-term patches have a suffix in some lists: 1.28.103-akslts.
+        return parse(text.partition("-")[0])
+    except ValueError as error:
+        raise Misshapen(place, f"it is no Kubernetes version: {text[:40]}") from error
 
 
 def _upgrades(targets: Sequence[KubernetesVersion], kubernetes: KubernetesVersions) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """What the service offers: sizes, node images and Kubernetes versions, per location.
 
-Invariant: what is not known is assumed in the caller's favour and said to be assumed (`Catalog.assumed`);
-a blank of a table never becomes `False`.
+Invariant: what is not known is assumed in the caller's favour and said to be assumed (`Offer.assumed`);
+a blank of a table never becomes `False`. A catalogue never changes: another one takes its place (`in_force.py`).
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from poolwright.catalog.kubernetes_versions import KubernetesVersions
 from poolwright.domain.generation import Generation
 from poolwright.domain.kubernetes_version import KubernetesRelease
 from poolwright.domain.node_image import NodeImage
+from poolwright.domain.offer import ASSUMED_ZONES, Offer
 from poolwright.domain.vm_size import Architecture, ConfidentialComputing, VmSize
 
-_ASSUMED_ZONES = ("1", "2", "3")
 _WHAT_A_SIZE_NEEDS = {"hyperv_generations": "generations", "vcpus": "vCPUs", "memory_gb": "memory"}
+_ASSUMPTIONS = tuple(frozenset(assumed) for assumed in ((), ("zones",), ("locations",), ("locations", "zones")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,80 +30,159 @@ class LeftOutSize:
 
 
 @dataclass(frozen=True, slots=True)
-class Catalog:
-    """Everything offered in the locations of the service.
+class LocationCatalog:
+    """What one location offers. Images stand best first.
 
-    `surveyed_locations` are the locations the lists of the sizes were drawn from: only there does being
-    absent from a list mean not being offered. Images stand best first.
+    `known` has every size of the catalogue by lower-case name: a node pool keeps a size that its location no
+    longer offers.
     """
 
-    locations: tuple[str, ...]
-    sizes: tuple[VmSize, ...]
-    left_out: tuple[LeftOutSize, ...]
+    location: str
+    offers: tuple[Offer, ...]
     images: tuple[NodeImage, ...]
     kubernetes: KubernetesVersions
-    surveyed_locations: frozenset[str]
-    _size_by_name: Mapping[str, VmSize] = field(init=False, repr=False, compare=False)
+    known: Mapping[str, VmSize] = field(repr=False, compare=False)
+    _offer_by_name: Mapping[str, Offer] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if not self.locations:
-            raise ValueError("a catalogue needs at least one location")
-        object.__setattr__(self, "_size_by_name", {size.name.lower(): size for size in self.sizes})
+        object.__setattr__(self, "_offer_by_name", {offer.size.name.lower(): offer for offer in self.offers})
+
+    @property
+    def sizes(self) -> tuple[VmSize, ...]:
+        return tuple(offer.size for offer in self.offers)
+
+    @property
+    def usable_sizes(self) -> tuple[VmSize, ...]:
+        """The sizes that no restriction of the whole location keeps from being used."""
+        return tuple(offer.size for offer in self.offers if offer.location_restriction is None)
+
+    def offer(self, name: str) -> Offer | None:
+        """Return the size of that name as the location offers it, ignoring case; None if it does not."""
+        return self._offer_by_name.get(name.lower())
+
+    def size(self, name: str) -> VmSize | None:
+        """Return the size of that name, offered here or not; None if nothing is known of it."""
+        offer = self.offer(name)
+        return offer.size if offer is not None else self.known.get(name.lower())
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """Everything offered in the locations of the service."""
+
+    locations: tuple[str, ...]
+    left_out: tuple[LeftOutSize, ...]
+    images: tuple[NodeImage, ...]
+    _by_location: Mapping[str, LocationCatalog] = field(repr=False)
+    _known: Mapping[str, VmSize] = field(repr=False, compare=False)
 
     @classmethod
     def built_in(cls, locations: Sequence[str]) -> Catalog:
         """Return the catalogue of the tables that the package ships, for the locations of the service."""
         sizes, left_out = _read_sizes()
-        return cls(
-            locations=tuple(dict.fromkeys(normalized_location(location) for location in locations)),
-            sizes=sizes,
+        names = tuple(dict.fromkeys(normalized_location(location) for location in locations))
+        surveyed = frozenset(place for listed in {size.listed_in for size in sizes} if listed for place in listed)
+        kubernetes = KubernetesVersions.built_in()
+        return cls.of(
+            {name: tuple(size.offer(name) for size in sizes if size.is_offered(name, surveyed)) for name in names},
+            dict.fromkeys(names, kubernetes),
+            _read_images(),
+            known=[size.size for size in sizes],
             left_out=left_out,
-            images=_read_images(),
-            kubernetes=KubernetesVersions.built_in(),
-            surveyed_locations=frozenset(
-                location for listed in {size.locations for size in sizes} if listed for location in listed
-            ),
         )
 
+    @classmethod
+    def of(
+        cls,
+        offers: Mapping[str, tuple[Offer, ...]],
+        kubernetes: Mapping[str, KubernetesVersions],
+        images: tuple[NodeImage, ...],
+        *,
+        known: Iterable[VmSize] = (),
+        left_out: tuple[LeftOutSize, ...] = (),
+    ) -> Catalog:
+        """Return the catalogue of these locations. `known` are sizes that need not be offered anywhere."""
+        if not offers:
+            raise ValueError("a catalogue needs at least one location")
+        by_name = {size.name.lower(): size for size in known}
+        for offered in reversed(tuple(offers.values())):
+            by_name.update((offer.size.name.lower(), offer.size) for offer in offered)
+        return cls(
+            locations=tuple(offers),
+            left_out=left_out,
+            images=images,
+            _by_location={
+                location: LocationCatalog(location, offered, images, kubernetes[location], by_name)
+                for location, offered in offers.items()
+            },
+            _known=by_name,
+        )
+
+    def replaced(
+        self,
+        offers: Mapping[str, tuple[Offer, ...]],
+        kubernetes: Mapping[str, KubernetesVersions],
+        images: tuple[NodeImage, ...] | None,
+        known: Iterable[VmSize] = (),
+    ) -> Catalog:
+        """Return this catalogue with other offers and versions in some of its locations, and other images if given.
+
+        What it knew of sizes stays known.
+        """
+        return Catalog.of(
+            {place: offers.get(place, here.offers) for place, here in self._by_location.items()},
+            {place: kubernetes.get(place, here.kubernetes) for place, here in self._by_location.items()},
+            self.images if images is None else images,
+            known=[*self._known.values(), *known],
+            left_out=self.left_out,
+        )
+
+    def at(self, location: str) -> LocationCatalog:
+        """Return what a location offers; a location that the service does not offer any more offers no size."""
+        here = self._by_location.get(normalized_location(location))
+        if here is not None:
+            return here
+        kubernetes = self._by_location[self.locations[0]].kubernetes
+        return LocationCatalog(location, (), self.images, kubernetes, self._known)
+
     def size(self, name: str) -> VmSize | None:
-        """Return the size of that name, ignoring case; `None` if the catalogue has none."""
-        return self._size_by_name.get(name.lower())
+        """Return the size of that name, ignoring case, wherever it is offered; None if nothing is known of it."""
+        return self._known.get(name.lower())
 
     def sizes_in(self, location: str) -> tuple[VmSize, ...]:
         """Return the sizes offered in a location, none if the service does not offer the location."""
-        wanted = normalized_location(location)
-        if wanted not in self.locations:
-            return ()
-        return tuple(size for size in self.sizes if self._is_offered(size, wanted))
+        here = self._by_location.get(normalized_location(location))
+        return here.sizes if here is not None else ()
 
-    def offered_in(self, size: VmSize, location: str) -> bool:
-        """Whether the size is offered in the location; an unknown counts as offered."""
-        wanted = normalized_location(location)
-        return wanted in self.locations and self._is_offered(size, wanted)
+    @property
+    def sizes(self) -> tuple[VmSize, ...]:
+        """Every size of which the facts are known, offered or not."""
+        return tuple(self._known.values())
 
-    def zones(self, size: VmSize, location: str) -> tuple[str, ...]:
-        """Return the availability zones of the size there: 1 to 3 if unknown, none if it is not offered."""
-        wanted = normalized_location(location)
-        if not self.offered_in(size, wanted):
-            return ()
-        if size.zones is not None and wanted in size.zones:
-            return size.zones[wanted]
-        return _ASSUMED_ZONES
 
-    def assumed(self, size: VmSize, location: str) -> frozenset[str]:
-        """Return what is assumed about the size in the location: `locations`, `zones`, both or nothing."""
-        wanted = normalized_location(location)
-        if not self.offered_in(size, wanted):
-            return frozenset()
-        assumptions = set()
-        if not _is_listed(size, wanted):
-            assumptions.add("locations")
-        if size.zones is None or wanted not in size.zones:
-            assumptions.add("zones")
-        return frozenset(assumptions)
+@dataclass(frozen=True, slots=True)
+class _ShippedSize:
+    """A row of the table: the size, and where its sources saw it (None: unknown)."""
 
-    def _is_offered(self, size: VmSize, location: str) -> bool:
-        return size.locations is None or location not in self.surveyed_locations or _is_listed(size, location)
+    size: VmSize
+    listed_in: tuple[str, ...] | None
+    zones: Mapping[str, tuple[str, ...]] | None
+
+    def is_offered(self, location: str, surveyed: frozenset[str]) -> bool:
+        """Whether it counts as offered: only where a source looked does being absent mean not being offered."""
+        return self.listed_in is None or location not in surveyed or self._is_listed(location)
+
+    def offer(self, location: str) -> Offer:
+        """Return the offer in a location: zones 1 to 3 where none were seen."""
+        seen = self.zones.get(location) if self.zones is not None else None
+        assumed = _ASSUMPTIONS[(seen is None) + 2 * (not self._is_listed(location))]
+        return Offer(self.size, ASSUMED_ZONES if seen is None else seen, assumed=assumed)
+
+    def _is_listed(self, location: str) -> bool:
+        """Whether the source names the size there; having seen its zones tells as much."""
+        return (self.listed_in is not None and location in self.listed_in) or (
+            self.zones is not None and location in self.zones
+        )
 
 
 def display_names() -> dict[str, str]:
@@ -115,14 +195,7 @@ def normalized_location(location: str) -> str:
     return location.replace(" ", "").lower()
 
 
-def _is_listed(size: VmSize, location: str) -> bool:
-    """Whether the source names the size in that location; having seen its zones there tells as much."""
-    return (size.locations is not None and location in size.locations) or (
-        size.zones is not None and location in size.zones
-    )
-
-
-def _read_sizes() -> tuple[tuple[VmSize, ...], tuple[LeftOutSize, ...]]:
+def _read_sizes() -> tuple[tuple[_ShippedSize, ...], tuple[LeftOutSize, ...]]:
     sizes = []
     left_out = []
     for row in shipped_table.rows("vm-sizes.csv"):
@@ -130,7 +203,8 @@ def _read_sizes() -> tuple[tuple[VmSize, ...], tuple[LeftOutSize, ...]]:
         if missing:
             left_out.append(LeftOutSize(row["name"], missing))
         else:
-            sizes.append(_size(row))
+            listed = shipped_table.listed(row["locations"]) or None
+            sizes.append(_ShippedSize(_size(row), listed, _zones(row["zones"])))
     return tuple(sizes), tuple(left_out)
 
 
@@ -154,8 +228,6 @@ def _size(row: Mapping[str, str]) -> VmSize:
         ephemeral_os_disk=shipped_table.optional_flag(row["ephemeral_os_disk"]),
         os_vhd_size_mb=shipped_table.optional_number(row["os_vhd_size_mb"]),
         cached_disk_bytes=shipped_table.optional_number(row["cached_disk_bytes"]),
-        locations=shipped_table.listed(row["locations"]) or None,
-        zones=_zones(row["zones"]),
     )
 
 

@@ -6,7 +6,8 @@ Source of the policy: https://learn.microsoft.com/azure/aks/supported-kubernetes
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from poolwright.catalog import shipped_table
 from poolwright.domain.kubernetes_version import KubernetesRelease, KubernetesVersion
@@ -14,12 +15,16 @@ from poolwright.domain.kubernetes_version import KubernetesRelease, KubernetesVe
 
 @dataclass(frozen=True, slots=True)
 class OfferedRelease:
-    """A minor release with its patches, newest last, and the support plans it is sold under."""
+    """A minor release with its patches, newest last, and the support plans it is sold under.
+
+    `upgrades` says where each patch can go, by its text, where a list of the location's versions said so.
+    """
 
     release: KubernetesRelease
     patches: tuple[KubernetesVersion, ...]
     support_plans: tuple[str, ...]
     is_preview: bool
+    upgrades: Mapping[str, tuple[KubernetesVersion, ...]] | None = field(default=None, hash=False)
 
     def __post_init__(self) -> None:
         if not self.patches:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shlex
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -27,6 +27,8 @@ SCOPE: Final = "https://management.core.windows.net//.default"
 TIMEOUT_SECONDS: Final = 30.0
 # How long all waiting for a throttled request may take; then its refusal is shown.
 THROTTLED_SECONDS: Final = 120.0
+# Azure's whole list of SKUs is read in half a minute.
+UPLOAD_TIMEOUT_SECONDS: Final = 600.0
 # A poll costs the service less than a millisecond; short first pauses show a quick operation's end at once.
 _FIRST_PAUSE_SECONDS: Final = 0.05
 # The service refuses to stop these.
@@ -145,6 +147,19 @@ class ServiceClient:
         """Return the first reply to a PUT; `wait` takes it. Raises `Refused`."""
         return self._send("PUT", path, params=_VERSIONED, json=body, headers=headers)
 
+    def upload(self, path: str, content: Iterator[bytes], headers: Mapping[str, str], **query: str) -> Json:
+        """Return the answer to a PUT of a body that may be long. Raises `Refused`."""
+        return _json_object(
+            self._send(
+                "PUT",
+                path,
+                params={"api-version": API_VERSION, **query},
+                content=content,
+                headers=headers,
+                timeout=UPLOAD_TIMEOUT_SECONDS,
+            )
+        )
+
     def delete(self, path: str, headers: Mapping[str, str]) -> httpx.Response:
         """Return the first reply to a DELETE; 204 where there was nothing. Raises `Refused`."""
         return self._send("DELETE", path, params=_VERSIONED, headers=headers)
@@ -212,6 +227,7 @@ class ServiceClient:
             error_text(error, status=reply.status_code),
             status=reply.status_code,
             document=self._document({"error": error}),
+            error=error,
         )
 
     def _document(self, document: Json) -> Json | None:

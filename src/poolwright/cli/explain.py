@@ -32,7 +32,7 @@ from poolwright.cli.options import (
 from poolwright.cli.output import Json, Output, error_text
 
 if TYPE_CHECKING:
-    from poolwright.catalog.catalog import Catalog
+    from poolwright.catalog.catalog import LocationCatalog
     from poolwright.domain.cluster import Cluster
     from poolwright.domain.node_pool import NodePool, NodePoolRequest
     from poolwright.domain.resource_id import ClusterId
@@ -119,7 +119,7 @@ def explain(
         gpu_driver=value_of(gpu_driver),
     )
     header = _header(use_windows_gen2_vm, aks_custom_headers)
-    catalog = Catalog.built_in((location,))
+    catalog = Catalog.built_in((location,)).at(location)
     try:
         pool = _settled(name, request, catalog, Profile(profile.value), header, _subscription())
     except errors.InvalidRequest as error:
@@ -137,7 +137,7 @@ def explain(
 def _settled(
     name: str,
     request: NodePoolRequest,
-    catalog: Catalog,
+    catalog: LocationCatalog,
     profile: Any,
     header: bool | None,
     subscription: str,
@@ -158,7 +158,7 @@ def _settled(
     return settle(NodePoolId(cluster_id, name), request, None, surroundings, header=header, etag="")
 
 
-def _cluster(cluster_id: ClusterId, request: NodePoolRequest, catalog: Catalog) -> Cluster:
+def _cluster(cluster_id: ClusterId, request: NodePoolRequest, catalog: LocationCatalog) -> Cluster:
     """The made-up cluster: in the location, with a Windows profile, on the node pool's version if that is known."""
     from poolwright.domain.cluster import Cluster, ProvisioningState
 
@@ -166,7 +166,7 @@ def _cluster(cluster_id: ClusterId, request: NodePoolRequest, catalog: Catalog) 
     version = kubernetes.find(request.kubernetes_version or "") or kubernetes.newest_patch(kubernetes.default)
     return Cluster(
         id=cluster_id,
-        location=catalog.locations[0],
+        location=catalog.location,
         sent={},
         wanted_version=str(version),
         version=str(version),

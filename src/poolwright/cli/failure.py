@@ -45,8 +45,11 @@ class NoAnswer(Failure):
 
 
 class Refused(Failure):
-    """The service answered with an error; `status` is the HTTP status."""
+    """The service answered with an error; `status` is the HTTP status, `error` what came with it."""
 
-    def __init__(self, text: str, *, status: int, document: Mapping[str, Any] | None) -> None:
+    def __init__(
+        self, text: str, *, status: int, document: Mapping[str, Any] | None, error: Mapping[str, Any] | None = None
+    ) -> None:
         super().__init__(text, code=NOT_FOUND if status == 404 else FAILED, document=document)
         self.status = status
+        self.error = error or {}

@@ -34,6 +34,7 @@ class Operation(StrEnum):
     UPDATE_CLUSTER = "update_cluster"
     STOP_CLUSTER = "stop_cluster"
     START_CLUSTER = "start_cluster"
+    ABORT_CLUSTER = "abort_cluster"
     DELETE_CLUSTER = "delete_cluster"
     DELETE_RESOURCE_GROUP = "delete_resource_group"
     CREATE_DEPLOYMENT = "create_deployment"
@@ -58,6 +59,7 @@ STEPS: Final = (
     "delete_machines",
     "undo_delete_machines",
     "remove_resources",
+    "conclude_deployment",
 )
 METHODS: Final = ("GET", "HEAD", "PUT", "POST", "PATCH", "DELETE")
 
@@ -132,7 +134,7 @@ def add(
 
     KIND is create_node_pool, update_node_pool, upgrade_node_image, rollback_node_pool, delete_machines,
     abort_node_pool, delete_node_pool, create_cluster, update_cluster, stop_cluster, start_cluster, delete_cluster,
-    delete_resource_group or create_deployment.
+    delete_resource_group, create_deployment or abort_cluster.
     """
     match = _given(
         operation=value_of(operation),

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from poolwright.cli import clusters, credentials, faults, groups, operations, quota, sizes, subscriptions
+from poolwright.cli import catalog, clusters, credentials, faults, groups, operations, quota, sizes, subscriptions
 from poolwright.cli.activity import activity
 from poolwright.cli.az import PassThrough, az
 from poolwright.cli.explain import explain
@@ -69,6 +69,7 @@ app.command(
 app.add_typer(groups.app, name="group")
 app.add_typer(clusters.app, name="aks")
 app.add_typer(sizes.app, name="vm")
+app.add_typer(catalog.app, name="catalog")
 app.add_typer(operations.app, name="operations")
 app.add_typer(quota.app, name="quota")
 app.add_typer(faults.app, name="faults")

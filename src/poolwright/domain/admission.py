@@ -30,6 +30,7 @@ from poolwright.domain.pool_limits import beyond_limits
 from poolwright.domain.pool_requirements import admit, refuse_cluster, refuse_name
 from poolwright.domain.refusal import Refusal
 from poolwright.domain.resource_id import NodePoolId
+from poolwright.domain.restriction import refused_size, refused_zones
 from poolwright.domain.rules import Rule
 from poolwright.domain.size_name import alternatives, nearest_names
 from poolwright.domain.snapshot import (
@@ -279,10 +280,12 @@ def _scale(
     spelled = {profile.size.lower(): profile.size for profile in old.scale} if old else {}
     settled = []
     for profile in wanted:
-        size = surroundings.catalog.size(profile.size)
+        offer = surroundings.catalog.offer(profile.size)
         name = spelled.get(profile.size.lower())
-        if name is None and size is not None and surroundings.catalog.offered_in(size, surroundings.cluster.location):
-            name = size.name
+        if name is None and offer is not None:
+            name = offer.size.name
+            refusal = refused_size(offer, surroundings)
+            problems += [error_of(refusal)] if refusal is not None else []
         if name is None:
             problems.append(_size_not_supported(profile.size, surroundings))
         settled.append(ScaleProfile(name or profile.size, profile.count))
@@ -300,7 +303,7 @@ def _within_bounds(profile: ScaleProfile, request: NodePoolRequest, old: NodePoo
 
 def _size_not_supported(name: str, surroundings: Surroundings) -> errors.PoolwrightError:
     location = surroundings.cluster.location
-    offered = surroundings.catalog.sizes_in(location)
+    offered = surroundings.catalog.usable_sizes
     near = nearest_names(name, offered)
     listed = ",".join(size.name.lower() for size in near or offered[:5])
     return errors.VMSizeNotSupported(
@@ -564,17 +567,17 @@ def _resolved(
     header_ignored: bool,
 ) -> NodePool:
     """The pool with generation, image, rule and warnings decided; problems are added to the list."""
-    catalog, location = surroundings.catalog, surroundings.cluster.location
+    catalog = surroundings.catalog
     resolutions: list[Resolution] = []
     warnings: list[ResolutionWarning] = []
     problems += _admission_problems(pool, request, old, surroundings)
     for size, asked in _asked(pool, request, old, surroundings):
         outcome = resolve(asked, catalog.images, vmss=scale_set_name(pool.id, pool.os_type))
         if isinstance(outcome, Refusal):
-            problems.append(error_of(outcome, suggest(outcome, asked, catalog, location)))
+            problems.append(error_of(outcome, suggest(outcome, asked, catalog)))
         else:
             resolutions.append(outcome)
-        problems += _zone_problems(pool, size, surroundings)
+        problems += _zone_problems(pool, size, old, surroundings)
         warnings += _assumptions(pool, size, surroundings)
     if len({resolution.image.version_string for resolution in resolutions}) > 1:
         problems.append(
@@ -628,7 +631,7 @@ def _with_held_image(
                 warnings += [warning for warning in outcome.warnings if warning not in warnings]
         if refusal is not None:
             problems.append(error_of(refusal))
-        problems += _zone_problems(pool, size, surroundings)
+        problems += _zone_problems(pool, size, old, surroundings)
         warnings += _assumptions(pool, size, surroundings)
     if problems:
         return pool
@@ -647,9 +650,8 @@ def _admission_problems(
     pool: NodePool, request: NodePoolRequest, old: NodePool | None, surroundings: Surroundings
 ) -> list[errors.PoolwrightError]:
     """What AKS refuses for a pool of this mode and size, whatever its image."""
-    catalog, location = surroundings.catalog, surroundings.cluster.location
     return [
-        error_of(refusal, suggest(refusal, asked, catalog, location))
+        error_of(refusal, suggest(refusal, asked, surroundings.catalog))
         for _, asked in _asked(pool, request, old, surroundings)
         for refusal in admit(asked, name=pool.id.pool)
     ]
@@ -741,11 +743,11 @@ def _header_warning(header_ignored: bool) -> tuple[ResolutionWarning, ...]:
 
 def _assumptions(pool: NodePool, size: VmSize, surroundings: Surroundings) -> list[ResolutionWarning]:
     """What is assumed of the size and matters for this pool: its zones only where some were asked for."""
-    catalog, location = surroundings.catalog, surroundings.cluster.location
-    assumed = sorted(catalog.assumed(size, location) - (frozenset() if pool.zones else {"zones"}))
-    if not assumed:
+    location, offer = surroundings.cluster.location, surroundings.catalog.offer(size.name)
+    assumed = sorted(offer.assumed - (frozenset() if pool.zones else {"zones"})) if offer is not None else []
+    if offer is None or not assumed:
         return []
-    zones = f" with zones {','.join(catalog.zones(size, location))}" if "zones" in assumed else ""
+    zones = f" with zones {','.join(offer.zones)}" if "zones" in assumed else ""
     return [
         ResolutionWarning(
             "CatalogueAssumption",
@@ -755,23 +757,18 @@ def _assumptions(pool: NodePool, size: VmSize, surroundings: Surroundings) -> li
     ]
 
 
-def _zone_problems(pool: NodePool, size: VmSize, surroundings: Surroundings) -> list[errors.PoolwrightError]:
-    location = surroundings.cluster.location
-    offered = surroundings.catalog.zones(size, location)
-    missing = [zone for zone in pool.zones if zone not in offered]
-    if not missing:
+def _zone_problems(
+    pool: NodePool, size: VmSize, old: NodePool | None, surroundings: Surroundings
+) -> list[errors.PoolwrightError]:
+    """Zones that a size new to the node pool does not have, or in which it is restricted."""
+    offer = surroundings.catalog.offer(size.name)
+    if offer is None or (old is not None and size.name in {profile.size for profile in old.scale}):
         return []
-    return [
-        errors.AvailabilityZoneNotSupported(
-            f"The zone(s) '{','.join(missing)}' for resource '{pool.id.pool}' is not supported. "
-            f"The supported zones for location '{location}' are '{','.join(offered)}'",
-            target="properties.availabilityZones",
-            remedy=f"choose from zones {', '.join(offered)}" if offered else "leave availabilityZones out",
-        )
-    ]
+    refusal = refused_zones(offer, pool.zones, pool.id.pool, surroundings)
+    return [error_of(refusal)] if refusal is not None else []
 
 
-def suggest(refusal: Refusal, asked: ImageRequest, catalog: CatalogView, location: str) -> tuple[VmSize, ...]:
+def suggest(refusal: Refusal, asked: ImageRequest, catalog: CatalogView) -> tuple[VmSize, ...]:
     """Return up to five sizes of the same line with which the same request would be accepted.
 
     Only where another size is a remedy: the refusal is about the size.
@@ -789,7 +786,7 @@ def suggest(refusal: Refusal, asked: ImageRequest, catalog: CatalogView, locatio
         )
 
     # Ranking is cheap and a resolution is not, so only the nearest sizes are tried.
-    offered = catalog.sizes_in(location)
+    offered = catalog.usable_sizes
     nearest = alternatives(asked.size, offered, limit=len(offered))
     return tuple(islice(filter(accepted, nearest), MAX_ALTERNATIVES))
 

@@ -24,7 +24,7 @@ from poolwright.domain.profile import Profile
 from poolwright.domain.refusal import Refusal, RefusalRow
 from poolwright.domain.rules import Rule, when
 from poolwright.domain.size_name import disk_controllers
-from poolwright.domain.surroundings import Surroundings
+from poolwright.domain.surroundings import CatalogView, Surroundings
 from poolwright.domain.vm_size import VmSize
 
 RESIZE_API_VERSION: Final = "2026-01-02-preview"
@@ -306,9 +306,9 @@ def rolls(changed: Sequence[Difference]) -> list[Difference]:
     return [difference for difference in changed if difference.row.effect is Effect.ROLLS]
 
 
-def controller_change(old: NodePool, new: NodePool) -> tuple[str, str] | None:
+def controller_change(old: NodePool, new: NodePool, catalog: CatalogView) -> tuple[str, str] | None:
     """Return the disk controllers before and after when no old one is among the new ones, else None."""
-    before, after = disk_controllers(old.vm_size), disk_controllers(_new_size(old, new))
+    before, after = (disk_controllers(name, catalog.size(name)) for name in (old.vm_size, _new_size(old, new)))
     if before is None or after is None or before & after:
         return None
     return "/".join(sorted(before)), "/".join(sorted(after))
@@ -382,7 +382,7 @@ def _facts(old: NodePool, new: NodePool, changed: Sequence[Difference], surround
         count_changes=old.count != new.count,
         architecture_changes=_differ(there, added, "architecture"),
         confidentiality_changes=_differ(there, added, "is_confidential"),
-        controller_changes=controller_change(old, new) is not None,
+        controller_changes=controller_change(old, new, surroundings.catalog) is not None,
         replaces_machines=bool(kinds),
         never_surges=new.upgrade.surge(100) == 0,
     )

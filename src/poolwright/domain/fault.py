@@ -476,6 +476,23 @@ WORDINGS: Final[Mapping[str, str]] = {
     "and deployment operations. Please see https://aka.ms/arm-common-errors for usage details.",
     "ResourceDeploymentFailure": "The resource write operation failed to complete successfully, because it reached "
     "terminal provisioning state 'Failed'.",
+    "AvailabilityZoneNotSupported": "The zone(s) '{zones}' for resource '{pool}' is not supported. The supported zones "
+    "for location '{location}' are '{usable}'",
+    "AuthorizationFailed": "The client '{app_id}' with object id '{object_id}' does not have authorization to perform "
+    "action '{action}' over scope '{scope}' or the scope is invalid. If access was recently granted, please refresh "
+    "your credentials.",
+    "PrincipalNotFound": "Principal {object_id} does not exist in the directory {tenant}. Check that you have the "
+    "correct principal ID.",
+    "RoleAssignmentExists": "The role assignment already exists. The ID of the existing role assignment is {name}.",
+    "RoleAssignmentNotFound": "The role assignment '{name}' is not found.",
+    "RoleAssignmentUpdateNotPermitted": "Tenant ID, application ID, principal ID, and scope are not allowed to be "
+    "updated.",
+    "RoleDefinitionDoesNotExist": "The specified role definition with ID '{role}' does not exist.",
+    "Request_ResourceNotFound": "Resource '{object_id}' does not exist or one of its queried reference-property "
+    "objects are not present.",
+    "LinkedAuthorizationFailed": "The client with object id '{object_id}' has permission to perform the change; however, "
+    "it does not have permission to perform action(s) '{action}' on the linked scope(s) '{scope}' (respectively) or "
+    "the linked scope(s) are invalid.",
     "AllocationFailed": _ALLOCATION.replace("{place}", "region"),
     "ZonalAllocationFailed": _ALLOCATION.replace("{place}", "zone"),
 }

@@ -142,6 +142,8 @@ def available_vcpus(size: VmSize) -> int:
 
     Source: https://learn.microsoft.com/azure/virtual-machines/constrained-vcpu
     """
+    if size.vcpus_available is not None:
+        return size.vcpus_available
     name = _name_of(size)
     if name is None or name.constrained_vcpus is None:
         return size.vcpus
@@ -287,16 +289,17 @@ def _parsed(text: str) -> SizeName | None:
         return None
 
 
-def disk_controllers(name: str) -> frozenset[str] | None:
-    """Return the disk controllers (SCSI, NVMe) the size takes, by its name; None where the name does not tell.
+def disk_controllers(name: str, size: VmSize | None = None) -> frozenset[str] | None:
+    """Return the disk controllers (SCSI, NVMe) the size takes; None where neither its facts nor its name tell.
 
-    Source: https://learn.microsoft.com/azure/virtual-machines/enable-nvme-faqs: from version 6 on, and Lsv4 and
-    its kin, sizes are NVMe only; Ebsv5 and Mv3 take both; general purpose, compute and memory optimized
-    sizes up to version 5 are SCSI only.
+    Source of what the name tells: https://learn.microsoft.com/azure/virtual-machines/enable-nvme-faqs: from
+    version 6 on, and Lsv4 and its kin, sizes are NVMe only; Ebsv5 and Mv3 take both; general purpose, compute and
+    memory optimized sizes up to version 5 are SCSI only.
     """
-    try:
-        parsed = SizeName.parse(name)
-    except ValueError:
+    if size is not None and size.disk_controllers is not None:
+        return size.disk_controllers
+    parsed = _parsed(name)
+    if parsed is None:
         return None
     series = (parsed.family, parsed.version)
     if parsed.version >= 6 or series == ("L", 4):

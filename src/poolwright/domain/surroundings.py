@@ -11,6 +11,7 @@ from typing import Protocol
 from poolwright.domain.cluster import Cluster
 from poolwright.domain.kubernetes_version import KubernetesVersion
 from poolwright.domain.node_image import NodeImage
+from poolwright.domain.offer import Offer
 from poolwright.domain.profile import Profile
 from poolwright.domain.vm_size import VmSize
 
@@ -22,18 +23,17 @@ class VersionsView(Protocol):
 
 
 class CatalogView(Protocol):
-    """What the decision reads of the catalogue."""
+    """What the decision reads of the catalogue: what the cluster's location offers."""
 
     @property
     def kubernetes(self) -> VersionsView: ...
 
     @property
     def images(self) -> tuple[NodeImage, ...]: ...
+    @property
+    def usable_sizes(self) -> tuple[VmSize, ...]: ...
     def size(self, name: str) -> VmSize | None: ...
-    def sizes_in(self, location: str) -> tuple[VmSize, ...]: ...
-    def offered_in(self, size: VmSize, location: str) -> bool: ...
-    def zones(self, size: VmSize, location: str) -> tuple[str, ...]: ...
-    def assumed(self, size: VmSize, location: str) -> frozenset[str]: ...
+    def offer(self, name: str) -> Offer | None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

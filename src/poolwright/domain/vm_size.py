@@ -6,8 +6,7 @@ here, never `False`: unknown warns, it never blocks.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 
 from poolwright.domain.generation import Generation
@@ -29,10 +28,10 @@ class ConfidentialComputing(Enum):
 
 @dataclass(frozen=True, slots=True)
 class VmSize:
-    """One VM size as a subscription sees it.
+    """One VM size, wherever it is offered.
 
-    `memory_gb` may be fractional. `locations` and `zones` are `None` where unknown: the size is then
-    assumed to be offered in every location of the service, with zones 1, 2 and 3.
+    `memory_gb` may be fractional. `vcpus_available` and `disk_controllers` are `None` where only the name tells
+    them (`size_name.py`). `further` are the capabilities that no rule reads, by ARM's names.
     """
 
     name: str
@@ -52,8 +51,9 @@ class VmSize:
     ephemeral_os_disk: bool | None = None
     os_vhd_size_mb: int | None = None
     cached_disk_bytes: int | None = None
-    locations: tuple[str, ...] | None = None
-    zones: Mapping[str, tuple[str, ...]] | None = field(default=None, hash=False)
+    vcpus_available: int | None = None
+    disk_controllers: frozenset[str] | None = None
+    further: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         if not self.generations:

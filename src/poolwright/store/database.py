@@ -200,12 +200,18 @@ class Database:
             # After the commit: whoever sees the new number also sees the change.
             self.commits += 1
 
-    async def write(self, change: Callable[[Connection], T]) -> T:
-        """Run the change in a transaction on the writer thread and return its result."""
+    async def write(self, change: Callable[[Connection], T], then: Callable[[T], None] | None = None) -> T:
+        """Run the change in a transaction on the writer thread and return its result.
+
+        `then` is called with it after the commit, before the next change begins.
+        """
 
         def run() -> T:
             with self.transaction() as connection:
-                return change(connection)
+                result = change(connection)
+            if then is not None:
+                then(result)
+            return result
 
         return await asyncio.get_running_loop().run_in_executor(self._writer, run)
 

@@ -8,8 +8,10 @@ Invariant: SQL is only in this package.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Collection, Iterable, Sequence
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -28,27 +30,40 @@ from poolwright.store.database import insert_many
 from poolwright.store.identity_statements import delete_assignments_within
 from poolwright.store.records import dump, load
 
+T = TypeVar("T")
+
 _MOST_PARAMETERS: Final = 500  # SQLite takes 32 766 in one statement, PostgreSQL 65 535
 
 _KEY: sa.BindParameter[str] = sa.bindparam("key")
+_AFTER: sa.BindParameter[str] = sa.bindparam("after")
+# SQLite has no LIMIT without an OFFSET as SQLAlchemy writes it, and `Reader` knows named parameters only.
+_NONE_SKIPPED: sa.ColumnClause[int] = sa.literal_column("0", sa.Integer)
+_LIMIT: sa.BindParameter[int] = sa.bindparam("limit", type_=sa.Integer)
 
 GROUP_WIRE: Final = sa.select(tables.resource_groups.c.wire).where(tables.resource_groups.c.key == _KEY)
+# Lists in pages: the rows after a key, in the order of keys, at most so many of them.
 GROUP_WIRES: Final = (
     sa.select(tables.resource_groups.c.key, tables.resource_groups.c.wire)
-    .where(tables.resource_groups.c.subscription_id == _KEY)
+    .where(tables.resource_groups.c.subscription_id == _KEY, tables.resource_groups.c.key > _AFTER)
     .order_by(tables.resource_groups.c.key)
+    .limit(_LIMIT)
+    .offset(_NONE_SKIPPED)
 )
 CLUSTER_RECORD: Final = sa.select(tables.clusters.c.record).where(tables.clusters.c.key == _KEY)
 CLUSTER_EXISTS: Final = sa.select(tables.clusters.c.key).where(tables.clusters.c.key == _KEY)
 CLUSTERS_OF_SUBSCRIPTION: Final = (
     sa.select(tables.clusters.c.key, tables.clusters.c.record)
-    .where(tables.clusters.c.subscription_id == _KEY)
+    .where(tables.clusters.c.subscription_id == _KEY, tables.clusters.c.key > _AFTER)
     .order_by(tables.clusters.c.key)
+    .limit(_LIMIT)
+    .offset(_NONE_SKIPPED)
 )
 CLUSTERS_OF_GROUP: Final = (
     sa.select(tables.clusters.c.key, tables.clusters.c.record)
-    .where(tables.clusters.c.group_key == _KEY)
+    .where(tables.clusters.c.group_key == _KEY, tables.clusters.c.key > _AFTER)
     .order_by(tables.clusters.c.key)
+    .limit(_LIMIT)
+    .offset(_NONE_SKIPPED)
 )
 POOL_WIRE: Final = sa.select(tables.node_pools.c.wire, tables.node_pools.c.etag).where(tables.node_pools.c.key == _KEY)
 POOL_WIRES: Final = (
@@ -397,6 +412,68 @@ def put_quota(connection: Connection, subscription: str, location: str, family: 
     )
     if vcpus is not None:
         connection.execute(sa.insert(tables.quotas).values(**place, vcpus=vcpus))
+
+
+def catalogue_parts(connection: Connection, kind: str, part: type[T], locations: Sequence[str]) -> dict[str, T]:
+    """Return what replaces that kind of the built-in catalogue, by location, of those locations."""
+    rows = connection.execute(
+        sa.select(tables.catalogue.c.location, tables.catalogue.c.record)
+        .where(tables.catalogue.c.kind == kind, tables.catalogue.c.location.in_(locations))
+        .order_by(tables.catalogue.c.location)
+    )
+    return {row.location: load(part, zlib.decompress(row.record)) for row in rows}
+
+
+def catalogue_entries(connection: Connection) -> dict[tuple[str, str], int]:
+    """Return how many entries each replacement of the built-in catalogue has, by kind and location."""
+    rows = connection.execute(
+        sa.select(tables.catalogue.c.kind, tables.catalogue.c.location, tables.catalogue.c.entries).order_by(
+            tables.catalogue.c.kind, tables.catalogue.c.location
+        )
+    )
+    return {(row.kind, row.location): row.entries for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class CataloguePart:
+    """A replacement of a part of the built-in catalogue, ready to be stored: making it so takes longer than that."""
+
+    kind: str
+    location: str
+    entries: int
+    record: bytes
+
+    @classmethod
+    def of(cls, kind: str, location: str, part: object, entries: int) -> CataloguePart:
+        return cls(kind, location, entries, zlib.compress(dump(part), level=3))
+
+
+def put_catalogue_part(connection: Connection, part: CataloguePart) -> None:
+    """Store a part in the place of the one there was."""
+    delete_catalogue_parts(connection, part.kind, part.location)
+    connection.execute(
+        sa.insert(tables.catalogue).values(
+            kind=part.kind, location=part.location, entries=part.entries, record=part.record
+        )
+    )
+
+
+def delete_catalogue_parts(connection: Connection, kind: str | None = None, location: str | None = None) -> None:
+    """Delete replacements of the built-in catalogue: of a kind, of a location, or all."""
+    chosen = {tables.catalogue.c.kind: kind, tables.catalogue.c.location: location}
+    connection.execute(
+        sa.delete(tables.catalogue).where(*(column == value for column, value in chosen.items() if value is not None))
+    )
+
+
+def sizes_in_use(connection: Connection) -> set[str]:
+    """Return the sizes that node pools have or had when they were last well, and those of machines."""
+    found = set(connection.execute(sa.select(tables.machines.c.size).distinct()).scalars())
+    for record in connection.execute(sa.select(tables.node_pools.c.record)).scalars():
+        pool = load(NodePool, record)
+        scales = (pool.scale, *(state.scale for state in (pool.good, pool.before) if state is not None))
+        found |= {profile.size for scale in scales for profile in scale}
+    return found
 
 
 def delete_machines(connection: Connection, keys: Iterable[str]) -> None:

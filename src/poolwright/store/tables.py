@@ -212,3 +212,14 @@ features = sa.Table(
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("state", sa.Text, nullable=False),
 )
+
+# What stands in the place of the built-in catalogue. `location` is empty for what concerns the whole service;
+# `entries` is how many the record has, for listing without reading it. Records are compressed.
+catalogue = sa.Table(
+    "pw_catalogue",
+    metadata,
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("location", sa.Text, primary_key=True),
+    sa.Column("entries", sa.Integer, nullable=False),
+    sa.Column("record", sa.LargeBinary, nullable=False),
+)

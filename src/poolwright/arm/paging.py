@@ -1,0 +1,107 @@
+"""Lists in pages, as ARM pages them: `nextLink` leads to the next one, by a `$skiptoken` nobody has to understand.
+
+Which lists Azure pages: clusters (`x-ms-pageable` in AKS's definition, its page size is not published), and
+resource groups where `$top` asks for it ("If null is passed, returns all resource groups"). Compute's SKUs come
+in one reply (Azure/azure-rest-api-specs#15672), and a cluster's node pools, at most 100, fit one page.
+
+Invariant: lists are ordered by key, and a token names the last key of its page; so what is there during the whole
+walk is listed once, whatever comes and goes meanwhile.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeVar
+from urllib.parse import parse_qsl, quote, urlencode
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from poolwright import errors
+from poolwright.arm import paths
+from poolwright.arm.http import json_response
+
+R = TypeVar("R", bound=Sequence[Any])
+
+CLUSTERS_PER_PAGE: Final = 200
+MOST_PER_PAGE: Final = 1000
+NO_LIMIT: Final = 2**31 - 1
+# The parameters of a list's statement that reads all of it.
+ALL: Final[dict[str, Any]] = {"after": "", "limit": NO_LIMIT}
+_SKIP: Final = "$skiptoken"
+_TOP: Final = "$top"
+_LONGEST_TOKEN: Final = 4096
+
+
+def after(request: Request, kind: str) -> str:
+    """Return the key after which the page begins: empty for the first one. Raises `InvalidParameter`."""
+    token = request.query_params.get(_SKIP)
+    if token is None:
+        return ""
+    try:
+        if len(token) > _LONGEST_TOKEN:
+            raise ValueError(token[:40])
+        named, _, key = base64.b64decode(token, altchars=b"-_", validate=True).decode().partition(" ")
+    except (ValueError, binascii.Error) as error:
+        raise _invalid_token() from error
+    if named != kind or not key:
+        raise _invalid_token()
+    return key
+
+
+def wanted_size(request: Request) -> int | None:
+    """Return how many entries `$top` asks for; None where it does not. Raises `InvalidParameter`."""
+    text = request.query_params.get(_TOP)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) < 10 and 1 <= int(text) <= MOST_PER_PAGE):
+        raise errors.InvalidParameter(
+            f"The value of $top is invalid: '{text[:40]}'. It is a number from 1 to {MOST_PER_PAGE}.",
+            target=_TOP,
+            remedy="send such a number, or leave $top out",
+        )
+    return int(text)
+
+
+def limit_of(size: int | None) -> int:
+    """Return how many rows to read for a page of that size: one more tells whether another page follows."""
+    return NO_LIMIT if size is None else size + 1
+
+
+def page(
+    request: Request,
+    base: str,
+    kind: str,
+    rows: Sequence[R],
+    size: int | None,
+    show: Callable[[R], bytes],
+    may_see: Callable[[R], bool] = lambda row: True,
+) -> Response:
+    """Return a page of the rows, which begin with their keys; `rows` has one more when another page follows.
+
+    Rows the caller may not see are left out of their page, which may be empty then.
+    """
+    shown = rows if size is None else rows[:size]
+    body = b'{"value":[' + b",".join(show(row) for row in shown if may_see(row)) + b"]"
+    if len(shown) < len(rows):
+        link = _next_link(request, base, f"{kind} {shown[-1][0]}")
+        body += b',"nextLink":"' + link.encode() + b'"'
+    return json_response(body + b"}")
+
+
+def _next_link(request: Request, base: str, named: str) -> str:
+    token = base64.urlsafe_b64encode(named.encode()).decode()
+    query = [pair for pair in parse_qsl(request.scope["query_string"].decode("latin-1")) if pair[0] != _SKIP]
+    path = quote(request.scope[paths.AS_SENT], safe="/")
+    # Percent-encoded throughout, so that the link can stand in a JSON text as it is.
+    return f"{base}{path}?{urlencode([*query, (_SKIP, token)])}"
+
+
+def _invalid_token() -> errors.InvalidParameter:
+    return errors.InvalidParameter(
+        "The value of $skiptoken is invalid: it is not one this list gave out.",
+        target=_SKIP,
+        remedy="begin again without $skiptoken, and follow nextLink as it is",
+    )
