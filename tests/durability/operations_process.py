@@ -74,6 +74,13 @@ class OperationsProcess:
         self._process.kill()
         assert self.wait() == -signal.SIGKILL
 
+    def require_killed(self, operation: str, where: str) -> None:
+        """The process kills itself while it carries out that operation."""
+        # When it does so after the operation has ended, it may still say that.
+        with suppress(Died):
+            self.call("end", operation=operation)
+        assert self.wait() == -signal.SIGKILL, f"{where}: {self.log()[-2000:]}"
+
     def stop(self) -> None:
         """Stop as the service does after SIGTERM."""
         with suppress(Died):

@@ -8,7 +8,6 @@ later than the last one is set forward; nothing sleeps.
 from __future__ import annotations
 
 import itertools
-import signal
 from collections.abc import Collection
 from contextlib import suppress
 from typing import Any
@@ -261,9 +260,7 @@ class Roll:
             self.process.call("post", group=self._group, verb="abort_node_pool")
 
     def require_died(self, where: str) -> None:
-        with pytest.raises(Died):
-            self.process.call("end", operation=self._operation)
-        assert self.process.wait() == -signal.SIGKILL, f"{where}: {self.process.log()[-2000:]}"
+        self.process.require_killed(self._operation, where)
 
     def require_ended(self, status: str, where: str = "", *, quarantined: Collection[str] = ()) -> dict[str, Any]:
         """It ended like that; no machine is orphaned or was started twice, and only quarantined nodes are cordoned."""

@@ -6,7 +6,6 @@ be deleted.
 
 from __future__ import annotations
 
-import signal
 from typing import Any
 
 import pytest
@@ -14,7 +13,7 @@ import pytest
 from poolwright.domain.operation import OperationKind
 from poolwright.operations.plans import EACH_WAVE, PLANS
 from tests.durability.chains import Case, chained, require_all_in
-from tests.durability.operations_process import Died, OperationsProcess
+from tests.durability.operations_process import OperationsProcess
 from tests.operations.workbench import KINDS
 
 DELETIONS = (OperationKind.DELETE_NODE_POOL, OperationKind.DELETE_CLUSTER, OperationKind.DELETE_RESOURCE_GROUP)
@@ -74,9 +73,7 @@ def test_an_operation_killed_while_it_unwinds_has_failed_and_left_nothing_when_i
         process.call("prepare", group=group, kind=case.kind.value)
         process.call("misbehave", **({"delete": 100} if case.kind in DELETIONS else {"never_ready": [""]}))
         operation = process.call("ask", group=group, kind=case.kind.value)
-        with pytest.raises(Died):
-            process.call("end", operation=operation)
-        assert process.wait() == -signal.SIGKILL, process.log()[-2000:]
+        process.require_killed(operation, case.place)
         left = case, group, operation
     process.start()
     assert left is not None
