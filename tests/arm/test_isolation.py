@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -74,7 +75,7 @@ def spelled(path: str, upper: list[bool], slashes: list[int]) -> str:
 def test_whatever_is_asked_of_a_foreign_subscription_it_is_not_found(
     tenants: TwoTenants, template: str, method: str, upper: list[bool], slashes: list[int], end: str
 ) -> None:
-    names = {
+    known = {
         "subscription": tenants.foreign.rpartition("/")[2],
         "group": f"rg-{SECRET_NAME}",
         "cluster": SECRET_NAME,
@@ -86,8 +87,9 @@ def test_whatever_is_asked_of_a_foreign_subscription_it_is_not_found(
         "family": "cores",
         "name": tenants.assignment,
     }
+    names = defaultdict(lambda: SECRET_NAME, known)
     # httpx would read a path that begins with two slashes as a host.
-    path = "/" + spelled(template.format(**names), upper, slashes).lstrip("/") + end
+    path = "/" + spelled(template.format_map(names), upper, slashes).lstrip("/") + end
 
     reply = tenants.stranger.request(method, path, json={"location": "eastus", "limit": 1, "properties": {}})
 

@@ -45,6 +45,7 @@ def is_granted(role: Role, action: str) -> bool:
         )
         or (provider == "microsoft.authorization" and verb == "read")
         or action.lower() == "microsoft.resources/subscriptions/resourcegroups/read"
+        or action.lower().startswith("microsoft.resources/deployments/")
     )
 
 

@@ -42,6 +42,13 @@ _EXCEPTIONS: Final = {
     ("GET", f"{_SUBSCRIPTION}/providers/{{namespace}}"): Requirement(
         "Microsoft.Resources/subscriptions/providers/read", 0
     ),
+    # az asks for these at paths without a provider.
+    **{
+        ("GET", f"{_SUBSCRIPTION}/resourcegroups/{{group}}/deployments/{{deployment}}/operations{tail}"): Requirement(
+            "Microsoft.Resources/deployments/operations/read", beyond
+        )
+        for tail, beyond in (("", 1), ("/{operation}", 0))
+    },
     # Over the subscription, however the provider is called.
     ("POST", f"{_SUBSCRIPTION}/providers/{{namespace}}/register"): Requirement("{namespace}/register/action", 3),
 }
@@ -52,6 +59,7 @@ _SPELLED: Final = {
         "Microsoft.Authorization",
         "Microsoft.Compute",
         "Microsoft.ContainerService",
+        "Microsoft.Features",
         "Microsoft.Insights",
         "Microsoft.Resources",
         "accessProfiles",
@@ -61,6 +69,10 @@ _SPELLED: Final = {
         "exportTemplate",
         "kubernetesVersions",
         "listClusterAdminCredential",
+        "maintenanceConfigurations",
+        "nodeImageVersions",
+        "vmSizes",
+        "vmSkus",
         "listClusterUserCredential",
         "managedClusters",
         "operationResults",

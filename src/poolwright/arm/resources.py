@@ -49,7 +49,6 @@ class Resources(Area):
                 "GET",
                 paths.GROUP + "/resources",
                 self.list_group_resources,
-                over=Over.EACH,
             ),
         )
 

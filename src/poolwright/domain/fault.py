@@ -490,9 +490,9 @@ WORDINGS: Final[Mapping[str, str]] = {
     "RoleDefinitionDoesNotExist": "The specified role definition with ID '{role}' does not exist.",
     "Request_ResourceNotFound": "Resource '{object_id}' does not exist or one of its queried reference-property "
     "objects are not present.",
-    "LinkedAuthorizationFailed": "The client with object id '{object_id}' has permission to perform the change; however, "
-    "it does not have permission to perform action(s) '{action}' on the linked scope(s) '{scope}' (respectively) or "
-    "the linked scope(s) are invalid.",
+    "LinkedAuthorizationFailed": "The client with object id '{object_id}' has permission to perform the change; "
+    "however, it does not have permission to perform action(s) '{action}' on the linked scope(s) '{scope}' "
+    "(respectively) or the linked scope(s) are invalid.",
     "AllocationFailed": _ALLOCATION.replace("{place}", "region"),
     "ZonalAllocationFailed": _ALLOCATION.replace("{place}", "zone"),
 }
