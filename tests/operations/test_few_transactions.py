@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from poolwright.domain.operation import Operation, OperationStatus
+from poolwright.domain.upgrade_settings import UpgradeSettings
 from tests.operations.workbench import Workbench
 
 
@@ -67,9 +68,25 @@ def test_a_thousand_machines_take_as_few_transactions_as_ten(bench: Workbench, c
     assert bench.there("many").observed == {"V1": 0, "V2": 1000, "unknown": 0}
 
 
+def test_replacing_machines_takes_two_transactions_a_wave_however_many_there_are(
+    bench: Workbench, counted: CountedTransactions
+) -> None:
+    def replaced(name: str, count: int, surge: str) -> tuple[int, int]:
+        settings = UpgradeSettings(surge)
+        bench.done(bench.put_pool(name, count=count, vm_size="Standard_D2_v3", upgrade=settings))
+        operation = bench.put_pool(name, count=count, vm_size="Standard_D2s_v3", upgrade=settings)
+        taken = transactions(bench, counted, operation)
+        assert bench.operation(operation).waves == 3
+        assert bench.there(name).observed == {"V1": 0, "V2": count, "unknown": 0}
+        return taken
+
+    # The plan, two each wave, the end; new machines are made and old ones deleted each wave.
+    assert replaced("few", 10, "33%") == replaced("many", 1000, "34%") == (1 + 3 * 2 + 1, 3 * 2)
+
+
 def test_scaling_in_and_deleting_take_as_few(bench: Workbench, counted: CountedTransactions) -> None:
     bench.done(bench.put_pool(count=300))
-    assert transactions(bench, counted, bench.put_pool(count=1)) == (3, 2)
+    assert transactions(bench, counted, bench.put_pool(count=1)) == (3, 1)
     bench.done(bench.put_pool(count=300))
     assert transactions(bench, counted, bench.delete_pool()) == (1, 1)
     assert bench.machines() == []

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from poolwright.domain.cluster import Cluster, ProvisioningState, ResourceGroup
@@ -142,3 +143,16 @@ class TestMachines:
         assert statements.cluster(connection, CLUSTER.key) is None
         statements.delete_group(connection, GROUP.key)
         assert statements.group(connection, GROUP.key) is None
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [statements.MACHINES_BY_OBSERVED.params(key=POOL.key), statements.MACHINES_BY_SIZE.params(keys=[CLUSTER.key])],
+    ids=["by observed generation", "by size"],
+)
+def test_machines_are_counted_without_reading_their_rows(
+    connection: Connection, statement: sa.Select[str, int]
+) -> None:
+    text = statement.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})
+    plan = [row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}")]
+    assert any("pw_machines USING COVERING INDEX ix_pw_machines_counted" in detail for detail in plan), plan

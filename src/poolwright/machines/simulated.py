@@ -72,6 +72,8 @@ class SimulatedEngine:
     def ensure(self, specs: Sequence[MachineSpec]) -> None:
         if self.behaviour.refuse is not None:
             raise PermanentError(self.behaviour.refuse)
+        if not specs:
+            return
         limit = self.behaviour.fail_after
         now = self._clock()
         with self._transaction() as connection:

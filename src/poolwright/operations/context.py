@@ -133,18 +133,22 @@ def machines_by_pool(context: Context, operation: Operation) -> list[tuple[NodeP
         ]
 
 
+def stored(context: Context, operation: Operation) -> Operation | None:
+    """Return the operation as it is stored now."""
+    with context.database.engine.connect() as connection:
+        return statements.operation(connection, operation.id)
+
+
 def require_wanted(context: Context, operation: Operation) -> None:
     """Raise `Aborted` when somebody asked for the operation to stop."""
-    with context.database.engine.connect() as connection:
-        current = statements.operation(connection, operation.id)
+    current = stored(context, operation)
     if current is not None and current.aborted_by is not None:
         raise Aborted
 
 
-def has_ended(context: Context, operation: Operation) -> bool:
+def has_ended(connection: Connection, operation: Operation) -> bool:
     """Whether the operation has ended: its machines' names may mean machines of another one by now."""
-    with context.database.engine.connect() as connection:
-        current = statements.operation(connection, operation.id)
+    current = statements.operation(connection, operation.id)
     return current is None or current.status.is_terminal
 
 
@@ -168,28 +172,43 @@ def rendered(context: Context, pool: NodePool, machines: Iterable[Machine]) -> l
 def store_facts(context: Context, operation: Operation, facts: Mapping[str, MachineFacts | None]) -> None:
     """Machine rows show these facts; a machine whose facts are None shows nothing."""
     with context.database.transaction() as connection:
-        for pool in pools_of(connection, operation):
-            prefix = f"{pool.id.key}/"
-            there = statements.machines_by_key(connection, [key for key in facts if key.startswith(prefix)])
-            seen = [replace(machine, facts=facts[machine.id.key]) for machine in there]
-            statements.update_machines(connection, rendered(context, pool, seen))
+        store_facts_in(context, connection, pools_of(connection, operation), facts)
+
+
+def store_facts_in(
+    context: Context, connection: Connection, pools: Iterable[NodePool], facts: Mapping[str, MachineFacts | None]
+) -> None:
+    """The same within a transaction, for machines of these node pools."""
+    for pool in pools:
+        prefix = f"{pool.id.key}/"
+        there = statements.machines_by_key(connection, [key for key in facts if key.startswith(prefix)])
+        seen = [replace(machine, facts=facts[machine.id.key]) for machine in there]
+        statements.update_machines(connection, rendered(context, pool, seen))
 
 
 def report(context: Context, operation: Operation, *, step: str, percent: int, **progress: Any) -> None:
     """Store how far the operation is, and count its node pools' machines by observed generation, for clients to see."""
     with context.database.transaction() as connection:
-        report_in(context, connection, operation, step=step, percent=percent, **progress)
+        pools = pools_of(connection, operation)
+        report_in(context, connection, operation, pools, step=step, percent=percent, **progress)
 
 
 def report_in(
-    context: Context, connection: Connection, operation: Operation, *, step: str, percent: int, **progress: Any
+    context: Context,
+    connection: Connection,
+    operation: Operation,
+    pools: Iterable[NodePool],
+    *,
+    step: str,
+    percent: int,
+    **progress: Any,
 ) -> None:
-    """The same within a transaction."""
+    """The same within a transaction, with the operation's node pools."""
     current = statements.operation(connection, operation.id)
     if current is None or current.status.is_terminal:
         return
     totals: dict[str, int] = {}
-    for pool in pools_of(connection, operation):
+    for pool in pools:
         counted = statements.observed_counts(connection, pool.id.key)
         for generation, number in counted.items():
             totals[generation] = totals.get(generation, 0) + number

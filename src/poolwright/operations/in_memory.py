@@ -7,12 +7,11 @@ unfinished again from the start, which steps must bear anyway.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from sqlalchemy.engine import Connection
 
-from poolwright.operations.plans import Context, Failure, run_plan
+from poolwright.operations.plans import Context, Effect, Failure, at_once, run_plan
 
 
 class InMemoryOperations:
@@ -42,11 +41,11 @@ class InMemoryOperations:
             self._thread.shutdown()
 
     def _carry_out(self, operation_id: str) -> None:
-        def run_step(name: str, effect: Callable[[], Failure | None]) -> Failure | None:
+        def checkpoint(name: str, part: Effect) -> Failure | None:
             if (operation_id, name) not in self._done:
-                self._done[operation_id, name] = effect()
+                self._done[operation_id, name] = part()
             return self._done[operation_id, name]
 
-        run_plan(self._context, operation_id, run_step)
+        run_plan(self._context, operation_id, at_once, checkpoint)
         if operation_id in self._enlisted:
             self._enlisted.remove(operation_id)

@@ -27,7 +27,7 @@ import structlog
 from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
 from sqlalchemy.engine import Connection, Engine
 
-from poolwright.operations.plans import Context, Failure, run_plan
+from poolwright.operations.plans import Context, Effect, Failure, run_plan
 from poolwright.operations.recovery import stranded, workflow_id
 from poolwright.store import statements
 
@@ -35,8 +35,8 @@ log = structlog.get_logger(__name__)
 
 QUEUE: Final = "operations"
 QUEUE_POLL_SECONDS: Final = 0.5
-# Raised when a plan's steps change names or order, so that old workflows are not replayed on new plans.
-PLANS_VERSION: Final = "2"
+# Raised when a plan's checkpoints change names or order, so that old workflows are not replayed on new plans.
+PLANS_VERSION: Final = "3"
 # Operations at work at the same time, a thread each; further ones wait for their turn.
 MAX_AT_WORK: Final = 256
 # A workflow that has ended is of no more use: the operation's record says what came of it.
@@ -102,18 +102,19 @@ class DbosOperations:
                 with context.database.transaction() as connection:
                     return statements.claim_operation(connection, operation_id, runner)
 
-            def run_step(name: str, effect: Callable[[], Failure | None]) -> Failure | None:
-                def unless_stopping() -> Failure | None:
-                    outcome = effect()
-                    # What a step met while everything around it was being closed is no outcome.
-                    if self._stopping.is_set():
-                        raise Stopping
-                    return outcome
+            def run_step(name: str, effect: Effect) -> Failure | None:
+                outcome = effect()
+                # What a step met while everything around it was being closed is no outcome.
+                if self._stopping.is_set():
+                    raise Stopping
+                return outcome
 
-                return DBOS.run_step({"name": name}, unless_stopping)
+            def checkpoint(name: str, part: Effect) -> Failure | None:
+                return DBOS.run_step({"name": name}, part)
 
-            if DBOS.run_step({"name": "claim"}, claim):
-                run_plan(context, operation_id, run_step)
+            # Claimed again after a kill: whoever has the claim still has it.
+            if claim():
+                run_plan(context, operation_id, run_step, checkpoint)
 
         return run_operation
 

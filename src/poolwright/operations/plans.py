@@ -7,13 +7,18 @@ The runner (`run_plan`) keeps the order, checkpoints through the port, retries t
 permanent one undoes what is under way and marks the operation failed. An operation that somebody aborts
 stops at the next step in the same way and is marked canceled.
 
+A checkpoint is a commit of its own, so there is one only where it is needed (docs/decisions/0005-checkpoints.md): a
+restart finds the plan that was made, the wave that is under way and the end that was reached in what the steps stored.
+
 Invariant: an operation says Succeeded in the same transaction in which its resource does.
+Invariant: a failure is checkpointed before it is undone, so that a restart does not try again what was undone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 import structlog
@@ -22,6 +27,7 @@ from sqlalchemy.exc import OperationalError as DatabaseUnavailable
 
 from poolwright import errors
 from poolwright.domain.cluster import ProvisioningState
+from poolwright.domain.machine import Machine
 from poolwright.domain.node_pool import NodePool, good_state, is_same_state
 from poolwright.domain.operation import Operation, OperationError, OperationKind
 from poolwright.domain.rollout import PlannedWaves
@@ -40,9 +46,9 @@ from poolwright.operations.context import (
     pools_of,
     put_operation,
     release_cluster,
-    require_wanted,
     store_facts,
     store_released,
+    stored,
     touch_cluster,
 )
 from poolwright.operations.deployments import (
@@ -69,11 +75,15 @@ class NotEnded(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step. `undo` is None where there is nothing to undo; the plan says why."""
+    """One step. `undo` is None where there is nothing to undo; the plan says why.
+
+    `needs_checkpoint` is False where what it stores tells that it is done, and nothing is undone when it fails.
+    """
 
     name: str
     do: Callable[[Context, Operation], None]
     undo: Callable[[Context, Operation], None] | None = None
+    needs_checkpoint: bool = True
 
 
 def mark_succeeded(context: Context, operation: Operation) -> None:
@@ -81,21 +91,27 @@ def mark_succeeded(context: Context, operation: Operation) -> None:
 
     Not so when a machine vanished after its wave: then its row shows nothing and the operation fails.
     """
-    if has_ended(context, operation):
-        return
-    keys = [machine.id.key for _, machines in machines_by_pool(context, operation) for machine in machines]
+    with context.database.engine.connect() as connection:
+        if has_ended(connection, operation):
+            return
+        machines = [
+            machine
+            for pool in pools_of(connection, operation)
+            for machine in statements.machines_of_pool(connection, pool.id.key)
+        ]
+    keys = [machine.id.key for machine in machines]
     seen = context.engine.observe(keys)
     vanished = [key for key in keys if key not in seen]
     if vanished:
         store_facts(context, operation, dict.fromkeys(vanished))
         raise machines_failed("vanished", vanished)
+    _require_none_quarantined(machines)
     with context.database.transaction() as connection:
         current = statements.operation(connection, operation.id)
         if current is None or current.status.is_terminal:
             return
         totals: dict[str, int] = {}
         for pool in pools_of(connection, operation):
-            _require_none_quarantined(connection, pool)
             released = store_released(context, connection, _succeeded(pool, context.now()))
             for generation, number in released.observed.items():
                 totals[generation] = totals.get(generation, 0) + number
@@ -149,9 +165,9 @@ STAGE_STEPS: Final[Mapping[str, Callable[[Context, Operation, int], None]]] = {
 
 # The waves undo themselves (`undo_wave`): planning leaves nothing behind but the plan.
 _BRING_ABOUT: Final[tuple[Step | str, ...]] = (
-    Step("plan_waves", plan_waves),
+    Step("plan_waves", plan_waves, needs_checkpoint=False),
     EACH_WAVE,
-    Step("mark_succeeded", mark_succeeded),
+    Step("mark_succeeded", mark_succeeded, needs_checkpoint=False),
 )
 # A deleted machine does not come back; undoing only says which are left. Deleting again completes the work.
 _TAKE_AWAY: Final[tuple[Step | str, ...]] = (
@@ -191,27 +207,47 @@ def _steps() -> Iterator[str]:
 STEPS: Final = tuple(dict.fromkeys(_steps()))
 
 Failure = dict[str, str | None]
-RunStep = Callable[[str, Callable[[], Failure | None]], Failure | None]
+Effect = Callable[[], Failure | None]
+RunStep = Callable[[str, Effect], Failure | None]
 _CANCELED: Final = errors.OperationCanceled.code
 # An abort waits for the plan, without which a wave under way could not be undone, and comes too late at the end.
 _NOT_STOPPED: Final = frozenset({"plan_waves", "mark_succeeded"})
+_WAVES: Final = "waves"
 
 
 @dataclass(frozen=True, slots=True)
 class _Act:
-    """A step about to run: `checkpoint` is its name in this operation, `step` the one the plan gives it."""
+    """A step about to run: `name` is its own in this operation, `step` the one the plan gives it. `wave` is from 1."""
 
-    checkpoint: str
+    name: str
     step: str
     do: Callable[[Context, Operation], None]
     undo: tuple[_Act, ...] = ()
+    wave: int | None = None
+
+    def is_finished(self, operation: Operation) -> bool:
+        """Whether it belongs to a wave before the one under way, which is stored with what that one does first."""
+        return self.wave is not None and self.wave < operation.wave
 
 
-def run_plan(context: Context, operation_id: str, run_step: RunStep) -> None:
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Acts that follow each other, and the name of the checkpoint after them if they need one."""
+
+    checkpoint: str | None
+    acts: Sequence[_Act]
+
+
+def at_once(name: str, effect: Effect) -> Failure | None:
+    """Carry out a step, or a part of a plan, without keeping what came of it."""
+    return effect()
+
+
+def run_plan(context: Context, operation_id: str, run_step: RunStep, checkpoint: RunStep = at_once) -> None:
     """Carry out the operation's plan, ending with the operation Succeeded, Failed or Canceled. Raises `NotEnded`.
 
-    `run_step(name, effect)` checkpoints what the effect returned (None, or the failure as plain JSON) and
-    returns the checkpoint instead of repeating a step that is done.
+    `run_step(name, effect)` carries out one step and returns what came of it: None, or the failure as plain JSON.
+    `checkpoint(name, part)` does so with a part of the plan, keeps it, and returns that instead of repeating the part.
     """
     with context.database.engine.connect() as connection:
         operation = statements.operation(connection, operation_id)
@@ -222,25 +258,63 @@ def run_plan(context: Context, operation_id: str, run_step: RunStep) -> None:
         correlation_id=operation.correlation_id, operation_id=operation_id, operation=operation.kind.value
     ):
         begun: list[_Act] = []
-        for part in PLANS[operation.kind]:
-            for act in _acts(context, operation, part):
-                begun.append(act)
-                failure = run_step(act.checkpoint, _effect(context, operation, act))
-                if failure is not None:
-                    _unwind(context, operation, act.undo or _undone(begun), failure, run_step)
-                    return
+        for part in _parts(context, operation):
+            begun += part.acts
+            failure = _carried_out(context, operation, part, run_step, checkpoint)
+            if failure is not None:
+                [failed] = [act for act in part.acts if act.name == failure["step"]]
+                _unwind(context, operation, failed.undo or _undone(begun), failure, run_step, checkpoint)
+                return
 
 
-def _acts(context: Context, operation: Operation, part: Step | str) -> Sequence[_Act]:
-    if isinstance(part, Step):
-        undo = (_Act(f"undo_{part.name}", f"undo_{part.name}", part.undo),) if part.undo else ()
-        return [_Act(part.name, part.name, part.do, undo)]
+def _carried_out(
+    context: Context, operation: Operation, part: _Part, run_step: RunStep, checkpoint: RunStep
+) -> Failure | None:
+    """What came of the part: None, or the first failure with the name of its step."""
+
+    def effect() -> Failure | None:
+        for act in part.acts:
+            failure = run_step(act.name, _effect(context, operation, act))
+            if failure is not None:
+                return failure | {"step": act.name}
+        return None
+
+    return effect() if part.checkpoint is None else checkpoint(part.checkpoint, effect)
+
+
+def _parts(context: Context, operation: Operation) -> Iterator[_Part]:
+    """The plan in parts, one after the other: what the waves are is known only once they are planned."""
+    together: list[_Act] = []
+    for planned in PLANS[operation.kind]:
+        if isinstance(planned, Step):
+            name = planned.name
+            undo = (_Act(f"undo_{name}", f"undo_{name}", planned.undo),) if planned.undo else ()
+            act = _Act(name, name, planned.do, undo)
+            if together:
+                together.append(act)
+            else:
+                yield _Part(name if planned.needs_checkpoint else None, [act])
+            continue
+        acts, is_one_part = _acts_of(context, operation, planned)
+        if is_one_part:
+            together += acts
+        else:
+            yield from (_Part(act.name, [act]) for act in acts)
+    if together:
+        yield _Part(_WAVES, together)
+
+
+def _acts_of(context: Context, operation: Operation, planned: str) -> tuple[list[_Act], bool]:
+    """The acts of each wave or stage, and whether one checkpoint is enough for all of them.
+
+    Acts that wait for minutes or hours have one each, so that the time does not begin anew.
+    """
     with context.database.engine.connect() as connection:
-        if part == EACH_STAGE:
-            return _acts_of_stages(stages_of(connection, operation))
-        planned = statements.waves(connection, operation.id)
+        if planned == EACH_STAGE:
+            return _acts_of_stages(stages_of(connection, operation)), False
+        waves = statements.waves(connection, operation.id)
     # The plan is gone when the operation ended in the meantime: then nothing is left to do.
-    return _acts_of_waves(planned) if planned is not None else []
+    return ([], True) if waves is None else (_acts_of_waves(waves), not waves.drains)
 
 
 def _acts_of_waves(planned: PlannedWaves) -> list[_Act]:
@@ -262,7 +336,7 @@ def _acts_of_waves(planned: PlannedWaves) -> list[_Act]:
                 ) -> None:
                     do(context, operation, planned, index)
 
-                acts.append(_Act(f"wave_{index + 1}.{step.name}", step.name, done, undo))
+                acts.append(_Act(f"wave_{index + 1}.{step.name}", step.name, done, undo, wave=index + 1))
     return acts
 
 
@@ -285,11 +359,16 @@ def _acts_of_stages(number: int) -> list[_Act]:
 
 def _undone(begun: Sequence[_Act]) -> tuple[_Act, ...]:
     """The undoing of the plain steps begun, last first; finished waves stay."""
-    return tuple(undo for act in reversed(begun) if act.checkpoint == act.step for undo in act.undo)
+    return tuple(undo for act in reversed(begun) if act.wave is None for undo in act.undo)
 
 
 def _unwind(
-    context: Context, operation: Operation, undoing: Sequence[_Act], failure: Failure, run_step: RunStep
+    context: Context,
+    operation: Operation,
+    undoing: Sequence[_Act],
+    failure: Failure,
+    run_step: RunStep,
+    checkpoint: RunStep,
 ) -> None:
     """Undo what is under way, and mark the operation failed or canceled with the first cause.
 
@@ -297,7 +376,8 @@ def _unwind(
     """
     message = failure["message"] or ""
     for act in undoing:
-        left = run_step(act.checkpoint, _effect(context, operation, act, may_stop=False))
+        effect = _effect(context, operation, act, may_stop=False)
+        left = checkpoint(act.name, partial(run_step, act.name, effect))
         if left is not None:
             message += f" Cleaning up failed as well: {left['message']}"
     error = OperationError(failure["code"] or "", message, failure["target"], failure.get("remedy"))
@@ -310,34 +390,33 @@ def _unwind(
         raise NotEnded(f"operation {operation.id} could not be marked failed")
 
 
-def _effect(
-    context: Context, operation: Operation, act: _Act, *, may_stop: bool = True
-) -> Callable[[], Failure | None]:
+def _effect(context: Context, operation: Operation, act: _Act, *, may_stop: bool = True) -> Effect:
     """The act with the crash hook around it; temporary errors are retried, others become the returned failure."""
 
     def effect() -> Failure | None:
-        context.crash(operation.kind.value, act.checkpoint, "before")
+        context.crash(operation.kind.value, act.name, "before")
         give_up = context.now() + RETRY_TIMEOUT_SECONDS
         while True:
             try:
-                if may_stop and act.step not in _NOT_STOPPED:
-                    require_wanted(context, operation)
-                if not has_ended(context, operation):
+                current = stored(context, operation)
+                if current is not None and not current.status.is_terminal and not act.is_finished(current):
+                    if may_stop and act.step not in _NOT_STOPPED and current.aborted_by is not None:
+                        raise Aborted
                     # Whether it is a bad day (`domain/fault.py`) is decided here, once for every step there is.
-                    act.do(troubled(context, operation, act.checkpoint, may_stop=may_stop), operation)
+                    act.do(troubled(context, current, act.name, may_stop=may_stop), current)
                 failure = None
             except (TemporaryError, DatabaseUnavailable) as error:
                 if context.now() < give_up:
-                    log.warning("operation_step_retried", step=act.checkpoint, cause=str(error))
+                    log.warning("operation_step_retried", step=act.name, cause=str(error))
                     context.wait(
                         error.retry_after_seconds if isinstance(error, TemporaryError) else DATABASE_RETRY_SECONDS
                     )
                     continue
-                failure = _failure(error, act.checkpoint)
+                failure = _failure(error, act.name)
             except Exception as error:
-                failure = _failure(error, act.checkpoint)
+                failure = _failure(error, act.name)
             break
-        context.crash(operation.kind.value, act.checkpoint, "after")
+        context.crash(operation.kind.value, act.name, "after")
         return failure
 
     return effect
@@ -426,8 +505,7 @@ def _succeeded(pool: NodePool, now: float) -> NodePool:
     return replace(pool, state=ProvisioningState.SUCCEEDED, error=None, promised=pool.count, good=good, before=before)
 
 
-def _require_none_quarantined(connection: Connection, pool: NodePool) -> None:
-    machines = statements.machines_of_pool(connection, pool.id.key)
+def _require_none_quarantined(machines: Sequence[Machine]) -> None:
     quarantined = [machine.id.key for machine in machines if machine.quarantined]
     if quarantined:
         raise OperationFailed(

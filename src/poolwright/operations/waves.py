@@ -25,7 +25,7 @@ from poolwright.domain.node_pool import NodePool
 from poolwright.domain.node_pool_kind import ScaleDownMode
 from poolwright.domain.operation import Operation, OperationError
 from poolwright.domain.resource_id import MachineId
-from poolwright.domain.rollout import PlannedWaves, PresentMachine, Rollout, Wave, plan_rollout
+from poolwright.domain.rollout import PlannedMachine, PlannedWaves, PresentMachine, Rollout, Wave, plan_rollout
 from poolwright.domain.upgrade_settings import UndrainableNodeBehavior
 from poolwright.operations.context import (
     Context,
@@ -40,6 +40,8 @@ from poolwright.operations.context import (
     report_in,
     require_wanted,
     store_facts,
+    store_facts_in,
+    stored,
 )
 from poolwright.store import statements
 
@@ -140,8 +142,10 @@ def add_machines(context: Context, operation: Operation, planned: PlannedWaves, 
     specs: list[MachineSpec] = []
     added: Counter[str] = Counter()
     with context.database.transaction() as connection:
-        for pool, wave in _waves_of(connection, operation, planned, index):
-            new = [_new(context, pool, part.ordinal, part.size, part.zone) for part in wave.add]
+        pools = pools_of(connection, operation)
+        for pool, wave in _waves_of(pools, planned, index):
+            configuration = configuration_of(pool)
+            new = [_new(context, pool, part, configuration) for part in wave.add]
             keys = [machine.id.key for machine in new]
             known = {machine.id.key for machine in statements.machines_by_key(connection, keys)}
             statements.add_machines(connection, rendered(context, pool, (m for m in new if m.id.key not in known)))
@@ -153,7 +157,7 @@ def add_machines(context: Context, operation: Operation, planned: PlannedWaves, 
             specs += [machine.spec for machine in (*new, *refit)]
             added.update(machine.spec.size for machine in new if machine.id.key not in known)
         _require_quota(context, connection, operation, added)
-        _progress(context, connection, operation, planned, index, "add_machines", 0.0)
+        _progress(context, connection, operation, pools, planned, index, "add_machines", 0.0)
     context.engine.ensure(specs)
 
 
@@ -162,7 +166,7 @@ def await_ready(context: Context, operation: Operation, planned: PlannedWaves, i
     with context.database.engine.connect() as connection:
         wanted = {
             machine.id.key: machine
-            for pool, wave in _waves_of(connection, operation, planned, index)
+            for pool, wave in _waves_of(pools_of(connection, operation), planned, index)
             for machine in statements.machines_by_key(
                 connection, _keys(pool, [*(part.ordinal for part in wave.add), *wave.refit])
             )
@@ -177,15 +181,16 @@ def await_ready(context: Context, operation: Operation, planned: PlannedWaves, i
         left = [key for key, machine in wanted.items() if not _is_settled(machine, facts[key])]
         if left and len(left) != reported:
             share = 0.1 + 0.6 * (len(wanted) - len(left)) / len(wanted)
-            with context.database.transaction() as connection:
-                _progress(context, connection, operation, planned, index, "await_ready", share)
+            _report(context, operation, planned, index, "await_ready", share)
             reported = len(left)
         return left
 
     left = _poll(context, operation, awaited, context.now() + READY_TIMEOUT_SECONDS)
     if left:
         raise machines_failed("did not become ready in time", left)
-    store_facts(context, operation, facts)
+    # Where others leave at once, `remove_machines` stores what it sees of these with that.
+    if planned.drains or not _leaves(planned, index):
+        store_facts(context, operation, facts)
 
 
 def cordon(context: Context, operation: Operation, planned: PlannedWaves, index: int) -> None:
@@ -251,7 +256,7 @@ def remove_machines(context: Context, operation: Operation, planned: PlannedWave
         parked: list[Machine] = []
         needed: list[str] = []
         replaced = 0
-        for pool, wave in _waves_of(connection, operation, planned, index):
+        for pool, wave in _waves_of(pools_of(connection, operation), planned, index):
             there = statements.machines_by_key(connection, _keys(pool, wave.leaving))
             needed += _keys(pool, [*(part.ordinal for part in wave.add), *wave.refit])
             gone += [m.id.key for m in there if m.ordinal in wave.remove and not m.quarantined]
@@ -271,24 +276,21 @@ def remove_machines(context: Context, operation: Operation, planned: PlannedWave
     context.engine.delete(gone)
     context.engine.ensure([machine.spec for machine in parked])
     with context.database.transaction() as connection:
+        pools = pools_of(connection, operation)
         statements.delete_machines(connection, gone)
-        for pool in pools_of(connection, operation):
+        for pool in pools:
             mine = [machine for machine in parked if machine.id.pool_id.key == pool.id.key]
             statements.update_machines(connection, rendered(context, pool, mine))
-        _progress(context, connection, operation, planned, index, "remove_machines", 1.0, replaced=replaced)
+        store_facts_in(context, connection, pools, seen)
+        _progress(context, connection, operation, pools, planned, index, "remove_machines", 1.0, replaced=replaced)
 
 
 def undo_wave(context: Context, operation: Operation, planned: PlannedWaves, index: int) -> None:
     """What the wave has begun is taken back as far as its node pools keep what they promised.
 
     New machines that failed are gone, and so many of the others as are beyond the promised count. Machine rows
-    show what the engine sees. Machines that stay take pods again, unless they are quarantined. The wave under
-    way is the stored one where that is further: a second run of an operation begins with the first.
+    show what the engine sees. Machines that stay take pods again, unless they are quarantined.
     """
-    with context.database.engine.connect() as connection:
-        current = statements.operation(connection, operation.id)
-    if current is not None:
-        index = min(max(index, current.wave - 1), planned.number - 1)
     for pool, machines in machines_by_pool(context, operation):
         wave = planned.wave(index).get(pool.id.key)
         if wave is None:
@@ -362,27 +364,27 @@ def _works(machine: Machine, facts: MachineFacts | None) -> bool:
     return facts.ready or not machine.spec.running
 
 
-def _new(context: Context, pool: NodePool, ordinal: int, size_name: str, zone: str | None) -> Machine:
-    machine_id = MachineId(pool.id, machine_name(pool.id, pool.os_type, ordinal))
-    size = context.size_of(size_name)
+def _new(context: Context, pool: NodePool, part: PlannedMachine, configuration: str) -> Machine:
+    machine_id = MachineId(pool.id, machine_name(pool.id, pool.os_type, part.ordinal))
+    size = context.size_of(part.size)
     if size is None:
         raise OperationFailed(
-            OperationError(errors.VMSizeNotSupported.code, f"VM size '{size_name}' has left the catalogue.")
+            OperationError(errors.VMSizeNotSupported.code, f"VM size '{part.size}' has left the catalogue.")
         )
     spec = MachineSpec(
         key=machine_id.key,
         generation=pool.generation,
         node_image=pool.node_image,
-        size=size_name,
+        size=part.size,
         vcpus=size.vcpus,
         memory_gb=size.memory_gb,
         secure_boot=pool.secure_boot,
         vtpm=pool.vtpm,
         running=pool.is_running,
-        zone=zone,
-        configuration=configuration_of(pool),
+        zone=part.zone,
+        configuration=configuration,
     )
-    return Machine(id=machine_id, ordinal=ordinal, spec=spec)
+    return Machine(id=machine_id, ordinal=part.ordinal, spec=spec)
 
 
 def _require_quota(context: Context, connection: Connection, operation: Operation, added: Counter[str]) -> None:
@@ -401,11 +403,9 @@ def _require_quota(context: Context, connection: Connection, operation: Operatio
         raise OperationFailed(OperationError(missing.code, missing.message, missing.target, missing.remedy))
 
 
-def _waves_of(
-    connection: Connection, operation: Operation, planned: PlannedWaves, index: int
-) -> Iterator[tuple[NodePool, Wave]]:
+def _waves_of(pools: Iterable[NodePool], planned: PlannedWaves, index: int) -> Iterator[tuple[NodePool, Wave]]:
     waves = planned.wave(index)
-    for pool in pools_of(connection, operation):
+    for pool in pools:
         if pool.id.key in waves:
             yield pool, waves[pool.id.key]
 
@@ -421,7 +421,7 @@ def _leaving(
     with context.database.engine.connect() as connection:
         there = [
             (pool, statements.machines_by_key(connection, _keys(pool, wave.leaving)))
-            for pool, wave in _waves_of(connection, operation, planned, index)
+            for pool, wave in _waves_of(pools_of(connection, operation), planned, index)
         ]
     leaving = [
         (pool, [machine for machine in machines if _is_drained(operation, machine) and not machine.quarantined])
@@ -474,15 +474,13 @@ def _poll(context: Context, operation: Operation, left: Callable[[], list[str]],
 
 def _has_begun(context: Context, operation: Operation, step: str, index: int) -> bool:
     """Whether the step was under way when the process ended: then the time it has is running."""
-    with context.database.engine.connect() as connection:
-        current = statements.operation(connection, operation.id)
+    current = stored(context, operation)
     return current is not None and (current.step, current.wave) == (step, index + 1)
 
 
 def _until(context: Context, operation: Operation) -> float:
     """When the step under way gives up: stored, so that a restart gives no more time."""
-    with context.database.engine.connect() as connection:
-        current = statements.operation(connection, operation.id)
+    current = stored(context, operation)
     return current.until if current is not None and current.until is not None else context.now()
 
 
@@ -548,6 +546,7 @@ def _progress(
     context: Context,
     connection: Connection,
     operation: Operation,
+    pools: Iterable[NodePool],
     planned: PlannedWaves,
     index: int,
     step: str,
@@ -555,7 +554,7 @@ def _progress(
     **progress: float,
 ) -> None:
     percent = _percent(planned, index, share)
-    report_in(context, connection, operation, step=step, percent=percent, wave=index + 1, **progress)
+    report_in(context, connection, operation, pools, step=step, percent=percent, wave=index + 1, **progress)
 
 
 def _percent(planned: PlannedWaves, index: int, share: float) -> int:
