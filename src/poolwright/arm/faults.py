@@ -28,7 +28,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from poolwright import errors
-from poolwright.arm import paging
 from poolwright.arm.area import Area, OfferedRoute
 from poolwright.arm.http import json_response, read_body
 from poolwright.arm.wire import timestamp
@@ -293,7 +292,9 @@ class Faults(Area):
         keys = [
             key
             for subscription in self._service.subscriptions
-            for key, _ in self._reader.rows(statements.CLUSTERS_OF_SUBSCRIPTION, key=subscription, **paging.ALL)
+            for key, _ in self._reader.rows(
+                statements.CLUSTERS_OF_SUBSCRIPTION, key=subscription, **statements.WHOLE_LIST
+            )
             if is_named(fault.match.cluster, key)
         ]
         if any(endpoint.is_attached(key) for key in keys):

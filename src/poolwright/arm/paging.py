@@ -28,8 +28,6 @@ R = TypeVar("R", bound=Sequence[Any])
 CLUSTERS_PER_PAGE: Final = 200
 MOST_PER_PAGE: Final = 1000
 NO_LIMIT: Final = 2**31 - 1
-# The parameters of a list's statement that reads all of it.
-ALL: Final[dict[str, Any]] = {"after": "", "limit": NO_LIMIT}
 _SKIP: Final = "$skiptoken"
 _TOP: Final = "$top"
 _LONGEST_TOKEN: Final = 4096

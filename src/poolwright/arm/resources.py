@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from poolwright import errors
-from poolwright.arm import paging, paths
+from poolwright.arm import paths
 from poolwright.arm.area import Area, OfferedRoute, Over
 from poolwright.arm.directory import Access
 from poolwright.arm.http import listed
@@ -54,14 +54,14 @@ class Resources(Area):
 
     async def list_resources(self, request: Request) -> Response:
         subscription = request.path_params["subscription"]
-        clusters = self._reader.rows(statements.CLUSTERS_OF_SUBSCRIPTION, key=subscription, **paging.ALL)
+        clusters = self._reader.rows(statements.CLUSTERS_OF_SUBSCRIPTION, key=subscription, **statements.WHOLE_LIST)
         snapshots = self._reader.rows(statements.SNAPSHOTS_OF_SUBSCRIPTION, key=subscription)
         return _answer(request, self._access(request), clusters, snapshots)
 
     async def list_group_resources(self, request: Request) -> Response:
         group_id = paths.group_id(request)
         self._require_group(group_id.key, group_id.group)
-        clusters = self._reader.rows(statements.CLUSTERS_OF_GROUP, key=group_id.key, **paging.ALL)
+        clusters = self._reader.rows(statements.CLUSTERS_OF_GROUP, key=group_id.key, **statements.WHOLE_LIST)
         snapshots = self._reader.rows(statements.SNAPSHOTS_OF_GROUP, key=group_id.key)
         return _answer(request, self._access(request), clusters, snapshots)
 

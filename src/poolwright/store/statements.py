@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -43,6 +43,8 @@ _NONE_SKIPPED: sa.ColumnClause[int] = sa.literal_column("0", sa.Integer)
 _LIMIT: sa.BindParameter[int] = sa.bindparam("limit", type_=sa.Integer)
 
 GROUP_WIRE: Final = sa.select(tables.resource_groups.c.wire).where(tables.resource_groups.c.key == _KEY)
+# The parameters with which such a list is read as a whole.
+WHOLE_LIST: Final[dict[str, Any]] = {"after": "", "limit": 2**31 - 1}
 # Lists in pages: the rows after a key, in the order of keys, at most so many of them.
 GROUP_WIRES: Final = (
     sa.select(tables.resource_groups.c.key, tables.resource_groups.c.wire)
@@ -391,7 +393,7 @@ def observed_counts(connection: Connection, pool_key: str) -> dict[str, int]:
 
 def machine_counts(connection: Connection, subscription: str, location: str) -> dict[str, int]:
     """Return the number of machines by size, of every cluster of the subscription in the location."""
-    rows = connection.execute(CLUSTERS_OF_SUBSCRIPTION, {"key": subscription})
+    rows = connection.execute(CLUSTERS_OF_SUBSCRIPTION, {"key": subscription, **WHOLE_LIST})
     there = [key for key, record in rows if load(Cluster, record).location == location]
     counted = connection.execute(MACHINES_BY_SIZE, {"keys": there})
     return {row[0]: row[1] for row in counted}
