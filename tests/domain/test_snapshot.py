@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from poolwright import errors
-from poolwright.catalog.catalog import Catalog
+from poolwright.catalog.catalog import Catalog, LocationCatalog
 from poolwright.domain.admission import rolled_back, settle, with_image_of, with_newest_image
 from poolwright.domain.change import configuration_of
 from poolwright.domain.cluster import Cluster, ProvisioningState
@@ -33,11 +33,11 @@ AZ: dict[str, Any] = {"fips": False, "os_type": OsType.LINUX, "autoscaling": Fal
 
 
 @cache
-def catalog() -> Catalog:
-    return Catalog.built_in(("eastus",))
+def catalog() -> LocationCatalog:
+    return Catalog.built_in(("eastus",)).at("eastus")
 
 
-def later_catalog() -> Catalog:
+def later_catalog() -> LocationCatalog:
     """The catalogue after a new version of every image came out."""
     images = tuple(
         replace(image, version_string=f"{stem(image.version_string)}-209901.01.0") for image in catalog().images
