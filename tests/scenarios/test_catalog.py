@@ -299,7 +299,7 @@ def test_only_this_machine_changes_the_catalogue(app: InProcess, address: str) -
         client.delete(location(client, "catalog")),
         restrict(client, D2S, NOT_AVAILABLE),
     ):
-        assert (reply.status_code, reply.json()["error"]["code"]) == (403, "OnlyFromThisMachine")
+        assert (reply.status_code, reply.json()["error"]["code"]) == (403, "AuthorizationFailed")
     assert state(app) == before
 
 
