@@ -140,7 +140,7 @@ def test_what_was_read_is_shown_again_with_the_capabilities_no_rule_reads() -> N
         {
             "location": "eastus",
             "zones": ("1", "2", "3"),
-            "zoneDetails": [{"name": ("2",), "capabilities": [{"name": "UltraSSDAvailable", "value": "True"}]}],
+            "zoneDetails": [{"Name": ("2",), "capabilities": [{"name": "UltraSSDAvailable", "value": "True"}]}],
         }
     ]
     assert [one["restrictionInfo"] for one in shown["restrictions"]] == [

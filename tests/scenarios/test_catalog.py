@@ -300,6 +300,7 @@ def test_only_this_machine_changes_the_catalogue(app: InProcess, address: str) -
         restrict(client, D2S, NOT_AVAILABLE),
     ):
         assert (reply.status_code, reply.json()["error"]["code"]) == (403, "AuthorizationFailed")
+    app.address = "127.0.0.1"
     assert state(app) == before
 
 

@@ -17,7 +17,7 @@ from poolwright import errors
 from poolwright.arm.errors import status_of
 from poolwright.domain.fault import WORDINGS
 from poolwright.domain.profile import Profile
-from poolwright.domain.roles import OWNER, READER
+from poolwright.domain.roles import CONTRIBUTOR, OWNER, READER
 from tests.support.everything import everything
 from tests.support.in_process import InProcess
 from tests.support.schema import require_valid
@@ -1094,6 +1094,13 @@ def as_reader(app: InProcess) -> httpx.Response:
     return reader.put(app.client.pool("np1"), json={"properties": {"count": 1}})
 
 
+def made_from_what_it_may_not_read(app: InProcess) -> httpx.Response:
+    holder = app.make_principal("holder of a cluster", (CONTRIBUTOR, app.client.cluster()))
+    snapshot = f"{app.client.group('other')}/providers/Microsoft.ContainerService/snapshots/s"
+    properties = {"count": 1, "creationData": {"sourceResourceId": snapshot}}
+    return holder.put(app.client.pool("np1"), json={"properties": properties})
+
+
 def role_assignment(
     role: str = READER.id, principal: str | None = None, *, name: str = SOME_GUID, again: str | None = None
 ) -> Callable[[InProcess], httpx.Response]:
@@ -1161,6 +1168,7 @@ PRODUCED: dict[type[errors.PoolwrightError], tuple[int, Callable[[InProcess], ht
     errors.AuthenticationFailed: (401, by_path("GET", "{pool}", headers={"Authorization": ""})),
     errors.InvalidAuthenticationToken: (401, by_path("GET", "{pool}", headers={"Authorization": "Bearer x"})),
     errors.AuthorizationFailed: (403, as_reader),
+    errors.LinkedAuthorizationFailed: (403, made_from_what_it_may_not_read),
     errors.SubscriptionNotFound: (404, by_path("GET", STRANGER)),
     errors.ResourceGroupNotFound: (404, by_path("GET", "{sub}/resourceGroups/none")),
     errors.ResourceNotFound: (404, by_path("GET", "{cluster}x")),
@@ -1183,12 +1191,12 @@ PRODUCED: dict[type[errors.PoolwrightError], tuple[int, Callable[[InProcess], ht
     errors.OperationNotAllowed: (409, by_path("DELETE", "{pool}")),
     errors.DeploymentActive: (409, active_deployment),
     errors.DeploymentCannotBeCancelled: (409, deployed({"resources": []}, "cancel")),
-    errors.SkuNotAvailable: (409, restricted_size),
     errors.RollbackNotPossible: (409, nothing_to_go_back_to),
     errors.InvalidResourceLocation: (409, by_path("PUT", "{cluster}", json={"location": "westus2"})),
     errors.RoleAssignmentExists: (409, role_assignment(again=OTHER_GUID)),
     errors.RoleAssignmentUpdateNotPermitted: (409, role_assignment(role=OWNER.id, again=SOME_GUID)),
     errors.LastOwner: (409, last_owner),
+    errors.SkuNotAvailable: (409, restricted_size),
     errors.PreconditionFailed: (412, by_path("DELETE", "{pool}", headers={"If-Match": "x"})),
     errors.RequestEntityTooLarge: (413, by_path("PUT", "{pool}", content=b" " * (5 * 2**20))),
     errors.Throttled: (429, on_demand("Throttled")),

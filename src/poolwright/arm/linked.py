@@ -6,8 +6,12 @@ Invariant: nothing that a caller may not read gets into what it makes.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from poolwright import errors
+
+# Anything else is no resource ID, and is refused as such.
+_RESOURCE: Final = "/subscriptions/"
 
 
 def sources_of(body: object) -> Iterator[str]:
@@ -19,7 +23,7 @@ def sources_of(body: object) -> Iterator[str]:
         for name, part in body.items():
             if name.lower() == "creationdata" and isinstance(part, dict):
                 found = (value for key, value in part.items() if key.lower() == "sourceresourceid")
-                yield from (value for value in found if isinstance(value, str) and value)
+                yield from (value for value in found if isinstance(value, str) and value.lower().startswith(_RESOURCE))
             else:
                 yield from sources_of(part)
 

@@ -156,7 +156,7 @@ def encode_sku(offer: Offer, location: str) -> dict[str, Any]:
     if offer.assumed:
         capabilities[ASSUMED_CAPABILITY] = ",".join(sorted(offer.assumed))
     details = [
-        {"name": detail.zones, "capabilities": [{"name": name, "value": value} for name, value in detail.capabilities]}
+        {"Name": detail.zones, "capabilities": [{"name": name, "value": value} for name, value in detail.capabilities]}
         for detail in offer.zone_details
     ]
     entry = {
