@@ -26,6 +26,7 @@ bench: $(VENV)/.bench
 
 docs: $(VENV)/.dev
 	@$(BIN)/python tools/compatibility.py
+	@$(BIN)/python tools/schemas.py
 
 setup: $(VENV)/.runtime
 

@@ -26,13 +26,25 @@ def _pytest(*paths: str, distribution: str = "loadfile") -> tuple[str, ...]:
     return (sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", distribution, *paths)
 
 
-_UNIT = ("architecture", "domain", "catalog", "arm", "identity", "store", "operations", "machines", "templates")
+_UNIT = (
+    "architecture",
+    "domain",
+    "catalog",
+    "arm",
+    "identity",
+    "store",
+    "operations",
+    "machines",
+    "templates",
+    "state",
+    "seed",
+)
 GROUPS = (
     Group("format", (sys.executable, "-m", "ruff", "format", "--check", "."), quick=True),
     Group("lint", (sys.executable, "-m", "ruff", "check", "."), quick=True),
     Group("types", (sys.executable, "-m", "mypy"), quick=True),
     Group("unit", _pytest(*(f"tests/{name}" for name in _UNIT)), quick=True),
-    Group("scenarios", _pytest("tests/scenarios", "tests/cli")),
+    Group("scenarios", _pytest("tests/scenarios", "tests/cli", "tests/testing")),
     Group("durability", _pytest("tests/durability", distribution="load")),
     Group("az", _pytest("tests/az")),
 )

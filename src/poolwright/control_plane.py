@@ -122,6 +122,9 @@ class _Nobody:
     def start(self) -> None:
         pass
 
+    def await_idle(self, seconds: float) -> bool:
+        return True
+
     def stop(self) -> None:
         pass
 

@@ -14,8 +14,10 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import structlog
@@ -33,6 +35,7 @@ from poolwright.arm.deployable import Deployable
 from poolwright.arm.directory import Directory
 from poolwright.arm.login import Login
 from poolwright.arm.metrics import Metrics
+from poolwright.arm.request_log import RequestLog
 from poolwright.arm.skus import SkuPages
 from poolwright.arm.throttle import Throttle
 from poolwright.arm.trail import Trail
@@ -49,12 +52,17 @@ from poolwright.kubernetes.endpoint import NoCluster
 from poolwright.machines.simulated import Behaviour, SimulatedEngine
 from poolwright.operations.activity import ActivityLog
 from poolwright.operations.crash_hook import crash_hook
+from poolwright.operations.durable import DurableOperations
 from poolwright.operations.faults import Faults
 from poolwright.operations.on_dbos import DbosOperations
 from poolwright.operations.plans import Context
 from poolwright.settings import Settings
+from poolwright.state import State
 from poolwright.store import activity_statements
 from poolwright.store.database import Database
+
+if TYPE_CHECKING:
+    from poolwright.seed.sowing import Sower
 
 log = structlog.get_logger(__name__)
 
@@ -67,7 +75,7 @@ def up(settings: Settings, *, announce: Callable[[], None] = lambda: None) -> in
     """Run the service until SIGTERM or Ctrl-C; prints `ready URL` on stdout. Returns the exit code.
 
     `announce` is called once, after that line. Raises `AlreadyRunning` when the data directory is taken,
-    `OSError` when the port is.
+    `OSError` when the port is or a file cannot be read, `WrongSeed` when the seed cannot be sown.
     """
     configure_logging(settings)
     directory = DataDirectory(settings.directory)
@@ -86,29 +94,49 @@ def up(settings: Settings, *, announce: Callable[[], None] = lambda: None) -> in
     catalogs = _catalogs(settings, database)
     faults = Faults(database, time.time, _new_id)
     deployable = Deployable(settings.profile, time.time, _new_id)
-    operations = DbosOperations(
-        database.engine,
-        Context(
-            database=database,
-            engine=engine,
-            cluster=NoCluster(),
-            render=WireRenderer(),
-            size_of=catalogs.size,
-            now=time.time,
-            new_id=_new_id,
-            wait=time.sleep,
-            crash=crash_hook(settings.test_crash),
-            faults=faults,
-            resources=deployable,
-        ),
-        EXECUTOR_ID,
+    context = Context(
+        database=database,
+        engine=engine,
+        cluster=NoCluster(),
+        render=WireRenderer(),
+        size_of=catalogs.size,
+        now=time.time,
+        new_id=_new_id,
+        wait=time.sleep,
+        crash=crash_hook(settings.test_crash),
+        faults=faults,
+        resources=deployable,
+    )
+    operations = DbosOperations(database.engine, context, EXECUTOR_ID)
+    sower = _sower(settings, context, catalogs, operations)
+    state = State(
+        database=database,
+        engine=engine,
+        operations=operations,
+        catalogs=catalogs,
+        faults=faults,
+        render=WireRenderer(),
+        now=time.time,
+        again=sower.sow_again if sower is not None else lambda: False,
     )
     skus = SkuPages(catalogs)
-    app = _application(settings, database, catalogs, operations, faults, deployable, skus, directory, tls, url)
-    operations.start()
-    threading.Thread(target=skus.warm, daemon=True).start()
-    threading.Thread(target=_keep_activity_short, args=(database,), daemon=True).start()
-    code = _run(app, listener, tls, lambda: _ready(directory, url, tls, announce))
+    app = _application(settings, context, catalogs, operations, state, deployable, skus, directory, tls, url)
+    state.finish()
+    if settings.stop_with_stdin:
+        threading.Thread(target=_stop_with_stdin, daemon=True).start()
+    try:
+        operations.start()
+        if sower is not None:
+            with _signals_end_it():
+                sower.sow()
+        threading.Thread(target=skus.warm, daemon=True).start()
+        threading.Thread(target=_keep_activity_short, args=(database,), daemon=True).start()
+        code = _run(app, listener, tls, lambda: _ready(directory, url, tls, announce))
+    except _Signaled as signaled:
+        code = signaled.code
+    except BaseException:
+        operations.stop()
+        raise
     operations.stop()
     engine.close()
     os.close(held)
@@ -148,25 +176,10 @@ def _catalogs(settings: Settings, database: Database) -> CatalogInForce:
         return CatalogInForce(built_in, stored(connection, built_in.locations))
 
 
-def _application(
-    settings: Settings,
-    database: Database,
-    catalogs: CatalogInForce,
-    operations: DbosOperations,
-    faults: Faults,
-    deployable: Deployable,
-    skus: SkuPages,
-    directory: DataDirectory,
-    tls: TlsFiles,
-    url: str,
-) -> ArmApp:
-    key = SigningKey.load_or_create(directory.signing_key)
-    known = Directory(database, time.time, time.monotonic)
-
-    def base_of(request: Request) -> str:
-        return paths.base_url(request, settings.public_url, url)
-
-    control_plane = ControlPlane(
+def _control_plane(
+    settings: Settings, catalogs: CatalogInForce, operations: DurableOperations, faults: Faults
+) -> ControlPlane:
+    return ControlPlane(
         catalogs=catalogs,
         operations=operations,
         render=WireRenderer(),
@@ -176,6 +189,45 @@ def _application(
         new_id=_new_id,
         faults=faults,
     )
+
+
+def _sower(settings: Settings, context: Context, catalogs: CatalogInForce, operations: DbosOperations) -> Sower | None:
+    """What brings the seed about, None where there is none. Raises `WrongSeed`."""
+    if settings.seed is None:
+        return None
+    # Models of a seed take a tenth of a second to build, and most services have none.
+    from poolwright.seed import reading
+    from poolwright.seed.sowing import Sower
+
+    return Sower(
+        reading.read(settings.seed.expanduser()),
+        context=context,
+        operations=operations,
+        plane_with=lambda carrying_out, faults: _control_plane(settings, catalogs, carrying_out, faults),
+        subscription=Directory(context.database, time.time, time.monotonic).home,
+        profile=settings.profile,
+    )
+
+
+def _application(
+    settings: Settings,
+    context: Context,
+    catalogs: CatalogInForce,
+    operations: DbosOperations,
+    state: State,
+    deployable: Deployable,
+    skus: SkuPages,
+    directory: DataDirectory,
+    tls: TlsFiles,
+    url: str,
+) -> ArmApp:
+    key, database, faults = SigningKey.load_or_create(directory.signing_key), context.database, context.faults
+    known = Directory(database, time.time, time.monotonic)
+
+    def base_of(request: Request) -> str:
+        return paths.base_url(request, settings.public_url, url)
+
+    control_plane = _control_plane(settings, catalogs, operations, faults)
     deployable.attach(control_plane, operations, lambda subscription: known.subscriptions.get(subscription))
     return ArmApp(
         Service(
@@ -183,6 +235,8 @@ def _application(
             control_plane=control_plane,
             catalog_keeper=CatalogKeeper(catalogs),
             operations=operations,
+            state=state,
+            requests=RequestLog(settings.requests_kept, time.time),
             faults=faults,
             throttle=Throttle(time.monotonic) if settings.throttle == "documented" else None,
             deployable=deployable,
@@ -244,6 +298,41 @@ def _listen(settings: Settings) -> socket.socket:
     return listener
 
 
+class _Signaled(BaseException):
+    """A signal asked the process to end before it served."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.code = _code_after([number])
+
+
+@contextmanager
+def _signals_end_it() -> Iterator[None]:
+    """SIGTERM and Ctrl-C raise `_Signaled` inside; before and afterwards, somebody else takes them."""
+
+    def leave(number: int, _frame: object) -> None:
+        raise _Signaled(number)
+
+    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _code_after(received: Sequence[int]) -> int:
+    """The exit code after signals: 0 after SIGTERM and 130 after Ctrl-C."""
+    return 130 if signal.SIGINT in received else 0
+
+
+def _stop_with_stdin() -> None:
+    """End like after SIGTERM once whoever holds the other end of stdin has gone, however it went."""
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 def _ready(directory: DataDirectory, url: str, tls: TlsFiles, announce: Callable[[], None]) -> None:
     directory.write_endpoint(url, tls.ca)
     print(f"ready {url}", flush=True)
@@ -285,7 +374,7 @@ def _run(app: ArmApp, listener: socket.socket, tls: TlsFiles, ready: Callable[[]
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve())
-    return 130 if signal.SIGINT in received else 0
+    return _code_after(received)
 
 
 def _new_id() -> str:

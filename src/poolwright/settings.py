@@ -41,6 +41,9 @@ class Settings(BaseSettings):
     throttle: Literal["off", "documented"] = "off"
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    seed: Path | None = None
+    requests_kept: Annotated[int, Field(ge=0, le=1_000_000)] = 1000
+    stop_with_stdin: bool = False
     simulated_boot_seconds: Annotated[float, Field(ge=0)] = 0.0
     test_crash: str | None = None
 

@@ -17,7 +17,10 @@ from poolwright import errors
 ROOT = Path(__file__).parent.parent.parent
 SOURCES = sorted((ROOT / "src" / "poolwright").rglob("*.py"))
 DOMAIN = sorted((ROOT / "src" / "poolwright" / "domain").glob("*.py"))
-DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "docs/compatibility.md")
+DOCUMENTS = (
+    *("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "docs/compatibility.md"),
+    *("docs/testing.md", "docs/container.md"),
+)
 
 
 def test_imports_go_down_only() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -119,3 +121,81 @@ def test_a_damaged_file_is_one_clear_line(file: str, content: str, tmp_path: Pat
 
     assert (ended.returncode, ended.stdout) == (1, "")
     assert re.fullmatch(rf"error: .*{re.escape(str(tmp_path))}.*\n", ended.stderr)
+
+
+SEED = """\
+resourceGroups:
+- name: rg
+  location: eastus
+  clusters:
+  - name: c1
+    nodePools:
+    - name: sys
+      properties: {mode: System, count: 1}
+    - name: np1
+      properties:
+        vmSize: Standard_D2s_v5
+"""
+
+
+def test_a_service_is_ready_when_its_seed_is_there(fresh: ServiceProcess, tmp_path: Path) -> None:
+    seed = tmp_path / "seed.yaml"
+    seed.write_text(SEED)
+    client = fresh.start(seed=seed).client
+    pools = client.get(client.cluster()).json()["properties"]["agentPoolProfiles"]
+    assert [(pool["name"], pool["provisioningState"]) for pool in pools] == [("np1", "Succeeded"), ("sys", "Succeeded")]
+    fresh.kill()
+    client = fresh.start(seed=seed).client
+    assert client.get(client.cluster()).json()["properties"]["agentPoolProfiles"] == pools
+    assert fresh.log().count("seed_sown") == 1
+
+
+def test_a_wrong_seed_says_every_problem_and_the_service_does_not_start(tmp_path: Path) -> None:
+    seed, data = tmp_path / "seed.yaml", tmp_path / "data"
+    seed.write_text(
+        SEED.replace("Standard_D2s_v5", "Standard_Nonsense") + "quotas:\n- {location: mars, family: cores, limit: 1}\n"
+    )
+    ended = up("--port", "0", "--data-dir", str(data), "--seed", str(seed), "--log-level", "error")
+    assert (ended.returncode, ended.stdout) == (1, "")
+    first, *problems = ended.stderr.splitlines()
+    assert first == "error: the seed cannot be used, 2 problems:"
+    assert [line.partition(": ")[0].strip() for line in problems] == [f"{seed}:11:17", f"{seed}:13:14"]
+    assert "VMSizeNotSupported" in problems[0]
+    assert "LocationNotAvailableForResourceType" in problems[1]
+
+
+def test_a_seed_that_is_not_there_is_named(tmp_path: Path) -> None:
+    ended = up("--port", "0", "--data-dir", str(tmp_path / "data"), environment={"POOLWRIGHT_SEED": "/nowhere.yaml"})
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.splitlines()[-1] == "error: /nowhere.yaml: No such file or directory"
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_a_signal_while_the_seed_comes_about_ends_it_and_the_next_start_goes_on(
+    number: int, code: int, fresh: ServiceProcess, tmp_path: Path
+) -> None:
+    seed = tmp_path / "seed.yaml"
+    seed.write_text(SEED)
+    fresh.launch(seed=seed, simulated_boot_seconds=3600)
+    while not (fresh.data_dir / "machines" / "simulated.sqlite").exists() or not booting(fresh):
+        assert fresh.is_running, fresh.log()
+    assert fresh.stop(number) == code
+    assert "Traceback" not in fresh.log()
+    client = fresh.start(seed=seed).client
+    pools = client.get(client.cluster()).json()["properties"]["agentPoolProfiles"]
+    assert {pool["provisioningState"] for pool in pools} == {"Succeeded"}
+
+
+def booting(service: ServiceProcess) -> bool:
+    """Whether the seed's first machine was switched on."""
+    with contextlib.suppress(sqlite3.OperationalError):
+        machines = sqlite3.connect(f"file:{service.data_dir}/machines/simulated.sqlite?mode=ro", uri=True)
+        with contextlib.closing(machines):
+            return bool(machines.execute("SELECT count(*) FROM machines").fetchone()[0])
+    return False
+
+
+def test_no_requests_are_kept_where_the_setting_says_so(fresh: ServiceProcess) -> None:
+    client = fresh.start(requests_kept=0).client
+    client.get(client.group())
+    assert fresh.requests() == []

@@ -20,6 +20,7 @@ from poolwright.arm.deployable import Deployable
 from poolwright.arm.directory import Directory
 from poolwright.arm.login import Login
 from poolwright.arm.metrics import Metrics
+from poolwright.arm.request_log import RequestLog
 from poolwright.arm.skus import SkuPages
 from poolwright.arm.throttle import Throttle
 from poolwright.arm.trail import Trail
@@ -35,12 +36,14 @@ from poolwright.identity.tokens import SigningKey, TokenIssuer, TokenVerifier
 from poolwright.installation import DataDirectory
 from poolwright.machines.simulated import Behaviour, SimulatedEngine
 from poolwright.operations.activity import ActivityLog
+from poolwright.operations.durable import DurableOperations
 from poolwright.operations.faults import Faults
 from poolwright.operations.in_memory import InMemoryOperations
 from poolwright.operations.plans import Context
+from poolwright.state import State
 from poolwright.store.identity_statements import ServicePrincipal, Subscription
 from tests.support.scripted_cluster import ScriptedCluster
-from tests.support.service import API_VERSION, ArmClient
+from tests.support.service import ArmClient
 
 BASE = "https://poolwright.test"
 
@@ -72,32 +75,34 @@ class InProcess:
         self._engine = SimulatedEngine(directory.machines / "simulated.sqlite", self._clock, self.behaviour)
         self.faults = Faults(self.database, self._clock, _new_id)
         deployable = Deployable(profile, self._clock, _new_id)
-        operations = InMemoryOperations(
-            Context(
-                database=self.database,
-                engine=self._engine,
-                cluster=self.cluster,
-                render=WireRenderer(),
-                size_of=self.catalogs.size,
-                now=self._clock,
-                new_id=_new_id,
-                wait=lambda seconds: None,
-                crash=lambda operation, step, moment: None,
-                faults=self.faults,
-                resources=deployable,
-            )
-        )
-        self.login = Login(key=self.key, reader=self.database.reader, now=self._clock, base_of=lambda request: BASE)
-        control_plane = ControlPlane(
-            catalogs=self.catalogs,
-            operations=operations,
+        self.context = Context(
+            database=self.database,
+            engine=self._engine,
+            cluster=self.cluster,
             render=WireRenderer(),
-            profile=profile,
-            engine_name="simulated",
+            size_of=self.catalogs.size,
             now=self._clock,
             new_id=_new_id,
+            wait=lambda seconds: None,
+            crash=lambda operation, step, moment: None,
             faults=self.faults,
+            resources=deployable,
         )
+        self.operations = operations = InMemoryOperations(self.context)
+        self.again: Callable[[], bool] = lambda: False
+        self.profile = profile
+        self.state = State(
+            database=self.database,
+            engine=self._engine,
+            operations=operations,
+            catalogs=self.catalogs,
+            faults=self.faults,
+            render=WireRenderer(),
+            now=self._clock,
+            again=lambda: self.again(),
+        )
+        self.login = Login(key=self.key, reader=self.database.reader, now=self._clock, base_of=lambda request: BASE)
+        control_plane = self.control_plane(operations, self.faults)
         self.directory = Directory(self.database, self._clock, lambda: self.monotonic())
         deployable.attach(
             control_plane, operations, lambda subscription: self.directory.subscriptions.get(subscription)
@@ -107,6 +112,8 @@ class InProcess:
             control_plane=control_plane,
             catalog_keeper=CatalogKeeper(self.catalogs),
             operations=operations,
+            state=self.state,
+            requests=RequestLog(1000, self._clock),
             faults=self.faults,
             throttle=Throttle(self._clock) if throttled else None,
             deployable=deployable,
@@ -128,6 +135,19 @@ class InProcess:
         self.app = ArmApp(self.service)
         self._runner = asyncio.Runner()
         self.client = InProcessClient(self)
+
+    def control_plane(self, operations: DurableOperations, faults: Faults) -> ControlPlane:
+        """The verbs, with operations carried out by these."""
+        return ControlPlane(
+            catalogs=self.catalogs,
+            operations=operations,
+            render=WireRenderer(),
+            profile=self.profile,
+            engine_name="simulated",
+            now=self._clock,
+            new_id=_new_id,
+            faults=faults,
+        )
 
     def _pass_time(self, seconds: float) -> None:
         later = self._clock() + seconds
@@ -205,9 +225,8 @@ class InProcessClient(ArmClient):
     ) -> None:
         httpx.Client.__init__(self, transport=_Transport(service), base_url=BASE, timeout=30)
         self.principal, self.secret = principal, secret
-        self.subscription = f"/subscriptions/{subscription_id or service.credentials.subscription_id}"
-        self.headers["Authorization"] = f"Bearer {service.token() if principal is None else self.log_in()}"
-        self.params = self.params.set("api-version", API_VERSION)
+        token = service.token() if principal is None else self.log_in()
+        self.set_up(token, subscription_id or service.credentials.subscription_id)
 
     def log_in(self, scope: str = "https://management.core.windows.net//.default") -> str:
         """A new token of the principal."""

@@ -47,8 +47,10 @@ from poolwright.arm.node_pools import NodePools
 from poolwright.arm.not_offered import refusing_routes
 from poolwright.arm.operations import Operations
 from poolwright.arm.providers import Providers
+from poolwright.arm.requests import Requests
 from poolwright.arm.resources import Resources
 from poolwright.arm.snapshots import Snapshots
+from poolwright.arm.state import WholeState
 from poolwright.arm.subscriptions import Subscriptions
 from poolwright.identity.tokens import Caller, InvalidToken, claims_challenge
 from poolwright.store import statements
@@ -73,7 +75,7 @@ AREAS: Final[tuple[type[Area], ...]] = (
     Features,
 )
 # Below /_poolwright: not Azure's, and only for the local operator.
-LOCAL_AREAS: Final[tuple[type[Area], ...]] = (Faults, CatalogueInForce)
+LOCAL_AREAS: Final[tuple[type[Area], ...]] = (Faults, CatalogueInForce, WholeState, Requests)
 
 
 class ArmApp:
@@ -122,11 +124,16 @@ class ArmApp:
         headers = dict(scope["headers"])
         correlation_id = _correlation_id(headers)
         status = 500
+        requests, path = self._service.requests, scope["path"]
+        sent = requests.listen(scope, receive) if scope["method"] != "GET" else None
+        operation_url: bytes | None = None
 
         async def send_with_ids(message: Message) -> None:
-            nonlocal status
+            nonlocal status, operation_url
             if message["type"] == "http.response.start":
                 status = message["status"]
+                if sent is not None:
+                    operation_url = dict(message["headers"]).get(b"azure-asyncoperation")
                 identity = correlation_id.encode("ascii")
                 message["headers"] += [
                     (b"x-ms-request-id", identity),
@@ -138,7 +145,7 @@ class ArmApp:
         structlog.contextvars.bind_contextvars(correlation_id=correlation_id)
         scope["poolwright.correlation_id"] = correlation_id
         try:
-            await self._answer(scope, headers, receive, send_with_ids)
+            await self._answer(scope, headers, sent.receive if sent is not None else receive, send_with_ids)
         except errors.PoolwrightError as error:
             await error_response(error)(scope, receive, send_with_ids)
         except ClientDisconnect:
@@ -153,6 +160,8 @@ class ArmApp:
         finally:
             seconds = time.perf_counter() - started
             self._service.metrics.observe(scope["method"], status, seconds)
+            if requests.is_on:
+                requests.add(scope, path, sent, status, seconds, correlation_id, operation_url)
             if scope["method"] not in ("GET", "HEAD") or status >= 500:
                 log.info(
                     "request", method=scope["method"], path=_loggable(scope), status=status, seconds=round(seconds, 4)

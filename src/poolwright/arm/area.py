@@ -25,6 +25,7 @@ from poolwright.arm.http import RETRY_AFTER, read_body
 from poolwright.arm.linked import not_linked, sources_of
 from poolwright.arm.login import Login
 from poolwright.arm.metrics import Metrics
+from poolwright.arm.request_log import RequestLog
 from poolwright.arm.skus import SkuPages
 from poolwright.arm.throttle import Throttle
 from poolwright.arm.trail import Trail
@@ -40,6 +41,7 @@ from poolwright.identity.tokens import TokenVerifier
 from poolwright.kubernetes.endpoint import ClusterEndpoint
 from poolwright.operations.durable import DurableOperations
 from poolwright.operations.faults import Faults
+from poolwright.state import State
 from poolwright.store import statements
 from poolwright.store.database import Database
 from poolwright.store.identity_statements import Subscription
@@ -60,6 +62,8 @@ class Service:
     trail: Trail
     catalog_keeper: CatalogKeeper
     operations: DurableOperations
+    state: State
+    requests: RequestLog
     faults: Faults
     throttle: Throttle | None
     deployable: Deployable

@@ -45,15 +45,21 @@ async def read_body(request: Request, *, loosely: bool = False) -> dict[str, Any
 
     az sends a template as it is in the file: `loosely` takes what ARM's reader takes beyond JSON.
     """
+    body = await read_bytes(request, MAX_BODY_BYTES)
+    return parse_body(plain_json(body) if loosely else body)
+
+
+async def read_bytes(request: Request, most: int) -> bytes:
+    """Return the body sent, of at most so many bytes. Raises `RequestEntityTooLarge`."""
     declared = request.headers.get("content-length", "0")
     body = bytearray()
-    if declared.isdecimal() and int(declared) <= MAX_BODY_BYTES:
+    if declared.isdecimal() and int(declared) <= most:
         async for chunk in request.stream():
             body += chunk
-            if len(body) > MAX_BODY_BYTES:
-                raise _too_large()
-        return parse_body(plain_json(bytes(body)) if loosely else bytes(body))
-    raise _too_large()
+            if len(body) > most:
+                raise _too_large(most)
+        return bytes(body)
+    raise _too_large(most)
 
 
 def plain_json(body: bytes) -> bytes:
@@ -130,7 +136,5 @@ def _generation_header(values: list[str]) -> bool | None:
     )
 
 
-def _too_large() -> errors.RequestEntityTooLarge:
-    return errors.RequestEntityTooLarge(
-        f"The request body is larger than {MAX_BODY_BYTES} bytes.", remedy="send a smaller body"
-    )
+def _too_large(most: int) -> errors.RequestEntityTooLarge:
+    return errors.RequestEntityTooLarge(f"The request body is larger than {most} bytes.", remedy="send a smaller body")

@@ -311,6 +311,11 @@ def _manual_scale(scale: _Scale | None) -> tuple[ScaleProfile, ...] | None:
     return tuple(ScaleProfile(part.size, part.count) for part in scale.manual or ()) if scale else None
 
 
+def properties_schemas() -> tuple[Json, Json]:
+    """Return the JSON schemas of a cluster's and a node pool's properties, as far as they are typed here."""
+    return _ClusterProperties.model_json_schema(), _PoolProperties.model_json_schema()
+
+
 def decode_machine_names(body: Json) -> tuple[str, ...]:
     """Return the machines a deletion names, each once."""
     return tuple(dict.fromkeys(checked(_MachineNames, body, "").machineNames))

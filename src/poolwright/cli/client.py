@@ -29,6 +29,8 @@ TIMEOUT_SECONDS: Final = 30.0
 THROTTLED_SECONDS: Final = 120.0
 # Azure's whole list of SKUs is read in half a minute.
 UPLOAD_TIMEOUT_SECONDS: Final = 600.0
+# An import or a reset is over when the answer comes, and may wait for a step of an operation.
+WHOLE_STATE_TIMEOUT_SECONDS: Final = 300.0
 # A poll costs the service less than a millisecond; short first pauses show a quick operation's end at once.
 _FIRST_PAUSE_SECONDS: Final = 0.05
 # The service refuses to stop these.
@@ -134,6 +136,25 @@ class ServiceClient:
     def get_target(self, target: str) -> Json:
         """Return the document at a path with its query, as a link in a reply names it. Raises `Refused`."""
         return _json_object(self._send("GET", target))
+
+    def get_bytes(self, path: str) -> bytes:
+        """Return the document at the path as it came. Raises `Refused`."""
+        return self._send("GET", path, params=_VERSIONED).content
+
+    def put_bytes(self, path: str, content: bytes, **query: str) -> None:
+        """Put a document that is JSON already. Raises `Refused`."""
+        self._send(
+            "PUT",
+            path,
+            params=_VERSIONED | query,
+            content=content,
+            headers={"Content-Type": "application/json"},
+            timeout=WHOLE_STATE_TIMEOUT_SECONDS,
+        )
+
+    def post_nothing(self, path: str) -> None:
+        """Post without a body, for what is done when the answer comes. Raises `Refused`."""
+        self._send("POST", path, params=_VERSIONED, timeout=WHOLE_STATE_TIMEOUT_SECONDS)
 
     def post(self, path: str, body: Json, headers: Mapping[str, str]) -> Json:
         """Return the answer to a POST. Raises `Refused`."""

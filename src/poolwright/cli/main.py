@@ -12,13 +12,26 @@ from typing import Annotated
 
 import typer
 
-from poolwright.cli import catalog, clusters, credentials, faults, groups, operations, quota, sizes, subscriptions
+from poolwright.cli import (
+    catalog,
+    clusters,
+    credentials,
+    faults,
+    groups,
+    operations,
+    quota,
+    seed,
+    sizes,
+    state,
+    subscriptions,
+)
 from poolwright.cli.activity import activity
 from poolwright.cli.az import PassThrough, az
 from poolwright.cli.explain import explain
 from poolwright.cli.failure import Failure
 from poolwright.cli.options import examples
 from poolwright.cli.output import note, print_json
+from poolwright.cli.requests import requests
 from poolwright.cli.up import up
 
 
@@ -75,6 +88,12 @@ app.add_typer(quota.app, name="quota")
 app.add_typer(faults.app, name="faults")
 app.add_typer(credentials.app, name="sp")
 app.add_typer(subscriptions.app, name="subscription")
+app.add_typer(seed.app, name="seed")
+app.add_typer(state.app, name="state")
+app.command(epilog=examples("poolwright reset --yes"))(state.reset)
+app.command(
+    epilog=examples("poolwright requests --pool np1 --method PUT", "poolwright requests --since 5m --follow -o json")
+)(requests)
 app.command(
     epilog=examples("poolwright activity --since 1h", "poolwright activity -g rg --cluster-name c1 --pool np1 -o json")
 )(activity)

@@ -52,6 +52,7 @@ def up(
         bool | None,
         _option("Whether credentials.json holds the secret.", "--local-credentials/--no-local-credentials"),
     ] = None,
+    seed: Annotated[Path | None, _option("YAML or JSON of what the service starts with; see docs/testing.md.")] = None,
     throttle: Annotated[
         bool | None,
         _option("Whether AKS's documented request limits hold (429). Default: no.", "--throttle/--no-throttle"),
@@ -76,6 +77,7 @@ def up(
         "names": names,
         "public_url": public_url,
         "local_credentials": local_credentials,
+        "seed": seed,
         "throttle": None if throttle is None else "documented" if throttle else "off",
         "log_format": log_format.value if log_format else None,
         "log_level": log_level.value if log_level else None,

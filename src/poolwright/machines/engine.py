@@ -10,7 +10,7 @@ Only the operation runner retries: an engine raises `TemporaryError` when trying
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from poolwright.domain.machine import MachineFacts, MachineSpec
 
@@ -60,3 +60,21 @@ class MachineEngine(Protocol):
 
     def close(self) -> None:
         """Let go of files and connections; machines keep running."""
+
+
+@runtime_checkable
+class PortableEngine(Protocol):
+    """What an engine has whose machines can be written into a document and brought back from it."""
+
+    @property
+    def name(self) -> str:
+        """The engine's name, as `--engine` takes it."""
+
+    def written_down(self) -> list[dict[str, Any]]:
+        """Return every machine as JSON, with all that the engine knows of it."""
+
+    def require_own(self, machines: Sequence[Mapping[str, Any]]) -> None:
+        """Raise `ValueError` unless `written_down` may have returned this."""
+
+    def bring_back(self, machines: Sequence[Mapping[str, Any]]) -> None:
+        """Afterwards exactly those machines exist, as they were written down."""

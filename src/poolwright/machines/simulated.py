@@ -16,6 +16,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from poolwright.domain.generation import Firmware, Generation
 from poolwright.domain.machine import MachineFacts, MachineSpec, Witness
@@ -34,6 +35,18 @@ CREATE TABLE IF NOT EXISTS machines (
     boots INTEGER NOT NULL
 )
 """
+
+
+_COLUMNS: dict[str, type | tuple[type, ...]] = {
+    "key": str,
+    "specification": str,
+    "generation": str,
+    "secure_boot": int,
+    "vtpm": int,
+    "running": int,
+    "started": (float, int, type(None)),
+    "boots": int,
+}
 
 
 @dataclass(slots=True)
@@ -128,6 +141,29 @@ class SimulatedEngine:
         self._lose()
         with self._lock:
             return {key for (key,) in self._connection.execute("SELECT key FROM machines")}
+
+    def written_down(self) -> list[dict[str, Any]]:
+        with self._lock:
+            rows = self._connection.execute(f"SELECT {', '.join(_COLUMNS)} FROM machines ORDER BY key").fetchall()
+        return [dict(zip(_COLUMNS, row, strict=True)) for row in rows]
+
+    def require_own(self, machines: Sequence[Mapping[str, Any]]) -> None:
+        for machine in machines:
+            if set(machine) != set(_COLUMNS) or not all(
+                isinstance(machine[name], kinds) for name, kinds in _COLUMNS.items()
+            ):
+                raise ValueError(f"'{machine.get('key')}' is no machine of the simulated engine")
+            Generation(machine["generation"])
+        if len({machine["key"] for machine in machines}) != len(machines):
+            raise ValueError("a machine stands there twice")
+
+    def bring_back(self, machines: Sequence[Mapping[str, Any]]) -> None:
+        with self._transaction() as connection:
+            connection.execute("DELETE FROM machines")
+            connection.executemany(
+                f"INSERT INTO machines ({', '.join(_COLUMNS)}) VALUES ({', '.join(':' + name for name in _COLUMNS)})",
+                machines,
+            )
 
     def boots(self) -> dict[str, int]:
         """Return how often each machine was started: shows whether an effect happened twice."""

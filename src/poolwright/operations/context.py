@@ -140,9 +140,9 @@ def stored(context: Context, operation: Operation) -> Operation | None:
 
 
 def require_wanted(context: Context, operation: Operation) -> None:
-    """Raise `Aborted` when somebody asked for the operation to stop."""
+    """Raise `Aborted` when somebody asked for the operation to stop, or it was thrown away with everything else."""
     current = stored(context, operation)
-    if current is not None and current.aborted_by is not None:
+    if current is None or current.aborted_by is not None:
         raise Aborted
 
 

@@ -26,5 +26,8 @@ class DurableOperations(Protocol):
     def start(self) -> None:
         """Begin carrying out operations, those a former process left unfinished first."""
 
+    def await_idle(self, seconds: float) -> bool:
+        """Wait until no operation is being carried out; False when one still is after that time."""
+
     def stop(self) -> None:
         """Take on nothing more; what is unfinished goes on at the next start."""

@@ -36,6 +36,15 @@ class InMemoryOperations:
         for operation_id in list(self._enlisted):
             self.begin(operation_id)
 
+    def await_idle(self, seconds: float) -> bool:
+        if self._thread is None:
+            return True
+        try:
+            self._thread.submit(lambda: None).result(timeout=seconds)
+        except TimeoutError:
+            return False
+        return True
+
     def stop(self) -> None:
         if self._thread is not None:
             self._thread.shutdown()

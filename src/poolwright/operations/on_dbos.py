@@ -17,8 +17,9 @@ is a process-wide singleton; only this module knows it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
@@ -73,6 +74,8 @@ class DbosOperations:
         self._executor_id = executor_id
         self._context = context
         self._stopping = threading.Event()
+        self._at_work = 0
+        self._work_ended = threading.Condition()
         self._workflow = self._register(replace(context, wait=self._wait))
         self._client = DBOSClient(system_database_engine=engine, serializer=DBOSPortableJSONSerializer())
         # Starting a workflow writes to the database, which must not happen on the event loop.
@@ -89,6 +92,10 @@ class DbosOperations:
         DBOS.register_queue(QUEUE, polling_interval_sec=QUEUE_POLL_SECONDS)
         self._enlist_stranded()
         threading.Thread(target=self._forget_ended, name="forget-ended", daemon=True).start()
+
+    def await_idle(self, seconds: float) -> bool:
+        with self._work_ended:
+            return self._work_ended.wait_for(lambda: self._at_work == 0, seconds)
 
     def stop(self) -> None:
         self._stopping.set()
@@ -114,9 +121,21 @@ class DbosOperations:
 
             # Claimed again after a kill: whoever has the claim still has it.
             if claim():
-                run_plan(context, operation_id, run_step, checkpoint)
+                with self._working():
+                    run_plan(context, operation_id, run_step, checkpoint)
 
         return run_operation
+
+    @contextmanager
+    def _working(self) -> Iterator[None]:
+        with self._work_ended:
+            self._at_work += 1
+        try:
+            yield
+        finally:
+            with self._work_ended:
+                self._at_work -= 1
+                self._work_ended.notify_all()
 
     def _wait(self, seconds: float) -> None:
         self._context.wait(seconds)

@@ -215,6 +215,10 @@ class Database:
 
         return await asyncio.get_running_loop().run_in_executor(self._writer, run)
 
+    async def alone(self, work: Callable[[], T]) -> T:
+        """Run the work on the writer thread and return its result: no request changes anything meanwhile."""
+        return await asyncio.get_running_loop().run_in_executor(self._writer, work)
+
     def close(self) -> None:
         self._writer.shutdown()
         self.reader.close()

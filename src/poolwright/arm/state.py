@@ -1,0 +1,59 @@
+"""`/_poolwright/state` and `/_poolwright/reset`: the whole state of the service, for the local operator.
+
+Invariant: while one of them is at work, no request changes anything.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from poolwright import errors
+from poolwright.arm.area import Area, OfferedRoute
+from poolwright.arm.http import json_response, read_bytes
+
+# A hundred thousand machines; the file comes from this machine and is wanted whole.
+MAX_STATE_BYTES: Final = 512 * 1024 * 1024
+
+
+class WholeState(Area):
+    """Handlers of export, import and reset."""
+
+    def offered(self) -> tuple[OfferedRoute, ...]:
+        return (
+            OfferedRoute("State_Export", "GET", "/_poolwright/state", self.export),
+            OfferedRoute("State_Import", "PUT", "/_poolwright/state", self.restore),
+            OfferedRoute("State_Reset", "POST", "/_poolwright/reset", self.reset),
+        )
+
+    async def export(self, request: Request) -> Response:
+        state = self._service.state
+        return json_response(await self._service.database.alone(lambda: state.exported(self._home())))
+
+    async def restore(self, request: Request) -> Response:
+        body, replace = await read_bytes(request, MAX_STATE_BYTES), _flag(request, "replace")
+        state = self._service.state
+        await self._service.database.alone(lambda: state.restore(body, self._home(), replace=replace))
+        return Response(status_code=204)
+
+    async def reset(self, request: Request) -> Response:
+        await self._service.database.alone(lambda: self._service.state.reset(self._home()))
+        self._service.requests.clear()
+        return Response(status_code=204)
+
+    def _home(self) -> str:
+        """The subscription that goes by the service's own name in a document: the one made at the first start."""
+        return self._service.directory.home
+
+
+def _flag(request: Request, name: str) -> bool:
+    text = request.query_params.get(name, "false").lower()
+    if text not in ("true", "false"):
+        raise errors.InvalidParameter(
+            f"The value of the query parameter '{name}' is invalid: '{text[:60]}'.",
+            target=name,
+            remedy="send true or false",
+        )
+    return text == "true"

@@ -1,0 +1,242 @@
+"""Brings a seed about: rehearsed on a copy first, then through the control plane's own verbs.
+
+What came about is remembered, entry by entry. An entry is sown when it is new or another one than the last time;
+one that is gone from the seed is left alone, and so is what somebody changed since.
+
+Invariant: a seed of which anything would be refused or fail changes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, cast
+
+import orjson
+import structlog
+
+from poolwright import errors
+from poolwright.control_plane import ControlPlane
+from poolwright.domain.machine import Machine
+from poolwright.domain.operation import Operation, OperationError
+from poolwright.domain.profile import Profile
+from poolwright.kubernetes.endpoint import NoCluster
+from poolwright.machines.simulated import SimulatedEngine
+from poolwright.operations.context import Context
+from poolwright.operations.durable import DurableOperations
+from poolwright.operations.faults import Faults
+from poolwright.operations.in_memory import InMemoryOperations
+from poolwright.seed.reading import Problem, SeedFile, WrongSeed
+from poolwright.seed.sections import Ground, Item, items_of
+from poolwright.state import SEED_SOWN
+from poolwright.store import identity_statements, statements, tables, whole_statements
+from poolwright.store.database import Database, create_engine
+from poolwright.store.records import load
+
+log = structlog.get_logger(__name__)
+
+POLL_SECONDS: Final = 0.005
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    """Ground with what carries operations out on it."""
+
+    ground: Ground
+    database: Database
+    operations: DurableOperations
+    wait: Callable[[float], None]
+
+
+class Sower:
+    """Sows one seed. Raises `WrongSeed` when it is made with one that is not as it must be."""
+
+    def __init__(
+        self,
+        file: SeedFile,
+        *,
+        context: Context,
+        operations: DurableOperations,
+        plane_with: Callable[[DurableOperations, Faults], ControlPlane],
+        subscription: str,
+        profile: Profile,
+    ) -> None:
+        self._file = file
+        self._items = items_of(file)
+        self._context = context
+        self._plane_with = plane_with
+        self._subscription = subscription
+        self._profile = profile
+        self._field = _Field(
+            Ground(plane_with(operations, context.faults), context.faults, subscription, profile),
+            context.database,
+            operations,
+            context.wait,
+        )
+
+    def sow(self) -> None:
+        """Bring about what is new or another in the seed, and return when its operations have ended.
+
+        Raises `WrongSeed` with every refusal and failure there would be.
+        """
+        due = self._due()
+        if not due:
+            return
+        # What a killed service left under way ends first: it may be the seed's own.
+        if self._is_busy():
+            log.info("seed_waits_for_operations_under_way")
+            while self._is_busy():
+                self._field.wait(POLL_SECONDS)
+        with self._rehearsal() as field:
+            self._bring_about(field, due)
+        self._bring_about(self._field, due)
+        log.info("seed_sown", entries=len(due), of=len(self._items))
+
+    def sow_again(self) -> bool:
+        """The same after a reset, and True. Raises `OperationNotAllowed` in the place of `WrongSeed`."""
+        try:
+            self.sow()
+        except WrongSeed as error:
+            raise errors.OperationNotAllowed(
+                f"Everything is deleted, and {error}", remedy="correct the seed and start the service again"
+            ) from error
+        return True
+
+    def _due(self) -> list[Item]:
+        with self._field.database.engine.connect() as connection:
+            sown = orjson.loads(identity_statements.setting(connection, SEED_SOWN) or "{}")
+        return [item for item in self._items if sown.get(item.key) != _digest(item)]
+
+    def _is_busy(self) -> bool:
+        with self._field.database.engine.connect() as connection:
+            return bool(statements.operations_in_progress(connection))
+
+    def _bring_about(self, field: _Field, due: Sequence[Item]) -> None:
+        """Raise `WrongSeed` with what was refused or failed; what needs it is left out."""
+        problems: list[Problem] = []
+        missing: set[str] = set()
+        for together in _stages(due):
+            begun: list[tuple[Item, str | None]] = []
+            for item in together:
+                if item.parent in missing:
+                    missing.add(item.key)
+                    continue
+                try:
+                    with field.database.transaction() as connection:
+                        accepted = item.verb(field.ground, connection)
+                except errors.PoolwrightError as error:
+                    missing.add(item.key)
+                    problems += self._refusals(item, error)
+                    continue
+                operation = accepted.operation if accepted is not None else None
+                if operation is not None:
+                    field.operations.begin(operation.id)
+                begun.append((item, operation.id if operation is not None else None))
+            for item, operation_id in begun:
+                failure = _failure(field, operation_id) if operation_id is not None else None
+                if failure is None:
+                    self._remember(field, item)
+                else:
+                    missing.add(item.key)
+                    problems.append(self._file.problem(item.place, f"{failure.code}: {failure.message}"))
+        field.ground.faults.reload()
+        if problems:
+            raise WrongSeed(self._file.name, problems)
+
+    def _refusals(self, item: Item, error: errors.PoolwrightError) -> Iterator[Problem]:
+        for part in (error, *error.details):
+            place = item.place_of(part.target) if part.target else item.place
+            remedy = f" ({part.remedy})" if part.remedy else ""
+            yield self._file.problem(place, f"{part.code}: {part.message}{remedy}")
+
+    def _remember(self, field: _Field, sown: Item) -> None:
+        with field.database.transaction() as connection:
+            known = orjson.loads(identity_statements.setting(connection, SEED_SOWN) or "{}")
+            kept = {item.key: known[item.key] for item in self._items if item.key in known}
+            kept[sown.key] = _digest(sown)
+            identity_statements.put_setting(connection, SEED_SOWN, orjson.dumps(kept).decode())
+
+    @contextmanager
+    def _rehearsal(self) -> Iterator[_Field]:
+        """Yield a copy of the database, with simulated machines and a clock that waiting moves on."""
+        with tempfile.TemporaryDirectory(prefix="poolwright-rehearsal-") as scratch:
+            copy = Path(scratch) / "poolwright.sqlite"
+            _copy(self._field.database, copy)
+            database = Database(create_engine(copy))
+            waited = 0.0
+
+            def wait(seconds: float) -> None:
+                nonlocal waited
+                waited += seconds
+
+            def now() -> float:
+                return self._context.now() + waited
+
+            engine = SimulatedEngine(Path(scratch) / "machines.sqlite", now)
+            try:
+                with database.engine.connect() as connection:
+                    machines = whole_statements.all_records(connection, tables.machines, Machine)
+                engine.ensure([machine.spec for machine in machines])
+                faults = Faults(database, now, self._context.new_id)
+                context = replace(
+                    self._context,
+                    database=database,
+                    engine=engine,
+                    cluster=NoCluster(),
+                    now=now,
+                    wait=wait,
+                    crash=_never,
+                    faults=faults,
+                )
+                operations = InMemoryOperations(context)
+                ground = Ground(self._plane_with(operations, faults), faults, self._subscription, self._profile)
+                yield _Field(ground, database, operations, wait)
+            finally:
+                engine.close()
+                database.close()
+
+
+def _stages(items: Sequence[Item]) -> list[list[Item]]:
+    """The items in order, those together that do not need one another."""
+    stages: list[list[Item]] = []
+    stage_of: dict[str, int] = {}
+    for item in items:
+        stage = stage_of.get(item.parent or "", -1) + 1
+        stage_of[item.key] = stage
+        while len(stages) <= stage:
+            stages.append([])
+        stages[stage].append(item)
+    return stages
+
+
+def _failure(field: _Field, operation_id: str) -> OperationError | None:
+    """Why the operation failed, once it has ended."""
+    while True:
+        row = field.database.reader.row(statements.OPERATION_WIRE, key=operation_id)
+        operation = load(Operation, row[3]) if row is not None else None
+        if operation is None or operation.status.is_terminal:
+            return operation.error if operation is not None else None
+        field.wait(POLL_SECONDS)
+
+
+def _digest(item: Item) -> str:
+    return hashlib.sha256(orjson.dumps(item.content, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def _copy(database: Database, path: Path) -> None:
+    original = database.engine.raw_connection()
+    copied = sqlite3.connect(path)
+    try:
+        cast("sqlite3.Connection", original.driver_connection).backup(copied)
+    finally:
+        copied.close()
+        original.close()
+
+
+def _never(operation: str, step: str, moment: str) -> None:
+    """The crash hook of a rehearsal."""

@@ -1,0 +1,89 @@
+"""Statements over everything at once: what is exported, imported and reset.
+
+Invariant: identity (tenants, subscriptions, principals, settings) is no part of it.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from poolwright.store import tables
+from poolwright.store.database import insert_many
+from poolwright.store.identity_statements import delete_assignments_within
+from poolwright.store.records import load
+
+T = TypeVar("T")
+
+# Every table that holds resources or what happened to them, in an order in which rows can be deleted.
+RESETTABLE: Final = (
+    tables.activity,
+    tables.catalogue,
+    tables.features,
+    tables.deployment_resources,
+    tables.deployments,
+    tables.fault_firings,
+    tables.faults,
+    tables.maintenance_configurations,
+    tables.snapshots,
+    tables.rollouts,
+    tables.operations,
+    tables.machines,
+    tables.node_pools,
+    tables.clusters,
+    tables.resource_groups,
+    tables.quotas,
+)
+# What is left of something that is gone, which an import may overwrite.
+_HISTORY: Final = frozenset({tables.activity, tables.operations, tables.rollouts})
+
+
+def all_records(connection: Connection, table: sa.Table, kind: type[T]) -> list[T]:
+    """Return every value of a table of records, in the order of its key."""
+    (key,) = table.primary_key.columns
+    return [load(kind, record) for (record,) in connection.execute(sa.select(table.c.record).order_by(key))]
+
+
+def all_rows(connection: Connection, table: sa.Table) -> list[dict[str, Any]]:
+    """Return every row of a table, in the order of its key."""
+    rows = connection.execute(sa.select(table).order_by(*table.primary_key.columns))
+    return [dict(row) for row in rows.mappings()]
+
+
+def add_rows(connection: Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    insert_many(connection, table, [dict(row) for row in rows])
+
+
+def packed(record: bytes) -> bytes:
+    """Return a record as the catalogue keeps it."""
+    return zlib.compress(record, level=3)
+
+
+def unpacked(record: bytes) -> bytes:
+    """Return the JSON of a record of the catalogue."""
+    return zlib.decompress(record)
+
+
+def delete_everything(connection: Connection) -> None:
+    """Delete every resource with all that belongs to it, and the roles assigned in resource groups."""
+    for key in connection.execute(sa.select(tables.resource_groups.c.key)).scalars().all():
+        delete_assignments_within(connection, key)
+    for table in RESETTABLE:
+        connection.execute(sa.delete(table))
+
+
+def is_empty(connection: Connection) -> bool:
+    """Whether nothing is there that an import could overwrite."""
+    return all(
+        connection.execute(sa.select(sa.literal(1)).select_from(table).limit(1)).scalar_one_or_none() is None
+        for table in RESETTABLE
+        if table not in _HISTORY
+    )
+
+
+def delete_setting(connection: Connection, name: str) -> None:
+    connection.execute(sa.delete(tables.settings).where(tables.settings.c.name == name))

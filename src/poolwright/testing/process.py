@@ -1,0 +1,266 @@
+"""One `poolwright up` as a child process: started, spoken to, killed, started again, and never left behind.
+
+Invariant: the service ends with the process that started it, also where that is killed: it holds on to a pipe.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from poolwright.testing.client import Client
+
+READY_TIMEOUT_SECONDS: Final = 30
+END_TIMEOUT_SECONDS: Final = 30
+_SHOWN_LOG_LINES: Final = 100
+
+# A file, or what would stand in one.
+Seed = Path | str | Mapping[str, Any]
+
+
+class ServiceEnded(AssertionError):
+    """The service did not start, or ended although nobody asked it to; the message has its log."""
+
+
+class Service:
+    """A service on a data directory. `settings` are those of `poolwright up`: profile="azure-2026", seed=Path(...)."""
+
+    def __init__(self, data_dir: Path, **settings: object) -> None:
+        self.data_dir = data_dir
+        self.settings = settings
+        self.url = ""
+        self._process: subprocess.Popen[str] | None = None
+        self._lines: queue.Queue[str | None] = queue.Queue()
+        self._log: IO[bytes] | None = None
+        self._client: Client | None = None
+
+    def start(self, **settings: object) -> Service:
+        """Start the process and wait until it is ready. Raises `ServiceEnded` with its log when it ends instead."""
+        self.launch(**settings)
+        self.url = self.wait_ready()
+        return self
+
+    def launch(self, **settings: object) -> None:
+        """Start the process without waiting. `settings` go before those of the object."""
+        environment = {
+            name: value for name, value in os.environ.items() if not name.startswith(("POOLWRIGHT_", "AZURE_"))
+        }
+        chosen: Mapping[str, object] = {"port": 0, "data_dir": self.data_dir, "stop_with_stdin": True}
+        for name, value in {**chosen, **self.settings, **settings}.items():
+            environment[f"POOLWRIGHT_{name.upper()}"] = str(value)
+        self.data_dir.parent.mkdir(parents=True, exist_ok=True)
+        self._log = self.log_path.open("ab")
+        self._lines = queue.Queue()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "poolwright.cli.main", "up"],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            text=True,
+        )
+        threading.Thread(target=_read, args=(self._process, self._lines), daemon=True).start()
+
+    def wait_ready(self) -> str:
+        """Return the URL of the ready line. Raises `ServiceEnded`."""
+        deadline = time.monotonic() + READY_TIMEOUT_SECONDS
+        try:
+            line = self._lines.get(timeout=max(0.0, deadline - time.monotonic()))
+        except queue.Empty:
+            raise ServiceEnded(f"no ready line within {READY_TIMEOUT_SECONDS} s:\n{self.log()}") from None
+        if line is None:
+            raise ServiceEnded(f"the service ended with {self.wait()}:\n{self.log()}")
+        if not line.startswith("ready https://"):
+            raise ServiceEnded(f"the service printed {line!r} in the place of its ready line:\n{self.log()}")
+        self._close_client()
+        return line.split()[1]
+
+    @property
+    def pid(self) -> int:
+        return self._started.pid
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        """`tenantId`, `clientId`, `clientSecret` and `subscriptionId`."""
+        loaded: dict[str, str] = json.loads((self.data_dir / "credentials.json").read_text())
+        return loaded
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that the Azure SDKs and the `poolwright` command read, as `poolwright env` prints them."""
+        from poolwright.cli import connection
+
+        return {**connection.of_directory(self.data_dir).environment, "POOLWRIGHT_DATA_DIR": str(self.data_dir)}
+
+    def az_environment(self, inherited: Mapping[str, str] | None = None) -> dict[str, str]:
+        """The environment in which `az` is the real az, logged in to this service; without arguments, this process's.
+
+        Installs azure-cli privately where there is none (once, about 700 MB).
+        """
+        from poolwright.testing.az import environment
+
+        return environment(self, os.environ if inherited is None else inherited)
+
+    @property
+    def ca(self) -> Path:
+        """The certificate of the authority that clients have to trust."""
+        return self.data_dir / "tls" / "ca.pem"
+
+    @property
+    def client(self) -> Client:
+        """An `httpx.Client` with a valid token, for the address the process has now."""
+        if self._client is None:
+            from poolwright.testing.client import Client
+
+            self._client = Client.of(self.url, self.ca, self.credentials)
+        return self._client
+
+    def put_pool(
+        self,
+        name: str,
+        properties: Mapping[str, Any] | None = None,
+        *,
+        cluster: str = "c1",
+        group: str = "rg",
+        headers: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        """PUT a node pool of a cluster there is, wait until that has succeeded, and return its properties."""
+        return self.client.make_pool(name, properties or {}, cluster=cluster, group=group, headers=headers)
+
+    def reset(self) -> None:
+        """Throw everything away and begin anew with the seed; identity, address and certificates stay."""
+        self.client.expect(204, self.client.post("/_poolwright/reset"))
+
+    def requests(self, **filters: object) -> list[dict[str, Any]]:
+        """Return what was really sent, oldest first. `filters`: pool, method, since, after."""
+        reply = self.client.get("/_poolwright/requests", params={name: str(value) for name, value in filters.items()})
+        found: list[dict[str, Any]] = self.client.expect(200, reply).json()["value"]
+        return found
+
+    @property
+    def log_path(self) -> Path:
+        return self.data_dir.with_name(self.data_dir.name + ".log")
+
+    def log(self, since: int = 0) -> str:
+        """Return what the service has logged, from a byte on, up to the last request that was answered."""
+        if self._client is not None and self.is_running:
+            # An answer is there before its line in the log; one more answer later, both are.
+            self._client.is_healthy()
+        with self.log_path.open("rb") as file:
+            file.seek(since)
+            return file.read().decode(errors="replace")
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Send a signal, wait, and return the exit code."""
+        if self._started.poll() is None:
+            self._started.send_signal(number)
+        return self.wait()
+
+    def kill(self) -> None:
+        """End it as a crash would; what was accepted goes on at the next start."""
+        self.stop(signal.SIGKILL)
+
+    def wait(self) -> int:
+        """Wait until the process ends by itself and return its exit code."""
+        code = self._started.wait(timeout=END_TIMEOUT_SECONDS)
+        if self._started.stdin is not None:
+            self._started.stdin.close()
+        if self._log is not None:
+            self._log.close()
+        self._close_client()
+        return code
+
+    @property
+    def _started(self) -> subprocess.Popen[str]:
+        if self._process is None:
+            raise ServiceEnded("the service was not started yet")
+        return self._process
+
+    def _close_client(self) -> None:
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+
+@contextmanager
+def service(
+    *,
+    seed: Seed | None = None,
+    profile: str = "documented",
+    engine: str = "simulated",
+    directory: Path | None = None,
+    **settings: object,
+) -> Iterator[Service]:
+    """Yield a running service on a port and in a directory of its own; afterwards both are gone.
+
+    `seed` is a file, or what would stand in one. `directory` is an empty or new directory to use and to leave behind,
+    with the log in it. `settings` are further ones of `poolwright up`. An exception that leaves the block has the
+    end of the service's log in its notes.
+    """
+    with _directory(directory) as scratch:
+        chosen = {"profile": profile, "engine": engine, **settings}
+        if seed is not None:
+            chosen["seed"] = _seed_file(seed, scratch)
+        running = Service(scratch / "data", **chosen)
+        try:
+            yield running.start()
+        except Exception as error:
+            if not isinstance(error, ServiceEnded):
+                lines = running.log().splitlines()[-_SHOWN_LOG_LINES:]
+                error.add_note("\n".join(["The Poolwright service logged:", *lines]))
+            raise
+        finally:
+            _end(running)
+
+
+def _end(running: Service) -> None:
+    """End the service for good. Nobody needs what it keeps, so simulated machines may be killed with it."""
+    if running.is_running:
+        if running.settings.get("engine") == "simulated":
+            running.kill()
+        else:
+            running.reset()
+            running.stop()
+
+
+@contextmanager
+def _directory(given: Path | None) -> Iterator[Path]:
+    if given is not None:
+        given.mkdir(parents=True, exist_ok=True)
+        yield given
+        return
+    with tempfile.TemporaryDirectory(prefix="poolwright-", ignore_cleanup_errors=True) as scratch:
+        yield Path(scratch)
+
+
+def _seed_file(seed: Seed, scratch: Path) -> Path:
+    if isinstance(seed, Path):
+        return seed.absolute()
+    file = scratch / "seed.yaml"
+    file.write_text(seed if isinstance(seed, str) else json.dumps(seed))
+    return file
+
+
+def _read(process: subprocess.Popen[str], lines: queue.Queue[str | None]) -> None:
+    """Pass the lines of stdout on, and None at its end."""
+    assert process.stdout is not None
+    with process.stdout:
+        for line in process.stdout:
+            lines.put(line.rstrip("\n"))
+    lines.put(None)

@@ -1,0 +1,97 @@
+"""Secrets are masked wherever they stand."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from poolwright.arm.masking import IS_KEPT, MASK, masked
+
+SECRET = "Hunter2-and-nobody-else"
+TELLING = st.sampled_from(
+    ["adminPassword", "secret", "clientSecret", "serverAppSecret", "accessToken", "TOKENS", "kubeconfigs", "kubeConfig"]
+)
+HARMLESS = st.sampled_from(["properties", "vmSize", "tags", "count", "osSku", "isAsset", "location", "a.b", ""])
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text("aé1 ", max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(HARMLESS, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@st.composite
+def with_a_secret(draw: st.DrawFn) -> Any:
+    """JSON in which a secret stands somewhere below a telling name."""
+    value: Any = SECRET
+    for _ in range(draw(st.integers(0, 3))):
+        value = [draw(JSON), value] if draw(st.booleans()) else {draw(HARMLESS): value}
+    value = {**draw(st.dictionaries(HARMLESS, JSON, max_size=2)), draw(TELLING): value}
+    for _ in range(draw(st.integers(0, 5))):
+        value = [value, draw(JSON)] if draw(st.booleans()) else {draw(HARMLESS): value}
+    return value
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(with_a_secret())
+def test_a_secret_below_a_telling_name_never_stays(value: Any) -> None:
+    assert SECRET in json.dumps(value)
+    assert SECRET not in json.dumps(masked(value))
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(JSON)
+def test_everything_else_stays_as_it_was_sent(value: Any) -> None:
+    assert masked(value) == value
+
+
+def test_the_structure_below_a_telling_name_stays() -> None:
+    sent = {"azureKeyvaultSecretsProvider": {"enabled": True, "config": {"rotation": "2m", "n": 3, "none": None}}}
+    assert masked(sent) == {
+        "azureKeyvaultSecretsProvider": {"enabled": True, "config": {"rotation": MASK, "n": MASK, "none": None}}
+    }
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl",
+        "Bearer abcdefghijkl",
+        "-----BEGIN RSA PRIVATE KEY-----\nx",
+        "apiVersion: v1\nkind: Config\nusers: []",
+        "users:\n- user:\n    client-key-data: LS0t",
+    ],
+)
+def test_a_secret_that_gives_itself_away_is_masked_under_any_name(secret: str) -> None:
+    assert masked({"note": secret, "list": [secret]}) == {"note": MASK, "list": [MASK]}
+
+
+def test_what_is_nested_without_end_is_cut_off() -> None:
+    deep: Any = SECRET
+    for _ in range(5000):
+        deep = [deep]
+    assert masked(deep) != deep
+
+
+@pytest.mark.parametrize(
+    "header", ["authorization", "proxy-authorization", "cookie", "x-ms-authorization-auxiliary", "x-api-key", "x-token"]
+)
+def test_no_header_that_may_hold_a_secret_is_kept(header: str) -> None:
+    assert not IS_KEPT[header.encode()]
+
+
+@pytest.mark.parametrize(
+    "header", ["usewindowsgen2vm", "if-match", "if-none-match", "user-agent", "commandname", "parametersetname"]
+)
+def test_what_code_under_test_decides_is_kept(header: str) -> None:
+    assert IS_KEPT[header.encode()]
+
+
+def test_names_of_headers_are_not_remembered_without_end() -> None:
+    for number in range(3000):
+        assert IS_KEPT[f"x-{number}".encode()]
+    assert len(IS_KEPT) <= 1024
+    assert not IS_KEPT[b"authorization"]
