@@ -62,7 +62,7 @@ from poolwright.store import activity_statements
 from poolwright.store.database import Database
 
 if TYPE_CHECKING:
-    from poolwright.seed.sowing import Sower
+    from poolwright.seed.seeding import Seeder
 
 log = structlog.get_logger(__name__)
 
@@ -75,7 +75,7 @@ def up(settings: Settings, *, announce: Callable[[], None] = lambda: None) -> in
     """Run the service until SIGTERM or Ctrl-C; prints `ready URL` on stdout. Returns the exit code.
 
     `announce` is called once, after that line. Raises `AlreadyRunning` when the data directory is taken,
-    `OSError` when the port is or a file cannot be read, `WrongSeed` when the seed cannot be sown.
+    `OSError` when the port is or a file cannot be read, `WrongSeed` when the seed cannot be applied.
     """
     configure_logging(settings)
     directory = DataDirectory(settings.directory)
@@ -108,7 +108,7 @@ def up(settings: Settings, *, announce: Callable[[], None] = lambda: None) -> in
         resources=deployable,
     )
     operations = DbosOperations(database.engine, context, EXECUTOR_ID)
-    sower = _sower(settings, context, catalogs, operations)
+    seeder = _seeder(settings, context, catalogs, operations)
     state = State(
         database=database,
         engine=engine,
@@ -117,7 +117,7 @@ def up(settings: Settings, *, announce: Callable[[], None] = lambda: None) -> in
         faults=faults,
         render=WireRenderer(),
         now=time.time,
-        again=sower.sow_again if sower is not None else lambda: False,
+        again=seeder.apply_again if seeder is not None else lambda: False,
     )
     skus = SkuPages(catalogs)
     app = _application(settings, context, catalogs, operations, state, deployable, skus, directory, tls, url)
@@ -126,9 +126,9 @@ def up(settings: Settings, *, announce: Callable[[], None] = lambda: None) -> in
         threading.Thread(target=_stop_with_stdin, daemon=True).start()
     try:
         operations.start()
-        if sower is not None:
+        if seeder is not None:
             with _signals_end_it():
-                sower.sow()
+                seeder.apply()
         threading.Thread(target=skus.warm, daemon=True).start()
         threading.Thread(target=_keep_activity_short, args=(database,), daemon=True).start()
         code = _run(app, listener, tls, lambda: _ready(directory, url, tls, announce))
@@ -191,15 +191,17 @@ def _control_plane(
     )
 
 
-def _sower(settings: Settings, context: Context, catalogs: CatalogInForce, operations: DbosOperations) -> Sower | None:
+def _seeder(
+    settings: Settings, context: Context, catalogs: CatalogInForce, operations: DbosOperations
+) -> Seeder | None:
     """What brings the seed about, None where there is none. Raises `WrongSeed`."""
     if settings.seed is None:
         return None
     # Models of a seed take a tenth of a second to build, and most services have none.
     from poolwright.seed import reading
-    from poolwright.seed.sowing import Sower
+    from poolwright.seed.seeding import Seeder
 
-    return Sower(
+    return Seeder(
         reading.read(settings.seed.expanduser()),
         context=context,
         operations=operations,

@@ -46,9 +46,9 @@ FORMAT: Final = "poolwright-state"
 VERSION: Final = 1
 # How long a reset waits for the step that is under way in an operation it stops.
 STEP_TIMEOUT_SECONDS: Final = 60.0
-# What of the seed was brought about (`seed/sowing.py`).
-SEED_SOWN: Final = "seed_sown"
-FORGOTTEN_BY_RESET: Final = (SEED_SOWN,)
+# What of the seed was brought about (`seed/seeding.py`).
+SEED_APPLIED: Final = "seed_applied"
+FORGOTTEN_BY_RESET: Final = (SEED_APPLIED,)
 # The machines there are to be once the engine has followed; the setting is gone when it has.
 _ENGINE_FOLLOWS: Final = "engine_follows"
 _GUID: Final = r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"
@@ -206,19 +206,19 @@ class State:
             self._delete_everything()
         self.finish()
         if self._begun_anew is not None:
-            document, sown = self._begun_anew
+            document, applied = self._begun_anew
             rows: StoredRows = []
             for problem in _rows_of(document, rows):
                 raise problem
             with self._database.transaction() as connection:
                 self._add(connection, document, rows)
-                if sown is not None:
-                    identity_statements.put_setting(connection, SEED_SOWN, sown)
+                if applied is not None:
+                    identity_statements.put_setting(connection, SEED_APPLIED, applied)
             self.finish()
         elif self._again() and isinstance(self._engine, PortableEngine):
             with self._database.engine.connect() as connection:
-                sown = identity_statements.setting(connection, SEED_SOWN)
-            self._begun_anew = self._written_down(subscription), sown
+                applied = identity_statements.setting(connection, SEED_APPLIED)
+            self._begun_anew = self._written_down(subscription), applied
 
     def finish(self) -> None:
         """Let the engine, and what is kept in memory, follow an import or a reset that was decided.

@@ -147,7 +147,7 @@ def test_a_service_is_ready_when_its_seed_is_there(fresh: ServiceProcess, tmp_pa
     fresh.kill()
     client = fresh.start(seed=seed).client
     assert client.get(client.cluster()).json()["properties"]["agentPoolProfiles"] == pools
-    assert fresh.log().count("seed_sown") == 1
+    assert fresh.log().count("seed_applied") == 1
 
 
 def test_a_wrong_seed_says_every_problem_and_the_service_does_not_start(tmp_path: Path) -> None:

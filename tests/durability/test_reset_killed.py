@@ -1,4 +1,4 @@
-"""A service killed in the middle of a reset, of an import, or of sowing finishes that at the next start."""
+"""A service killed in the middle of a reset, of an import, or of seeding finishes that at the next start."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def seeded(tmp_path: Path) -> Iterator[Service]:
         service.kill()
 
 
-def require_sown(service: Service) -> None:
+def require_seeded(service: Service) -> None:
     """The seed is there and nothing else, in the store and in the engine."""
     state = service.client.expect(200, service.client.get("/_poolwright/state")).json()
     assert [pool["id"]["pool"] for pool in state["node_pools"]] == ["np0", "np1", "np2", "np3", "np4", "sys"]
@@ -84,7 +84,7 @@ def test_a_kill_at_any_moment_of_a_reset_leads_to_the_seed(seeded: Service, mill
         # The kill came before the reset was decided: everything is as it was, and a reset does it all.
         client.operation(client.put(client.pool("mine"), json={"properties": {"count": 1}}))
         seeded.reset()
-    require_sown(seeded)
+    require_seeded(seeded)
 
 
 @pytest.mark.parametrize("place", ["create_cluster:add_machines:after", "create_node_pool:await_ready:before"])
@@ -92,7 +92,7 @@ def test_a_kill_while_a_seed_comes_about_is_made_good_at_the_next_start(seeded: 
     seeded.launch(test_crash=place)
     assert seeded.wait() == -9
     seeded.start()
-    require_sown(seeded)
+    require_seeded(seeded)
 
 
 def test_a_reset_stops_an_operation_that_waits_for_its_machines(tmp_path: Path) -> None:
@@ -127,6 +127,6 @@ def test_an_import_survives_a_kill_right_after_its_answer(seeded: Service, tmp_p
         other.start()
         shown = json.dumps(everything(other.client)).replace(other.credentials["subscriptionId"], "SUB")
         assert shown == json.dumps(everything(client)).replace(seeded.credentials["subscriptionId"], "SUB")
-        require_sown(other)
+        require_seeded(other)
     finally:
         other.kill()

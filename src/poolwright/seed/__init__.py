@@ -1,5 +1,5 @@
 """The seed of a service: a file of what it starts with.
 
 `reading` turns YAML or JSON into values that know where they stand, `document` says what may stand there,
-`sowing` brings it about through the verbs of the control plane.
+`seeding` brings it about through the verbs of the control plane.
 """

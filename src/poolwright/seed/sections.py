@@ -30,8 +30,8 @@ CORRELATION_ID: Final = "seed"
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
-    """Where a seed is sown: verbs, faults, whose resources, by whose rules."""
+class Destination:
+    """Where a seed is applied: verbs, faults, whose resources, by whose rules."""
 
     plane: ControlPlane
     faults: Faults
@@ -39,7 +39,7 @@ class Ground:
     profile: Profile
 
 
-Verb = Callable[[Ground, Connection], Accepted | None]
+Verb = Callable[[Destination, Connection], Accepted | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,9 +69,9 @@ class Section:
 
 
 def _quota(entry: SeedQuota, place: Place) -> Iterator[Item]:
-    def put(ground: Ground, connection: Connection) -> None:
+    def put(destination: Destination, connection: Connection) -> None:
         limit = decode_quota_limit({"limit": entry.limit})
-        ground.plane.put_quota(connection, ground.subscription, entry.location, entry.family, limit)
+        destination.plane.put_quota(connection, destination.subscription, entry.location, entry.family, limit)
 
     yield Item(
         key=_key(*place[:1], entry.location, entry.family),
@@ -85,9 +85,9 @@ def _quota(entry: SeedQuota, place: Place) -> Iterator[Item]:
 def _resource_group(entry: SeedResourceGroup, place: Place) -> Iterator[Item]:
     key = _key(*place[:1], entry.name)
 
-    def put(ground: Ground, connection: Connection) -> None:
+    def put(destination: Destination, connection: Connection) -> None:
         location, sent = decode_group(_given(location=entry.location, tags=entry.tags))
-        ground.plane.put_resource_group(connection, GroupId(ground.subscription, entry.name), location, sent)
+        destination.plane.put_resource_group(connection, GroupId(destination.subscription, entry.name), location, sent)
 
     yield Item(
         key=key,
@@ -104,7 +104,7 @@ def _cluster(group: str, entry: SeedCluster, place: Place, parent: str) -> Itera
     key = _key(parent, entry.name)
     system = [(index, pool) for index, pool in enumerate(entry.nodePools) if _is_system(pool)]
 
-    def put(ground: Ground, connection: Connection) -> Accepted:
+    def put(destination: Destination, connection: Connection) -> Accepted:
         if "agentpoolprofiles" in map(str.lower, entry.properties):
             raise errors.InvalidParameter(
                 "Node pools stand in nodePools.", target="properties.agentPoolProfiles", remedy="move them there"
@@ -112,9 +112,9 @@ def _cluster(group: str, entry: SeedCluster, place: Place, parent: str) -> Itera
         profiles = [{**pool.properties, "name": pool.name} for _, pool in system]
         body = _given(location=entry.location, tags=entry.tags, sku=entry.sku, identity=entry.identity)
         body["properties"] = {**entry.properties, "agentPoolProfiles": profiles}
-        request, pools = decode_cluster(body, ground.profile)
-        cluster_id = ClusterId(GroupId(ground.subscription, group), entry.name)
-        return ground.plane.put_cluster(connection, cluster_id, request, pools, _call(entry.headers))
+        request, pools = decode_cluster(body, destination.profile)
+        cluster_id = ClusterId(GroupId(destination.subscription, group), entry.name)
+        return destination.plane.put_cluster(connection, cluster_id, request, pools, _call(entry.headers))
 
     def place_of(target: str) -> Place:
         match _parts(target):
@@ -133,10 +133,10 @@ def _cluster(group: str, entry: SeedCluster, place: Place, parent: str) -> Itera
 
 
 def _node_pool(group: str, cluster: str, entry: SeedNodePool, place: Place, parent: str) -> Item:
-    def put(ground: Ground, connection: Connection) -> Accepted:
-        request = decode_node_pool({"properties": entry.properties}, ground.profile)
-        pool_id = NodePoolId(ClusterId(GroupId(ground.subscription, group), cluster), entry.name)
-        return ground.plane.put_node_pool(connection, pool_id, request, _call(entry.headers))
+    def put(destination: Destination, connection: Connection) -> Accepted:
+        request = decode_node_pool({"properties": entry.properties}, destination.profile)
+        pool_id = NodePoolId(ClusterId(GroupId(destination.subscription, group), cluster), entry.name)
+        return destination.plane.put_node_pool(connection, pool_id, request, _call(entry.headers))
 
     return Item(
         key=_key(parent, entry.name),
@@ -149,7 +149,7 @@ def _node_pool(group: str, cluster: str, entry: SeedNodePool, place: Place, pare
 
 
 def _fault(entry: SeedFault, place: Place) -> Iterator[Item]:
-    def put(ground: Ground, connection: Connection) -> None:
+    def put(destination: Destination, connection: Connection) -> None:
         document = {"match": entry.match, "effect": entry.effect, "count": entry.count}
         fault_statements.put_fault(connection, decode_fault(entry.name, _given(**document)))
 

@@ -1,6 +1,6 @@
 """Brings a seed about: rehearsed on a copy first, then through the control plane's own verbs.
 
-What came about is remembered, entry by entry. An entry is sown when it is new or another one than the last time;
+What came about is remembered, entry by entry. An entry is applied when it is new or another one than the last time;
 one that is gone from the seed is left alone, and so is what somebody changed since.
 
 Invariant: a seed of which anything would be refused or fail changes nothing.
@@ -32,8 +32,8 @@ from poolwright.operations.durable import DurableOperations
 from poolwright.operations.faults import Faults
 from poolwright.operations.in_memory import InMemoryOperations
 from poolwright.seed.reading import Problem, SeedFile, WrongSeed
-from poolwright.seed.sections import Ground, Item, items_of
-from poolwright.state import SEED_SOWN
+from poolwright.seed.sections import Destination, Item, items_of
+from poolwright.state import SEED_APPLIED
 from poolwright.store import identity_statements, statements, tables, whole_statements
 from poolwright.store.database import Database, create_engine
 from poolwright.store.records import load
@@ -44,17 +44,17 @@ POLL_SECONDS: Final = 0.005
 
 
 @dataclass(frozen=True, slots=True)
-class _Field:
-    """Ground with what carries operations out on it."""
+class _Site:
+    """Destination with what carries operations out on it."""
 
-    ground: Ground
+    destination: Destination
     database: Database
     operations: DurableOperations
     wait: Callable[[float], None]
 
 
-class Sower:
-    """Sows one seed. Raises `WrongSeed` when it is made with one that is not as it must be."""
+class Seeder:
+    """Applies one seed. Raises `WrongSeed` when it is made with one that is not as it must be."""
 
     def __init__(
         self,
@@ -72,14 +72,14 @@ class Sower:
         self._plane_with = plane_with
         self._subscription = subscription
         self._profile = profile
-        self._field = _Field(
-            Ground(plane_with(operations, context.faults), context.faults, subscription, profile),
+        self._site = _Site(
+            Destination(plane_with(operations, context.faults), context.faults, subscription, profile),
             context.database,
             operations,
             context.wait,
         )
 
-    def sow(self) -> None:
+    def apply(self) -> None:
         """Bring about what is new or another in the seed, and return when its operations have ended.
 
         Raises `WrongSeed` with every refusal and failure there would be.
@@ -91,16 +91,16 @@ class Sower:
         if self._is_busy():
             log.info("seed_waits_for_operations_under_way")
             while self._is_busy():
-                self._field.wait(POLL_SECONDS)
-        with self._rehearsal() as field:
-            self._bring_about(field, due)
-        self._bring_about(self._field, due)
-        log.info("seed_sown", entries=len(due), of=len(self._items))
+                self._site.wait(POLL_SECONDS)
+        with self._rehearsal() as site:
+            self._bring_about(site, due)
+        self._bring_about(self._site, due)
+        log.info("seed_applied", entries=len(due), of=len(self._items))
 
-    def sow_again(self) -> bool:
+    def apply_again(self) -> bool:
         """The same after a reset, and True. Raises `OperationNotAllowed` in the place of `WrongSeed`."""
         try:
-            self.sow()
+            self.apply()
         except WrongSeed as error:
             raise errors.OperationNotAllowed(
                 f"Everything is deleted, and {error}", remedy="correct the seed and start the service again"
@@ -108,15 +108,15 @@ class Sower:
         return True
 
     def _due(self) -> list[Item]:
-        with self._field.database.engine.connect() as connection:
-            sown = orjson.loads(identity_statements.setting(connection, SEED_SOWN) or "{}")
-        return [item for item in self._items if sown.get(item.key) != _digest(item)]
+        with self._site.database.engine.connect() as connection:
+            applied = orjson.loads(identity_statements.setting(connection, SEED_APPLIED) or "{}")
+        return [item for item in self._items if applied.get(item.key) != _digest(item)]
 
     def _is_busy(self) -> bool:
-        with self._field.database.engine.connect() as connection:
+        with self._site.database.engine.connect() as connection:
             return bool(statements.operations_in_progress(connection))
 
-    def _bring_about(self, field: _Field, due: Sequence[Item]) -> None:
+    def _bring_about(self, site: _Site, due: Sequence[Item]) -> None:
         """Raise `WrongSeed` with what was refused or failed; what needs it is left out."""
         problems: list[Problem] = []
         missing: set[str] = set()
@@ -127,24 +127,24 @@ class Sower:
                     missing.add(item.key)
                     continue
                 try:
-                    with field.database.transaction() as connection:
-                        accepted = item.verb(field.ground, connection)
+                    with site.database.transaction() as connection:
+                        accepted = item.verb(site.destination, connection)
                 except errors.PoolwrightError as error:
                     missing.add(item.key)
                     problems += self._refusals(item, error)
                     continue
                 operation = accepted.operation if accepted is not None else None
                 if operation is not None:
-                    field.operations.begin(operation.id)
+                    site.operations.begin(operation.id)
                 begun.append((item, operation.id if operation is not None else None))
             for item, operation_id in begun:
-                failure = _failure(field, operation_id) if operation_id is not None else None
+                failure = _failure(site, operation_id) if operation_id is not None else None
                 if failure is None:
-                    self._remember(field, item)
+                    self._remember(site, item)
                 else:
                     missing.add(item.key)
                     problems.append(self._file.problem(item.place, f"{failure.code}: {failure.message}"))
-        field.ground.faults.reload()
+        site.destination.faults.reload()
         if problems:
             raise WrongSeed(self._file.name, problems)
 
@@ -154,19 +154,19 @@ class Sower:
             remedy = f" ({part.remedy})" if part.remedy else ""
             yield self._file.problem(place, f"{part.code}: {part.message}{remedy}")
 
-    def _remember(self, field: _Field, sown: Item) -> None:
-        with field.database.transaction() as connection:
-            known = orjson.loads(identity_statements.setting(connection, SEED_SOWN) or "{}")
+    def _remember(self, site: _Site, applied: Item) -> None:
+        with site.database.transaction() as connection:
+            known = orjson.loads(identity_statements.setting(connection, SEED_APPLIED) or "{}")
             kept = {item.key: known[item.key] for item in self._items if item.key in known}
-            kept[sown.key] = _digest(sown)
-            identity_statements.put_setting(connection, SEED_SOWN, orjson.dumps(kept).decode())
+            kept[applied.key] = _digest(applied)
+            identity_statements.put_setting(connection, SEED_APPLIED, orjson.dumps(kept).decode())
 
     @contextmanager
-    def _rehearsal(self) -> Iterator[_Field]:
+    def _rehearsal(self) -> Iterator[_Site]:
         """Yield a copy of the database, with simulated machines and a clock that waiting moves on."""
         with tempfile.TemporaryDirectory(prefix="poolwright-rehearsal-") as scratch:
             copy = Path(scratch) / "poolwright.sqlite"
-            _copy(self._field.database, copy)
+            _copy(self._site.database, copy)
             database = Database(create_engine(copy))
             waited = 0.0
 
@@ -194,8 +194,10 @@ class Sower:
                     faults=faults,
                 )
                 operations = InMemoryOperations(context)
-                ground = Ground(self._plane_with(operations, faults), faults, self._subscription, self._profile)
-                yield _Field(ground, database, operations, wait)
+                destination = Destination(
+                    self._plane_with(operations, faults), faults, self._subscription, self._profile
+                )
+                yield _Site(destination, database, operations, wait)
             finally:
                 engine.close()
                 database.close()
@@ -214,14 +216,14 @@ def _stages(items: Sequence[Item]) -> list[list[Item]]:
     return stages
 
 
-def _failure(field: _Field, operation_id: str) -> OperationError | None:
+def _failure(site: _Site, operation_id: str) -> OperationError | None:
     """Why the operation failed, once it has ended."""
     while True:
-        row = field.database.reader.row(statements.OPERATION_WIRE, key=operation_id)
+        row = site.database.reader.row(statements.OPERATION_WIRE, key=operation_id)
         operation = load(Operation, row[3]) if row is not None else None
         if operation is None or operation.status.is_terminal:
             return operation.error if operation is not None else None
-        field.wait(POLL_SECONDS)
+        site.wait(POLL_SECONDS)
 
 
 def _digest(item: Item) -> str:

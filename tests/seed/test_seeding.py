@@ -12,7 +12,7 @@ import yaml
 
 from poolwright.domain.profile import Profile
 from poolwright.seed.reading import WrongSeed, parse
-from poolwright.seed.sowing import Sower
+from poolwright.seed.seeding import Seeder
 from tests.seed.test_sections import GOOD
 from tests.support.everything import everything
 from tests.support.in_process import InProcess
@@ -25,8 +25,8 @@ def app(tmp_path: Path) -> Iterator[InProcess]:
     service.close()
 
 
-def sower(app: InProcess, seed: object) -> Sower:
-    return Sower(
+def seeder(app: InProcess, seed: object) -> Seeder:
+    return Seeder(
         parse("seed.yaml", yaml.safe_dump(seed, sort_keys=False)),
         context=app.context,
         operations=app.operations,
@@ -36,14 +36,14 @@ def sower(app: InProcess, seed: object) -> Sower:
     )
 
 
-def sow(app: InProcess, seed: object) -> None:
-    sower(app, seed).sow()
+def apply_seed(app: InProcess, seed: object) -> None:
+    seeder(app, seed).apply()
 
 
 def refused(app: InProcess, seed: object) -> list[tuple[str, str]]:
     """Path and error code of every problem."""
     with pytest.raises(WrongSeed) as wrong:
-        sow(app, seed)
+        apply_seed(app, seed)
     assert all(problem.line >= 1 and problem.column >= 1 for problem in wrong.value.problems)
     return [(problem.place, problem.what.partition(":")[0]) for problem in wrong.value.problems]
 
@@ -56,7 +56,7 @@ def changed(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
 
 
 def test_what_a_seed_names_is_there(app: InProcess) -> None:
-    sow(app, GOOD)
+    apply_seed(app, GOOD)
     client = app.client
     assert client.get(client.group()).json()["tags"] == {"team": "web"}
     cluster = client.get(client.cluster()).json()["properties"]
@@ -71,43 +71,43 @@ def test_what_a_seed_names_is_there(app: InProcess) -> None:
 
 
 def test_the_same_seed_changes_nothing_the_second_time(app: InProcess) -> None:
-    sow(app, GOOD)
+    apply_seed(app, GOOD)
     before = everything(app.client)
-    sow(app, GOOD)
+    apply_seed(app, GOOD)
     assert everything(app.client) == before
 
 
 def test_what_somebody_changed_since_stays(app: InProcess) -> None:
-    sow(app, GOOD)
+    apply_seed(app, GOOD)
     app.client.make_pool("win1", {"osType": "Windows", "vmSize": "Standard_D2s_v5", "count": 5})
     app.client.make_pool("mine", {"count": 1})
     before = everything(app.client)
-    sow(app, GOOD)
+    apply_seed(app, GOOD)
     assert everything(app.client) == before
 
 
 def test_a_changed_entry_is_put_and_the_others_are_left_alone(app: InProcess) -> None:
-    sow(app, GOOD)
+    apply_seed(app, GOOD)
     before = app.client.get(app.client.cluster()).json()["properties"]["agentPoolProfiles"]
-    sow(app, changed(lambda cluster: cluster["nodePools"][1]["properties"].update(count=2)))
+    apply_seed(app, changed(lambda cluster: cluster["nodePools"][1]["properties"].update(count=2)))
     after = app.client.get(app.client.cluster()).json()["properties"]["agentPoolProfiles"]
     assert [(pool["name"], pool["count"]) for pool in after] == [("sys", 1), ("win1", 2)]
     assert after[0] == before[0]
 
 
 def test_a_changed_system_pool_is_put_with_its_cluster(app: InProcess) -> None:
-    sow(app, GOOD)
+    apply_seed(app, GOOD)
     windows = app.client.get(app.client.pool("win1")).json()
-    sow(app, changed(lambda cluster: cluster["nodePools"][0]["properties"].update(count=3)))
+    apply_seed(app, changed(lambda cluster: cluster["nodePools"][0]["properties"].update(count=3)))
     assert app.client.get(app.client.pool("sys")).json()["properties"]["count"] == 3
     assert app.client.get(app.client.pool("win1")).json() == windows
 
 
 def test_what_is_gone_from_the_seed_is_not_deleted(app: InProcess) -> None:
-    sow(app, GOOD)
+    apply_seed(app, GOOD)
     before = everything(app.client)
-    sow(app, changed(lambda cluster: cluster["nodePools"].pop()))
-    sow(app, {})
+    apply_seed(app, changed(lambda cluster: cluster["nodePools"].pop()))
+    apply_seed(app, {})
     assert everything(app.client) == before
 
 
@@ -160,7 +160,7 @@ resourceGroups:
         count: 1
         vmSize: Standard_Nonsense
 """
-    maker = Sower(
+    maker = Seeder(
         parse("seed.yaml", text),
         context=app.context,
         operations=app.operations,
@@ -173,7 +173,7 @@ resourceGroups:
         match=r"^the seed cannot be used, 1 problem:\n  seed\.yaml:11:17: "
         r"resourceGroups\[0\]\.clusters\[0\]\.nodePools\[0\]\.properties\.vmSize: VMSizeNotSupported: ",
     ):
-        maker.sow()
+        maker.apply()
 
 
 def test_node_pools_stand_in_one_place(app: InProcess) -> None:
@@ -220,7 +220,7 @@ def test_what_fails_after_all_is_said_and_tried_again(app: InProcess) -> None:
     ((place, code),) = refused(app, GOOD)
     assert (place, code) == ("resourceGroups[0].clusters[0]", "ReconcileVMSSAgentPoolFailed")
     app.behaviour.refuse = None
-    sow(app, GOOD)
+    apply_seed(app, GOOD)
     pools = app.client.get(app.client.cluster()).json()["properties"]["agentPoolProfiles"]
     assert [pool["provisioningState"] for pool in pools] == ["Succeeded", "Succeeded"]
 
@@ -231,35 +231,35 @@ def test_it_waits_for_what_a_former_process_left_under_way(app: InProcess) -> No
     app.service.operations.begin = held.append  # type: ignore[method-assign]
     app.client.put(app.client.pool("win1"), json={"properties": {"count": 1}})
     del app.service.operations.begin
-    patient = sower(app, changed(lambda cluster: cluster["properties"].clear()))
+    patient = seeder(app, changed(lambda cluster: cluster["properties"].clear()))
     waited: list[float] = []
 
     def wait(seconds: float) -> None:
         waited.append(seconds)
         app.operations.begin(*held)
 
-    object.__setattr__(patient._field, "wait", wait)
+    object.__setattr__(patient._site, "wait", wait)
     assert refused_by(patient) == [("PropertyChangeNotAllowed")]
     assert waited
 
 
-def refused_by(maker: Sower) -> list[str]:
+def refused_by(maker: Seeder) -> list[str]:
     with pytest.raises(WrongSeed) as wrong:
-        maker.sow()
+        maker.apply()
     return [problem.what.partition(":")[0] for problem in wrong.value.problems]
 
 
 def test_a_seed_grows_on_what_is_there(app: InProcess) -> None:
     app.client.make_cluster()
     app.client.make_pool("mine", {"count": 2})
-    sow(app, changed(lambda cluster: cluster["properties"].clear()))
+    apply_seed(app, changed(lambda cluster: cluster["properties"].clear()))
     names = [pool["name"] for pool in app.client.get(app.client.cluster()).json()["properties"]["agentPoolProfiles"]]
     assert names == ["mine", "sys", "win1"]
 
 
 def test_a_reset_leads_back_to_the_seed(app: InProcess) -> None:
-    app.again = sower(app, GOOD).sow_again
-    sow(app, GOOD)
+    app.again = seeder(app, GOOD).apply_again
+    apply_seed(app, GOOD)
     for _ in range(3):
         app.client.make_pool("mine", {"count": 1})
         app.client.delete(app.client.pool("win1"))
@@ -275,15 +275,15 @@ def test_a_reset_leads_back_to_the_seed(app: InProcess) -> None:
             for machine in app.client.get(f"{app.client.pool(pool)}/machines").json()["value"]
         }
         before = everything(app.client)
-        sow(app, GOOD)
+        apply_seed(app, GOOD)
         assert everything(app.client) == before, "the seed is known to be there"
 
 
 def test_a_seed_that_needs_what_a_reset_took_away_is_said_to(app: InProcess) -> None:
     app.client.make_cluster()
     seed = changed(lambda cluster: (cluster["nodePools"].pop(0), cluster["properties"].clear()))
-    app.again = sower(app, seed).sow_again
-    sow(app, seed)
+    app.again = seeder(app, seed).apply_again
+    apply_seed(app, seed)
     reply = app.client.post("/_poolwright/reset")
     assert (reply.status_code, reply.json()["error"]["code"]) == (409, "OperationNotAllowed")
     assert "nodePools" in reply.json()["error"]["message"]
@@ -296,9 +296,9 @@ class Killed(BaseException):
 def test_a_reset_killed_between_any_two_transactions_leads_to_the_seed_at_the_next_start(
     app: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    maker = sower(app, GOOD)
-    app.again = maker.sow_again
-    maker.sow()
+    maker = seeder(app, GOOD)
+    app.again = maker.apply_again
+    maker.apply()
     app.client.make_pool("mine", {"count": 2})
     wanted, number, ended = names_of(app) - {"mine"}, 0, False
     while not ended:
@@ -312,7 +312,7 @@ def test_a_reset_killed_between_any_two_transactions_leads_to_the_seed_at_the_ne
         if number:  # until the first transaction nothing was decided
             app.state.finish()
             app.operations.start()
-            maker.sow()
+            maker.apply()
             assert names_of(app) == wanted
             assert len(app.context.engine.keys()) == 2
         app.client.make_pool("mine", {"count": 2})
@@ -343,8 +343,8 @@ FAULT = {"name": "retired", "match": {"size": "Standard_D2s_v5"}, "effect": {"re
 
 def test_a_fault_acts_once_the_whole_seed_is_there(app: InProcess) -> None:
     seed = {"faults": [FAULT], **GOOD}
-    sow(app, seed)
-    sow(app, seed)
+    apply_seed(app, seed)
+    apply_seed(app, seed)
     assert app.client.get(app.client.pool("win1")).json()["properties"]["vmSize"] == "Standard_D2s_v5"
     reply = app.client.put(app.client.pool("late"), json={"properties": {"vmSize": "Standard_D2s_v5"}})
     assert (reply.status_code, reply.json()["error"]["code"]) == (400, "VMSizeNotSupported")
