@@ -101,6 +101,13 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", defer_build=True)
 
 
+class ShownMachine(_Part):
+    """A machine, and what clients see of it: rendered when it last changed, which need not be when its pool did."""
+
+    machine: Machine
+    shown: dict[str, Any]
+
+
 class EngineMachines(_Part):
     """The machines as their engine has them: what is switched on, since when, and what it shows."""
 
@@ -120,7 +127,7 @@ class Document(_Part):
     resource_groups: list[ResourceGroup]
     clusters: list[Cluster]
     node_pools: list[NodePool]
-    machines: list[Machine]
+    machines: list[ShownMachine]
     operations: Annotated[list[Operation], Field(description="Operations that have ended.")]
     rows: Annotated[
         dict[str, list[dict[str, Any]]],
@@ -282,7 +289,10 @@ class State:
                 resource_groups=whole_statements.all_records(connection, tables.resource_groups, ResourceGroup),
                 clusters=whole_statements.all_records(connection, tables.clusters, Cluster),
                 node_pools=whole_statements.all_records(connection, tables.node_pools, NodePool),
-                machines=whole_statements.all_records(connection, tables.machines, Machine),
+                machines=[
+                    ShownMachine(machine=machine, shown=orjson.loads(wire))
+                    for machine, wire in whole_statements.all_machines(connection)
+                ],
                 operations=whole_statements.all_records(connection, tables.operations, Operation),
                 rows={name: _written_rows(connection, kept) for name, kept in ROW_TABLES.items()},
                 engine=EngineMachines(name=engine.name, machines=engine.written_down()),
@@ -293,13 +303,9 @@ class State:
             statements.put_group(connection, group, self._render.resource_group(group))
         for cluster in document.clusters:
             statements.put_cluster(connection, cluster)
-        pools = {pool.id.key: pool for pool in document.node_pools}
-        for pool in pools.values():
+        for pool in document.node_pools:
             statements.put_node_pool(connection, pool, self._render.node_pool(pool))
-        statements.add_machines(
-            connection,
-            [(machine, self._render.machine(machine, pools[machine.id.pool_id.key])) for machine in document.machines],
-        )
+        statements.add_machines(connection, [(part.machine, orjson.dumps(part.shown)) for part in document.machines])
         for operation in document.operations:
             statements.put_operation(connection, operation, self._render.operation(operation))
         for table, stored in rows:
@@ -365,11 +371,12 @@ def _inconsistencies(document: Document, subscriptions: Collection[str]) -> Iter
     groups = {group.id.key for group in document.resource_groups}
     clusters = {cluster.id.key for cluster in document.clusters}
     pools = {pool.id.key for pool in document.node_pools}
+    machines = [part.machine for part in document.machines]
     parts: tuple[tuple[str, list[tuple[str, str | None]], set[str]], ...] = (
         ("resource_groups", [(group.id.key, None) for group in document.resource_groups], set()),
         ("clusters", [(cluster.id.key, cluster.id.group_id.key) for cluster in document.clusters], groups),
         ("node_pools", [(pool.id.key, pool.id.cluster_id.key) for pool in document.node_pools], clusters),
-        ("machines", [(machine.id.key, machine.id.pool_id.key) for machine in document.machines], pools),
+        ("machines", [(machine.id.key, machine.id.pool_id.key) for machine in machines], pools),
         ("operations", [(operation.id, None) for operation in document.operations], set()),
     )
     for name, keys, parents in parts:
@@ -396,10 +403,12 @@ def _inconsistencies(document: Document, subscriptions: Collection[str]) -> Iter
     for index, pool in enumerate(document.node_pools):
         if not pool.scale:
             yield _wrong(f"node_pools[{index}].scale", "a node pool has at least one size")
-    for index, machine in enumerate(document.machines):
+    for index, (machine, shown) in enumerate((part.machine, part.shown) for part in document.machines):
         if machine.spec.key != machine.id.key:
-            yield _wrong(f"machines[{index}].spec.key", f"'{machine.spec.key}' is not the key of '{machine.id}'")
-    for place in _repeated((machine.id.pool_id.key, machine.ordinal) for machine in document.machines):
+            yield _wrong(f"machines[{index}].machine.spec.key", f"'{machine.spec.key}' is not '{machine.id.key}'")
+        if shown.get("id") != str(machine.id):
+            yield _wrong(f"machines[{index}].shown.id", f"'{shown.get('id')}' is not '{machine.id}'")
+    for place in _repeated((machine.id.pool_id.key, machine.ordinal) for machine in machines):
         yield _wrong("machines", f"ordinal {place[1]} stands twice in '{place[0]}'")
 
 

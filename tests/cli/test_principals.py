@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import stat
 import uuid
 from contextlib import closing
@@ -13,7 +14,7 @@ import httpx
 import pytest
 
 from tests.cli.conftest import CommandLine, Ended
-from tests.support.service import API_VERSION, ArmClient, ServiceProcess, _context
+from tests.support.service import API_VERSION, ArmClient, ServiceProcess
 
 SCOPE = "https://management.core.windows.net//.default"
 
@@ -27,7 +28,7 @@ def running(cluster: ServiceProcess, monkeypatch: pytest.MonkeyPatch) -> Service
 
 def as_principal(service: ServiceProcess, answer: dict[str, str]) -> httpx.Client:
     """A client that is logged in with what `sp create` printed."""
-    client = httpx.Client(base_url=service.url, verify=_context(service.ca), timeout=30)
+    client = httpx.Client(base_url=service.url, verify=ssl.create_default_context(cafile=service.ca), timeout=30)
     form = {"grant_type": "client_credentials", "client_id": answer["appId"], "client_secret": answer["password"]}
     reply = client.post(f"/{answer['tenant']}/oauth2/v2.0/token", data=form | {"scope": SCOPE})
     assert reply.status_code == 200, reply.text

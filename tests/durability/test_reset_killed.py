@@ -50,7 +50,7 @@ def require_seeded(service: Service) -> None:
     state = service.client.expect(200, service.client.get("/_poolwright/state")).json()
     assert [pool["id"]["pool"] for pool in state["node_pools"]] == ["np0", "np1", "np2", "np3", "np4", "sys"]
     assert {pool["state"] for pool in state["node_pools"]} == {"Succeeded"}
-    machines = sorted(machine["spec"]["key"] for machine in state["machines"])
+    machines = sorted(part["machine"]["spec"]["key"] for part in state["machines"])
     assert len(machines) == 16
     assert machines == [machine["key"] for machine in state["engine"]["machines"]]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -239,15 +239,25 @@ SPOILED: dict[str, tuple[Spoil, str | None]] = {
     "a subscription that is none": (lambda d: d.update(subscription="a"), "subscription"),
     "a record with an unknown field": (lambda d: d["clusters"][0].update(x=1), "clusters[0].x"),
     "a record without a field": (lambda d: d["node_pools"][1].pop("etag"), "node_pools[1].etag"),
-    "a value of another type": (lambda d: d["machines"][0].update(ordinal="one"), "machines[0].ordinal"),
+    "a value of another type": (
+        lambda d: d["machines"][0]["machine"].update(ordinal="one"),
+        "machines[0].machine.ordinal",
+    ),
     "an enum value nobody knows": (lambda d: d["node_pools"][0].update(mode="Other"), "node_pools[0].mode"),
     "a cluster without its group": (lambda d: d["resource_groups"].clear(), "clusters[0]"),
     "a node pool without its cluster": (lambda d: d["clusters"].clear(), "node_pools[0]"),
     "machines without their node pool": (lambda d: d["node_pools"].pop(), "machines[2]"),
     "a node pool twice": (lambda d: d["node_pools"].append(d["node_pools"][0]), "node_pools"),
-    "an ordinal twice": (lambda d: d["machines"][3].update(ordinal=d["machines"][2]["ordinal"]), "machines"),
+    "an ordinal twice": (
+        lambda d: d["machines"][3]["machine"].update(ordinal=d["machines"][2]["machine"]["ordinal"]),
+        "machines",
+    ),
     "a node pool without a size": (lambda d: d["node_pools"][0].update(scale=[]), "node_pools[0].scale"),
-    "a machine that is another": (lambda d: d["machines"][0]["spec"].update(key="x"), "machines[0].spec.key"),
+    "a machine that is another": (
+        lambda d: d["machines"][0]["machine"]["spec"].update(key="x"),
+        "machines[0].machine.spec.key",
+    ),
+    "a machine that shows another": (lambda d: d["machines"][0]["shown"].update(id="x"), "machines[0].shown.id"),
     "an operation that runs": (lambda d: d["operations"][0].update(status="InProgress"), "operations[0]"),
     "a node pool in an operation": (lambda d: d["node_pools"][0].update(operation_id="x"), "node_pools[0]"),
     "a quota twice": (lambda d: d["rows"]["quotas"].append(d["rows"]["quotas"][0]), "rows.quotas"),
@@ -426,7 +436,12 @@ CHANGES = st.lists(
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
-@given(POOLS, CHANGES)
+@example(
+    # The machine was shown with a warning that its node pool does not have any more.
+    pools=[("Standard_D2s_v3", 1, "Linux", "true", "Delete", {})],
+    changes=[("scale", 1)],
+)
+@given(pools=POOLS, changes=CHANGES)
 def test_any_state_comes_back_as_it_was(pools: list[tuple[Any, ...]], changes: list[tuple[str, int]]) -> None:
     with TemporaryDirectory() as scratch:
         one, other = InProcess(Path(scratch) / "one"), InProcess(Path(scratch) / "other")

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from poolwright.domain.machine import Machine
 from poolwright.store import tables
 from poolwright.store.database import insert_many
 from poolwright.store.identity_statements import delete_assignments_within
@@ -46,6 +47,13 @@ def all_records(connection: Connection, table: sa.Table, kind: type[T]) -> list[
     """Return every value of a table of records, in the order of its key."""
     (key,) = table.primary_key.columns
     return [load(kind, record) for (record,) in connection.execute(sa.select(table.c.record).order_by(key))]
+
+
+def all_machines(connection: Connection) -> list[tuple[Machine, bytes]]:
+    """Return every machine with what clients see of it, in the order of its key."""
+    columns = tables.machines.c
+    rows = connection.execute(sa.select(columns.record, columns.wire).order_by(columns.key))
+    return [(load(Machine, record), wire) for record, wire in rows]
 
 
 def all_rows(connection: Connection, table: sa.Table) -> list[dict[str, Any]]:
