@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -168,7 +169,9 @@ def test_the_change_log_of_role_assignments_is_read(lab: Lab) -> None:
     ok(lab.owner, "role assignment create --role Contributor --assignee", made.app_id, "--scope", lab.subscription)
     ok(lab.owner, "role assignment delete --role Contributor --assignee", made.app_id)
 
-    changes = shown(lab.owner, "role assignment list-changelogs")
+    # Without an end, az asks for all until the second that has begun, which may leave the latest change out.
+    end = f"{datetime.now(UTC) + timedelta(minutes=1):%Y-%m-%dT%H:%M:%SZ}"
+    changes = shown(lab.owner, "role assignment list-changelogs --end-time", end)
 
     assert {(each["action"], each["roleName"]) for each in changes if each["principalName"] == made.app_id} == {
         ("Granted", "Contributor"),
