@@ -9,6 +9,7 @@
     ├── Conflict                        it exists in a state that forbids the request
     ├── FailedPrecondition              If-Match / If-None-Match did not hold
     ├── TooLarge                        the body is larger than ARM takes
+    ├── TooSlow                         the request did not come in time
     ├── TooManyRequests                 the caller has to wait
     ├── OperationFailure                accepted, then the operation failed
     ├── Unavailable                     something outside is needed and not there
@@ -86,6 +87,10 @@ class FailedPrecondition(PoolwrightError):
 
 class TooLarge(PoolwrightError):
     """The body is larger than Azure Resource Manager takes."""
+
+
+class TooSlow(PoolwrightError):
+    """The request did not come in time."""
 
 
 class TooManyRequests(PoolwrightError):
@@ -496,10 +501,16 @@ class RequestEntityTooLarge(TooLarge):
     advice = "send a smaller body"
 
 
+class RequestTimeout(TooSlow):
+    code = "RequestTimeout"
+    cause = "the head or the body of the request came too slowly, or did not come to its end"
+    advice = "send the request again; az and the SDKs do so by themselves"
+
+
 class Throttled(TooManyRequests):
     code = "Throttled"
     wording = "azure"
-    cause = "more requests than the limits AKS documents (`poolwright up --throttle`), or a fault"
+    cause = "more requests than the limits AKS documents (`poolwright up --throttle`), too many connections, or a fault"
     advice = "wait as long as Retry-After says; az and the SDKs do so by themselves"
 
     def __init__(self, message: str, *, retry_after_seconds: int, **more: Any) -> None:
@@ -580,6 +591,13 @@ class NoClusterAttached(Unavailable):
     code = "NoClusterAttached"
     cause = "kubectl was used, and no Kubernetes cluster stands behind the node pools"
     advice = "Poolwright manages machines, not a Kubernetes API server; nothing is pretended"
+
+
+class StorageUnavailable(Unavailable):
+    code = "StorageUnavailable"
+    cause = "the disk of the data directory is full, read-only or broken, or the database is locked or damaged"
+    advice = "mend what the message names and send the request again; what was accepted before goes on by itself"
+    retry_after_seconds: ClassVar[int] = 5
 
 
 class InternalServerError(Internal):

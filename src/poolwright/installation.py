@@ -25,7 +25,7 @@ from poolwright.identity.local_credentials import Credentials
 from poolwright.identity.private_files import write_atomically
 from poolwright.identity.service_principal import hash_secret, new_secret, secret_matches
 from poolwright.store import identity_statements
-from poolwright.store.database import Database, create_engine, migrate
+from poolwright.store.database import Database, create_engine, migrate, require_whole
 from poolwright.store.identity_statements import ServicePrincipal, Subscription
 
 OWNER_NAME = "poolwright-owner"
@@ -69,6 +69,10 @@ class DataDirectory:
         return self.path / "machines"
 
     @property
+    def simulated_machines(self) -> Path:
+        return self.machines / "simulated.sqlite"
+
+    @property
     def endpoint(self) -> Path:
         """The address of the service that runs, or ran last, on this directory."""
         return self.path / "endpoint.json"
@@ -92,15 +96,34 @@ def lock(directory: DataDirectory) -> int:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
+        holder = os.read(descriptor, 20).decode("ascii", "replace")
         os.close(descriptor)
         raise AlreadyRunning(
-            f"another Poolwright service runs on {directory.path}: stop it, or choose another --data-dir"
+            f"another Poolwright service runs on {directory.path}{_whereabouts(directory, holder)}: stop it, or choose "
+            "another --data-dir"
         ) from error
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, b"%d" % os.getpid())
     return descriptor
 
 
+def _whereabouts(directory: DataDirectory, holder: str) -> str:
+    """The process that holds the directory and the address it has, as far as they are known."""
+    if not holder.isdecimal():
+        return ""
+    try:
+        endpoint = orjson.loads(directory.endpoint.read_bytes())
+        # Until a service is ready, the address of the one before stands there.
+        url = f" at {endpoint['url']}" if endpoint["pid"] == int(holder) else ""
+    except (OSError, ValueError, KeyError, TypeError):
+        url = ""
+    return f" (process {holder}{url})"
+
+
 def open_database(directory: DataDirectory) -> Database:
-    """Return the directory's database with the newest schema."""
+    """Return the directory's database with the newest schema. Raises `Damaged`, before anything is changed."""
+    for path in (directory.database, directory.simulated_machines):
+        require_whole(path, had_content=directory.endpoint.exists())
     engine = create_engine(directory.database)
     migrate(engine)
     return Database(engine)

@@ -6,8 +6,10 @@ Invariant: clock, IDs and randomness are made here and handed down.
 from __future__ import annotations
 
 import asyncio
+import io
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -15,9 +17,10 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TextIO, cast
 from urllib.parse import urlsplit
 
 import structlog
@@ -31,6 +34,7 @@ from poolwright.access_control import AccessControl
 from poolwright.arm import paths
 from poolwright.arm.app import ArmApp
 from poolwright.arm.area import Service
+from poolwright.arm.connection import Connection
 from poolwright.arm.deployable import Deployable
 from poolwright.arm.directory import Directory
 from poolwright.arm.login import Login
@@ -89,7 +93,7 @@ def up(settings: Settings, *, announce: Callable[[], None] = lambda: None) -> in
     database = installation.open_database(directory)
     installation.ensure_identity(database, directory, local=settings.local_credentials)
     engine = SimulatedEngine(
-        directory.machines / "simulated.sqlite", time.time, Behaviour(boot_seconds=settings.simulated_boot_seconds)
+        directory.simulated_machines, time.time, Behaviour(boot_seconds=settings.simulated_boot_seconds)
     )
     catalogs = _catalogs(settings, database)
     faults = Faults(database, time.time, _new_id)
@@ -163,10 +167,26 @@ def configure_logging(settings: Settings) -> None:
             final,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Unfailing(sys.stderr))),
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
+
+
+class _Unfailing(io.TextIOBase):
+    """Writes as long as that is possible: a full disk or a closed pipe under the log fails no request."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
 
 
 def _catalogs(settings: Settings, database: Database) -> CatalogInForce:
@@ -355,7 +375,8 @@ def _run(app: ArmApp, listener: socket.socket, tls: TlsFiles, ready: Callable[[]
         app,
         ssl_certfile=str(tls.certificate),
         ssl_keyfile=str(tls.key),
-        http="httptools",
+        http=partial(Connection, most=_most_connections()),  # type: ignore[arg-type]  # uvicorn only calls it
+        ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,
@@ -377,6 +398,18 @@ def _run(app: ArmApp, listener: socket.socket, tls: TlsFiles, ready: Callable[[]
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve())
     return _code_after(received)
+
+
+def _most_connections() -> int:
+    """Allow the process as many open files as it may have, and return how many of them are for connections.
+
+    The rest is for the database: an operation at work (there are up to 256) has three files open.
+    """
+    most, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        most = hard
+    return max(most - 1024, most // 2)
 
 
 def _new_id() -> str:

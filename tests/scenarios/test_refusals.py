@@ -6,19 +6,23 @@ Where Azure's own words are public they are written out here (docs/compatibility
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
 import pytest
+import sqlalchemy as sa
 
 from poolwright import errors
+from poolwright.arm.connection import PATIENCE_SECONDS
 from poolwright.arm.errors import status_of
 from poolwright.domain.fault import WORDINGS
 from poolwright.domain.profile import Profile
 from poolwright.domain.roles import CONTRIBUTOR, OWNER, READER
 from tests.support.everything import everything
+from tests.support.fake_connection import FakeConnection
 from tests.support.in_process import InProcess
 from tests.support.schema import require_valid
 from tests.support.service import ArmClient, ServiceProcess
@@ -1023,6 +1027,21 @@ def failing_handler(app: InProcess) -> httpx.Response:
     return app.client.put(app.client.pool("np1"), json={"properties": {"count": 1}})
 
 
+def slow_head(app: InProcess) -> httpx.Response:
+    connection = FakeConnection()
+    connection.sends(b"GET / HTTP/1.1\r\n")
+    connection.waits(PATIENCE_SECONDS)
+    return connection.reply
+
+
+def read_only_disk(app: InProcess) -> httpx.Response:
+    @sa.event.listens_for(app.database.engine, "checkout")
+    def write_nothing(connection: sqlite3.Connection, _record: object, _proxy: object) -> None:
+        connection.execute("PRAGMA query_only=ON")
+
+    return app.client.put(app.client.pool("np1"), json={"properties": {"count": 1}})
+
+
 def on_demand(code: str) -> Callable[[InProcess], httpx.Response]:
     """An error that this service has no reason of its own to say: a fault does."""
 
@@ -1199,6 +1218,7 @@ PRODUCED: dict[type[errors.PoolwrightError], tuple[int, Callable[[InProcess], ht
     errors.SkuNotAvailable: (409, restricted_size),
     errors.PreconditionFailed: (412, by_path("DELETE", "{pool}", headers={"If-Match": "x"})),
     errors.RequestEntityTooLarge: (413, by_path("PUT", "{pool}", content=b" " * (5 * 2**20))),
+    errors.RequestTimeout: (408, slow_head),
     errors.Throttled: (429, on_demand("Throttled")),
     errors.ReconcileVMSSAgentPoolFailed: (200, failing_operation),
     errors.UpgradeFailed: (200, stuck_drain),
@@ -1211,6 +1231,7 @@ PRODUCED: dict[type[errors.PoolwrightError], tuple[int, Callable[[InProcess], ht
     errors.ResourceDeploymentFailure: (200, first_detail(failing_deployment)),
     errors.OperationCanceled: (200, aborted_operation),
     errors.NoClusterAttached: (503, no_cluster),
+    errors.StorageUnavailable: (503, read_only_disk),
     errors.InternalServerError: (500, failing_handler),
     errors.GetLatestNodeImageVersionError: (500, on_demand("GetLatestNodeImageVersionError")),
 }

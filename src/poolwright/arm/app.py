@@ -54,6 +54,7 @@ from poolwright.arm.state import WholeState
 from poolwright.arm.subscriptions import Subscriptions
 from poolwright.identity.tokens import Caller, InvalidToken, claims_challenge
 from poolwright.store import statements
+from poolwright.store.database import trouble_of
 
 log = structlog.get_logger(__name__)
 
@@ -150,13 +151,8 @@ class ArmApp:
             await error_response(error)(scope, receive, send_with_ids)
         except ClientDisconnect:
             log.info("client_disconnected", path=_loggable(scope))
-        except Exception:
-            log.exception("request_failed", method=scope["method"], path=_loggable(scope))
-            bug = errors.InternalServerError(
-                f"The service met an internal error. Correlation ID: {correlation_id}.",
-                remedy="report it with the correlation ID; the service's log has the details",
-            )
-            await error_response(bug)(scope, receive, send_with_ids)
+        except Exception as error:
+            await error_response(_unexpected(scope, error))(scope, receive, send_with_ids)
         finally:
             seconds = time.perf_counter() - started
             self._service.metrics.observe(scope["method"], status, seconds)
@@ -344,6 +340,24 @@ def _correlation_id(headers: Mapping[bytes, bytes]) -> str:
             return value.decode("ascii")
     digits = f"{random.getrandbits(128):032x}"
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def _unexpected(scope: Scope, error: Exception) -> errors.PoolwrightError:
+    """What to answer after an error that nobody raised on purpose; the log has the details."""
+    trouble = trouble_of(error)
+    if trouble is not None:
+        log.error(
+            "storage_unavailable", method=scope["method"], path=_loggable(scope), cause=str(error).splitlines()[0]
+        )
+        return errors.StorageUnavailable(
+            f"The request was not carried out, and nothing was changed: {trouble}.",
+            remedy="whoever runs the service looks at the disk of its data directory; then send the request again",
+        )
+    log.error("request_failed", method=scope["method"], path=_loggable(scope), exc_info=error)
+    return errors.InternalServerError(
+        f"The service met an internal error. Correlation ID: {scope['poolwright.correlation_id']}.",
+        remedy="report it with the correlation ID; the service's log has the details",
+    )
 
 
 _CORRELATION_HEADERS: Final = (b"x-ms-correlation-request-id", b"x-ms-client-request-id")

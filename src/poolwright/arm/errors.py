@@ -23,6 +23,7 @@ STATUS: Final[tuple[tuple[type[errors.PoolwrightError], int], ...]] = (
     (errors.Conflict, 409),
     (errors.FailedPrecondition, 412),
     (errors.TooLarge, 413),
+    (errors.TooSlow, 408),
     (errors.TooManyRequests, 429),
     (errors.Internal, 500),
     (errors.Unavailable, 503),
@@ -54,7 +55,7 @@ def _clipped(text: str) -> str:
 
 def error_response(error: errors.PoolwrightError, headers: dict[str, str] | None = None) -> Response:
     """Return the HTTP answer for an error."""
-    if isinstance(error, errors.Throttled):
+    if isinstance(error, (errors.Throttled, errors.StorageUnavailable)):
         headers = {"Retry-After": str(error.retry_after_seconds)} | (headers or {})
     return Response(
         orjson.dumps({"error": error_body(error)}),

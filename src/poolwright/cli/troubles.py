@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from poolwright.cli.failure import Failure
+
+_OF_THE_DISK: Final = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
 
 
 @contextmanager
@@ -22,12 +27,17 @@ def told(directory: Path) -> Iterator[None]:
     except AlreadyRunning as error:
         raise Failure(f"error: {error}") from error
     except OSError as error:
-        place = f"{error.filename}: " if error.filename is not None else ""
-        raise Failure(f"error: {place}{error.strerror or error}") from error
-    except DatabaseError as error:
-        raise Failure(f"error: the database in {directory} cannot be used: {error.orig}") from error
+        # What fails while it is being written has no name.
+        place = error.filename or (directory if error.errno in _OF_THE_DISK else None)
+        raise Failure(f"error: {f'{place}: ' if place is not None else ''}{error.strerror or error}") from error
+    except (DatabaseError, sqlite3.DatabaseError) as error:
+        cause = error.orig if isinstance(error, DatabaseError) else error
+        raise Failure(f"error: the database in {directory} cannot be used: {cause}") from error
     except CommandError as error:
-        raise Failure(f"error: the database in {directory} is of another version of Poolwright: {error}") from error
+        raise Failure(
+            f"error: the database in {directory} is of a newer version of Poolwright ({error}): start that version, or "
+            "choose another --data-dir"
+        ) from error
     except ValueError as error:
         # A setting that only use shows to be wrong, or a damaged key, certificate or credentials file.
         raise Failure(f"error: {error}") from error

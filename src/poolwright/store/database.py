@@ -13,11 +13,12 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
+from urllib.parse import quote
 
 import sqlalchemy as sa
 from alembic import command
@@ -113,6 +114,74 @@ class _Cursor(sqlite3.Cursor):
 
 # What makes Python's sqlite3 begin a transaction, and beginning one outright.
 _BEGINNINGS: Final = frozenset({"INSERT", "UPDATE", "DELETE", "REPLAC", "BEGIN "})
+
+
+# Primary result codes (https://www.sqlite.org/rescode.html) that are no bug: the operator has to look at the disk.
+_TROUBLES: Final[Mapping[int, str]] = {
+    sqlite3.SQLITE_FULL: "the disk of the data directory is full",
+    sqlite3.SQLITE_READONLY: "the data directory cannot be written to",
+    sqlite3.SQLITE_IOERR: "the disk of the data directory reports an error",
+    sqlite3.SQLITE_CANTOPEN: "a file of the data directory cannot be opened",
+    sqlite3.SQLITE_BUSY: "another process holds the database",
+    sqlite3.SQLITE_LOCKED: "another process holds the database",
+    sqlite3.SQLITE_CORRUPT: "the database is damaged",
+    sqlite3.SQLITE_NOTADB: "the database is damaged",
+}
+
+
+def trouble_of(error: BaseException) -> str | None:
+    """Return what is wrong with the data directory, in words, when that is why a statement failed; else None."""
+    cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+    code = getattr(cause, "sqlite_errorcode", None)
+    # The extended codes, which say more than anybody asks for, have the primary one in their last byte.
+    return _TROUBLES.get(code & 0xFF) if isinstance(code, int) else None
+
+
+class Damaged(ValueError):
+    """A file is not the whole database that it should be; the message says what the operator can do."""
+
+
+def require_whole(path: Path, *, had_content: bool) -> None:
+    """Raise `Damaged` where the file, or its write-ahead log, is no whole database. Neither is changed by the look.
+
+    A file that is missing is to be made; one that is empty is so too, unless it `had_content` before.
+    """
+    log = path.with_name(f"{path.name}-wal")
+    size, logged = (file.stat().st_size if file.exists() else 0 for file in (path, log))
+    if logged:
+        with log.open("rb") as file:
+            magic = file.read(4)
+        # Zeros are what a power cut may leave of the first commit. SQLite would pass over anything else in silence.
+        if magic.strip(b"\0") and magic not in _LOG_MAGIC:
+            raise Damaged(_damaged(log, "it is not the write-ahead log of a database"))
+    if size == 0:
+        if logged or (had_content and path.exists()):
+            # SQLite takes an empty file for a new database, and throws its log away.
+            raise Damaged(_damaged(path, "it is empty"))
+        return
+    looking = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)
+    try:
+        (found,) = looking.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.DatabaseError as error:
+        # Other troubles are temporary, and a lock or a permission has words of its own.
+        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            raise
+        found = str(error)
+    finally:
+        looking.close()
+    if found != "ok":
+        raise Damaged(_damaged(path, " ".join(found.split())))
+
+
+# https://www.sqlite.org/fileformat2.html#the_write_ahead_log
+_LOG_MAGIC: Final = (bytes.fromhex("377f0682"), bytes.fromhex("377f0683"))
+
+
+def _damaged(path: Path, what: str) -> str:
+    return (
+        f"{path} is damaged ({what}); it was not changed. Bring back a copy of the whole data directory, or choose "
+        "another --data-dir to begin anew"
+    )
 
 
 def migrate(engine: Engine) -> None:
