@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import sys
 import threading
 import time
@@ -197,6 +198,16 @@ class Commands:
     def cancel(self, operation: str) -> None:
         """Cancel the workflows of an operation behind its back."""
         DBOS.cancel_workflows([known for known in self.workflows() if known.startswith(operation)])
+
+    def fill_disk(self, statement: str, times: int) -> None:
+        """Let statements with that text meet a full disk, so many times."""
+        left = [times]
+
+        @sa.event.listens_for(self._bench.database.engine, "do_execute")
+        def meet_a_full_disk(_cursor: object, text: str, _parameters: object, _context: object) -> None:
+            if statement in text and left[0]:
+                left[0] -= 1
+                raise sqlite3.OperationalError("database or disk is full")
 
     def connections(self) -> list[dict[str, Any]]:
         """What every connection that was given back so far was set to, and whether DBOS's threads had it."""

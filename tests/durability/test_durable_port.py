@@ -114,6 +114,29 @@ def test_an_operation_whose_workflows_were_cancelled_is_taken_up_at_the_next_sta
     process.stop()
 
 
+@pytest.mark.parametrize(
+    "statement",
+    ["INSERT INTO main.operation_outputs", "UPDATE pw_operations SET runner=?"],
+    ids=["at its checkpoint", "at its claim"],
+)
+def test_an_operation_that_met_a_full_disk_goes_on_without_a_restart(
+    process: OperationsProcess, statement: str
+) -> None:
+    """Both of its workflows do so, and then what enlists it anew."""
+    process.start()
+    process.call("prepare", group="g", kind="delete_node_pool")
+    until(lambda: set(process.call("workflows").values()) == {"SUCCESS"})
+    process.call("fill_disk", statement=statement, times=3)
+    operation = process.call("ask", group="g", kind="delete_node_pool")
+    ended = process.call("end", operation=operation)
+    assert (ended["status"], ended["error"]) == ("Succeeded", None)
+    found = process.call("look", group="g")
+    assert (found["busy"], found["pools"]) == (0, {"sys": 2})
+    assert_one_machine_each(found, 2)
+    assert '"event": "operation_enlisted_anew"' in process.log()
+    process.stop()
+
+
 def test_workflows_that_ended_long_ago_are_forgotten_and_recent_ones_kept(process: OperationsProcess) -> None:
     process.start()
     process.call("prepare", group="g", kind="delete_cluster")

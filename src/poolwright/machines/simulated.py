@@ -20,7 +20,9 @@ from typing import Any
 
 from poolwright.domain.generation import Firmware, Generation
 from poolwright.domain.machine import MachineFacts, MachineSpec, Witness
-from poolwright.machines.engine import PermanentError
+from poolwright.machines.engine import PermanentError, TemporaryError
+
+_RETRY_SECONDS = 1.0
 
 # `started` is when the machine was last started, NULL when it never was since it was made.
 _SCHEMA = """
@@ -215,7 +217,7 @@ class SimulatedEngine:
 
 
 class _Transaction:
-    """BEGIN IMMEDIATE to COMMIT under the engine's lock; a failure rolls back."""
+    """BEGIN IMMEDIATE to COMMIT under the engine's lock; a failure rolls back. Raises `TemporaryError`."""
 
     def __init__(self, connection: sqlite3.Connection, lock: threading.Lock) -> None:
         self._connection = connection
@@ -225,16 +227,31 @@ class _Transaction:
         self._lock.acquire()
         try:
             self._connection.execute("BEGIN IMMEDIATE")
-        except BaseException:
+        except BaseException as error:
             self._lock.release()
-            raise
+            raise _temporary(error) from error
         return self._connection
 
-    def __exit__(self, kind: object, *_: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
         try:
-            self._connection.execute("COMMIT" if kind is None else "ROLLBACK")
+            if error is None:
+                self._connection.execute("COMMIT")
+        except sqlite3.OperationalError as failed:
+            raise _temporary(failed) from failed
         finally:
+            # A commit that finds no room may leave its transaction open, and some errors end one by themselves.
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
             self._lock.release()
+        if isinstance(error, sqlite3.OperationalError):
+            raise _temporary(error) from error
+
+
+def _temporary(error: BaseException) -> BaseException:
+    """A full disk or a lock passes; the error itself where it is another one."""
+    if isinstance(error, sqlite3.OperationalError):
+        return TemporaryError(f"the machines' database: {error}", retry_after_seconds=_RETRY_SECONDS)
+    return error
 
 
 _AMONG = "key IN (SELECT value FROM json_each(?))"

@@ -8,7 +8,8 @@ An operation is enlisted twice, by public calls of DBOS alone:
 
 Both begin by claiming the operation; the first one to do so carries it out, the other ends. The claim
 happens inside a workflow that already exists, so a claimed operation always has a workflow that DBOS
-recovers after a kill. What DBOS would not take up again, `start` enlists anew (`recovery.py`).
+recovers after a kill. What DBOS would not take up again, `start` enlists anew (`recovery.py`); what it
+let go because the database could not be written to, as when the disk is full, is enlisted anew when it can.
 
 Invariant: one process per database at a time (`serve.py` holds a lock), hence one executor ID. DBOS
 is a process-wide singleton; only this module knows it.
@@ -27,8 +28,9 @@ from typing import Final
 import structlog
 from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
 from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import OperationalError as DatabaseUnavailable
 
-from poolwright.operations.plans import Context, Effect, Failure, run_plan
+from poolwright.operations.plans import DATABASE_RETRY_SECONDS, Context, Effect, Failure, run_plan
 from poolwright.operations.recovery import stranded, workflow_id
 from poolwright.store import statements
 
@@ -119,10 +121,15 @@ class DbosOperations:
             def checkpoint(name: str, part: Effect) -> Failure | None:
                 return DBOS.run_step({"name": name}, part)
 
-            # Claimed again after a kill: whoever has the claim still has it.
-            if claim():
-                with self._working():
-                    run_plan(context, operation_id, run_step, checkpoint)
+            try:
+                # Claimed again after a kill: whoever has the claim still has it.
+                if claim():
+                    with self._working():
+                        run_plan(context, operation_id, run_step, checkpoint)
+            except DatabaseUnavailable:
+                # DBOS could not store how far this came, and takes it up again only at the next start.
+                self._take_up_again(operation_id, runner)
+                raise
 
         return run_operation
 
@@ -179,10 +186,28 @@ class DbosOperations:
         with self._context.database.engine.connect() as connection:
             lost = stranded(statements.operations_in_progress(connection), living)
         for operation_id in lost:
-            log.warning("operation_enlisted_anew", operation_id=operation_id)
             with self._context.database.transaction() as connection:
-                statements.release_operation(connection, operation_id)
-                self._enqueue(connection, operation_id, f"again-{self._context.new_id()}")
+                self._enlist_anew(connection, operation_id)
+
+    def _enlist_anew(self, connection: Connection, operation_id: str) -> None:
+        log.warning("operation_enlisted_anew", operation_id=operation_id)
+        statements.release_operation(connection, operation_id)
+        self._enqueue(connection, operation_id, f"again-{self._context.new_id()}")
+
+    def _take_up_again(self, operation_id: str, runner: str) -> None:
+        """Enlist the operation anew as soon as the database can be written to, unless another runner has it."""
+
+        def take_up() -> None:
+            while not self._stopping.wait(DATABASE_RETRY_SECONDS):
+                try:
+                    with self._context.database.transaction() as connection:
+                        if statements.operations_in_progress(connection).get(operation_id, "") in (None, runner):
+                            self._enlist_anew(connection, operation_id)
+                    return
+                except DatabaseUnavailable as error:
+                    log.warning("operation_waits_for_the_database", operation_id=operation_id, cause=str(error.orig))
+
+        threading.Thread(target=take_up, name="take-up-again", daemon=True).start()
 
     def _forget_ended(self) -> None:
         """Keep DBOS's tables from growing: every now and then, delete workflows that ended an hour ago."""
