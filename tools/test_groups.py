@@ -45,6 +45,7 @@ GROUPS = (
     Group("types", (sys.executable, "-m", "mypy"), quick=True),
     Group("unit", _pytest(*(f"tests/{name}" for name in _UNIT)), quick=True),
     Group("scenarios", _pytest("tests/scenarios", "tests/cli", "tests/testing")),
+    Group("hostile", _pytest("tests/hostile")),
     Group("durability", _pytest("tests/durability", distribution="load")),
     Group("az", _pytest("tests/az")),
 )

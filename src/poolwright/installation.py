@@ -26,6 +26,7 @@ from poolwright.identity.private_files import write_atomically
 from poolwright.identity.service_principal import hash_secret, new_secret, secret_matches
 from poolwright.store import identity_statements
 from poolwright.store.database import Database, create_engine, migrate, require_whole
+from poolwright.store.database import trouble_of as trouble_of
 from poolwright.store.identity_statements import ServicePrincipal, Subscription
 
 OWNER_NAME = "poolwright-owner"

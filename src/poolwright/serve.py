@@ -12,6 +12,7 @@ import os
 import resource
 import signal
 import socket
+import ssl
 import sys
 import threading
 import time
@@ -49,7 +50,7 @@ from poolwright.catalog.in_force import CatalogInForce
 from poolwright.catalog_keeping import CatalogKeeper, stored
 from poolwright.control_plane import ControlPlane
 from poolwright.domain.activity import RETENTION_SECONDS
-from poolwright.identity.tls import TlsFiles, ensure_certificates
+from poolwright.identity.tls import TlsFiles, ensure_certificates, renew
 from poolwright.identity.tokens import SigningKey, TokenVerifier
 from poolwright.installation import DataDirectory
 from poolwright.kubernetes.endpoint import NoCluster
@@ -73,6 +74,7 @@ log = structlog.get_logger(__name__)
 EXECUTOR_ID = "poolwright"
 _GRACE_SECONDS = 2
 _PURGE_PAUSE_SECONDS = 3600
+_RENEWAL_PAUSE_SECONDS = 60
 
 
 def up(settings: Settings, *, announce: Callable[[], None] = lambda: None) -> int:
@@ -135,7 +137,8 @@ def up(settings: Settings, *, announce: Callable[[], None] = lambda: None) -> in
                 seeder.apply()
         threading.Thread(target=skus.warm, daemon=True).start()
         threading.Thread(target=_keep_activity_short, args=(database,), daemon=True).start()
-        code = _run(app, listener, tls, lambda: _ready(directory, url, tls, announce))
+        renewed = partial(renew, directory=directory.tls, names=(settings.host, *settings.names))
+        code = _run(app, listener, tls, renewed, lambda: _ready(directory, url, tls, announce))
     except _Signaled as signaled:
         code = signaled.code
     except BaseException:
@@ -361,7 +364,13 @@ def _ready(directory: DataDirectory, url: str, tls: TlsFiles, announce: Callable
     announce()
 
 
-def _run(app: ArmApp, listener: socket.socket, tls: TlsFiles, ready: Callable[[], None]) -> int:
+def _run(
+    app: ArmApp,
+    listener: socket.socket,
+    tls: TlsFiles,
+    renewed: Callable[..., bool],
+    ready: Callable[[], None],
+) -> int:
     """Serve until a signal comes; returns 0 after SIGTERM and 130 after Ctrl-C."""
     received: list[int] = []
 
@@ -393,11 +402,25 @@ def _run(app: ArmApp, listener: socket.socket, tls: TlsFiles, ready: Callable[[]
             await asyncio.sleep(0.005)
         if server.started:
             ready()
+        assert config.ssl is not None
+        keeping = asyncio.create_task(_keep_certificate_valid(renewed, config.ssl))
         await serving
+        keeping.cancel()
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve())
     return _code_after(received)
+
+
+async def _keep_certificate_valid(renewed: Callable[..., bool], context: ssl.SSLContext) -> None:
+    """Look now and then, on the loop that does the handshakes, whether the certificate is still good."""
+    while True:
+        await asyncio.sleep(_RENEWAL_PAUSE_SECONDS)
+        try:
+            if renewed(context, now=datetime.now(UTC)):
+                log.warning("certificate_renewed", remedy="only where tls/ca.pem is new as well, clients trust it anew")
+        except OSError as error:
+            log.error("certificate_not_renewed", cause=str(error))
 
 
 def _most_connections() -> int:

@@ -195,6 +195,12 @@ class ArmApp:
                 scope,
                 errors.AuthenticationFailed("Authentication failed. The 'Authorization' header is missing."),
             )
+        if sum(name == b"authorization" for name, _ in scope["headers"]) > 1:
+            # Whatever stands in front of the service may have looked at the other one.
+            return self._challenge(
+                scope,
+                errors.AuthenticationFailed("Authentication failed. There is more than one 'Authorization' header."),
+            )
         directory = self._service.directory
         directory.catch_up()
         try:

@@ -259,7 +259,14 @@ class ServiceClient:
         try:
             return self._http.request(method, path, **arguments)
         except httpx.ConnectError as error:
-            if _is_about_trust(error):
+            distrust = _distrust(error)
+            if isinstance(distrust, ssl.SSLCertVerificationError) and distrust.verify_code in _OUT_OF_DATE:
+                what = _OUT_OF_DATE[distrust.verify_code]
+                raise NoAnswer(
+                    f"error: the certificate of {url} {what} by the clock of this machine: set the clock right, or "
+                    "restart the service (`poolwright up` renews certificates)"
+                ) from error
+            if distrust is not None:
                 raise NoAnswer(
                     f"error: what answers at {url} does not have a certificate of {self._service.ca}: another program "
                     f"may have the port now ({error})"
@@ -278,13 +285,16 @@ def _trust(ca: Path) -> ssl.SSLContext:
         raise NoAnswer(f"error: the certificate authority {ca} cannot be read: {error}") from error
 
 
-def _is_about_trust(error: httpx.ConnectError) -> bool:
+# X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED of OpenSSL.
+_OUT_OF_DATE: Final = {9: "is not valid yet", 10: "has expired"}
+
+
+def _distrust(error: httpx.ConnectError) -> ssl.SSLError | None:
+    """Why the other side was not trusted; None where it was another thing that failed."""
     cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ssl.SSLError):
-            return True
+    while cause is not None and not isinstance(cause, ssl.SSLError):
         cause = cause.__cause__ or cause.__context__
-    return False
+    return cause
 
 
 def _how_to_abort(operation: Json | None) -> str:

@@ -20,7 +20,7 @@ def told(directory: Path) -> Iterator[None]:
     from alembic.util.exc import CommandError
     from sqlalchemy.exc import DatabaseError
 
-    from poolwright.installation import AlreadyRunning
+    from poolwright.installation import AlreadyRunning, trouble_of
 
     try:
         yield
@@ -32,7 +32,7 @@ def told(directory: Path) -> Iterator[None]:
         raise Failure(f"error: {f'{place}: ' if place is not None else ''}{error.strerror or error}") from error
     except (DatabaseError, sqlite3.DatabaseError) as error:
         cause = error.orig if isinstance(error, DatabaseError) else error
-        raise Failure(f"error: the database in {directory} cannot be used: {cause}") from error
+        raise Failure(f"error: the database in {directory} cannot be used: {trouble_of(error)} ({cause})") from error
     except CommandError as error:
         raise Failure(
             f"error: the database in {directory} is of a newer version of Poolwright ({error}): start that version, or "

@@ -13,6 +13,7 @@ import ipaddress
 import os
 import re
 import secrets
+import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -84,6 +85,19 @@ def ensure_certificates(directory: Path, names: Sequence[str], now: datetime) ->
         for key in (authority_key, files.key):
             key.chmod(PRIVATE)
     return files
+
+
+def renew(context: ssl.SSLContext, directory: Path, names: Sequence[str], now: datetime) -> bool:
+    """Have a context that serves the set of `ensure_certificates` serve a good one; return whether it was made anew.
+
+    Handshakes that follow see it. Call it from the thread that does them.
+    """
+    before = (directory / "server.pem").read_bytes()
+    files = ensure_certificates(directory, names, now)
+    if files.certificate.read_bytes() == before:
+        return False
+    context.load_cert_chain(files.certificate, files.key)
+    return True
 
 
 @contextmanager

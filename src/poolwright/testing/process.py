@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
@@ -36,6 +36,9 @@ class ServiceEnded(AssertionError):
 
 class Service:
     """A service on a data directory. `settings` are those of `poolwright up`: profile="azure-2026", seed=Path(...)."""
+
+    # What runs `poolwright up`; a test may put something in front of it.
+    command: Sequence[str] = (sys.executable, "-m", "poolwright.cli.main", "up")
 
     def __init__(self, data_dir: Path, **settings: object) -> None:
         self.data_dir = data_dir
@@ -64,7 +67,7 @@ class Service:
         self._log = self.log_path.open("ab")
         self._lines = queue.Queue()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "poolwright.cli.main", "up"],
+            self.command,
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
