@@ -236,6 +236,26 @@ def test_machines_not_ready_in_time_are_named(bench: Workbench) -> None:
     assert READY_TIMEOUT_SECONDS <= ended.ended - ended.started < READY_TIMEOUT_SECONDS + 60
 
 
+@pytest.mark.parametrize("jump", [365 * 86_400.0, -3600.0], ids=["a year forward", "an hour back"])
+def test_a_clock_that_is_set_while_machines_boot_costs_neither_the_operation_nor_time(
+    bench: Workbench, jump: float
+) -> None:
+    operation = accept(bench, OperationKind.CREATE_NODE_POOL)
+    bench.behaviour.boot_seconds = 1e9
+    bench.clock.waits.clear()
+
+    def meanwhile() -> None:
+        match len(bench.clock.waits):
+            case 3:
+                bench.clock.now += jump
+            case 6:
+                bench.behaviour.boot_seconds = 60
+
+    bench.clock.meanwhile = meanwhile
+    assert bench.done(operation).status is OperationStatus.SUCCEEDED
+    assert sum(bench.clock.waits) < 120
+
+
 def test_waiting_looks_often_at_first_and_less_often_later(bench: Workbench) -> None:
     operation = accept(bench, OperationKind.CREATE_NODE_POOL)
     bench.behaviour.boot_seconds = 60

@@ -197,7 +197,9 @@ class SimulatedEngine:
         key, generation_text, secure_boot, vtpm, running, started = row
         generation = Generation(generation_text)
         stuck = key.endswith(self.behaviour.never_ready or ("\0",))
-        booted = bool(running) and not stuck and started is not None and now - started >= self.behaviour.boot_seconds
+        # One that was started in the future has booted: the clock was set back meanwhile.
+        is_booting = started is not None and 0 <= now - started < self.behaviour.boot_seconds
+        booted = bool(running) and not stuck and started is not None and not is_booting
         has_shown = booted or (not running and started is not None)
         return MachineFacts(
             key=key,

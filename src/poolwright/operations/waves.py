@@ -47,6 +47,8 @@ from poolwright.store import statements
 
 # Machines and draining nodes are looked at again after a tenth of the time waited so far, within these bounds.
 POLL_SECONDS: Final = (0.05, 1.0)
+# A wait of a second that seems to have taken another minute, or less than nothing: the clock was set.
+CLOCK_JUMP_SECONDS: Final = 60.0
 READY_TIMEOUT_SECONDS: Final = 1800.0
 
 
@@ -460,7 +462,10 @@ def _mark(context: Context, marked: Iterable[tuple[NodePool, Sequence[Machine]]]
 
 
 def _poll(context: Context, operation: Operation, left: Callable[[], list[str]], until: float) -> list[str]:
-    """Look until nothing is left or the time is over; returns what is left. Raises `Aborted` when asked to stop."""
+    """Look until nothing is left or the time is over; returns what is left. Raises `Aborted` when asked to stop.
+
+    A clock that is set while nobody looks changes nothing: only the time that was waited counts.
+    """
     started = context.now()
     while True:
         awaited = left()
@@ -468,8 +473,12 @@ def _poll(context: Context, operation: Operation, left: Callable[[], list[str]],
         if not awaited or now >= until:
             return awaited
         require_wanted(context, operation)
-        pause = min(max((now - started) / 10, POLL_SECONDS[0]), POLL_SECONDS[1])
-        context.wait(min(pause, max(until - now, POLL_SECONDS[0])))
+        pause = min(max((now - started) / 10, POLL_SECONDS[0]), POLL_SECONDS[1], max(until - now, POLL_SECONDS[0]))
+        before = context.now()
+        context.wait(pause)
+        jumped = context.now() - before - pause
+        if abs(jumped) > CLOCK_JUMP_SECONDS:
+            started, until = started + jumped, until + jumped
 
 
 def _has_begun(context: Context, operation: Operation, step: str, index: int) -> bool:
