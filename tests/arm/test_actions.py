@@ -36,6 +36,7 @@ EXPECTED = [
     ("POST", f"{CLUSTER}/stop", f"{AKS}/stop/action", CLUSTER),
     ("POST", f"{CLUSTER}/listclusteradmincredential", f"{AKS}/listClusterAdminCredential/action", CLUSTER),
     ("GET", CLUSTERS, f"{AKS}/read", f"{GROUP}/providers/microsoft.containerservice"),
+    ("GET", f"{LOCATION}/orchestrators", "Microsoft.ContainerService/locations/orchestrators/read", LOCATION),
     ("GET", f"{LOCATION}/kubernetesversions", "Microsoft.ContainerService/locations/kubernetesVersions/read", LOCATION),
     ("GET", f"{LOCATION}/operations/{{operation}}", "Microsoft.ContainerService/locations/operations/read", None),
     ("GET", GROUP, "Microsoft.Resources/subscriptions/resourceGroups/read", GROUP),

@@ -418,6 +418,22 @@ def test_a_windows_profile_counts_when_it_names_somebody(
     assert request.network_plugin == ("azure" if network else None)
 
 
+@pytest.mark.parametrize(
+    ("sent", "identity", "service_principal"),
+    [
+        ({}, {"type": "SystemAssigned", "principalId": "p", "tenantId": "tenant"}, "msi"),
+        ({"identity": {"type": "UserAssigned"}}, {"type": "UserAssigned"}, "msi"),
+        ({"properties": {"servicePrincipalProfile": {"clientId": "x"}}}, None, "x"),
+    ],
+)
+def test_every_cluster_says_whom_it_works_as(sent: dict[str, Any], identity: Any, service_principal: str) -> None:
+    request, _ = decode_cluster({"location": "eastus", **sent}, Profile.DOCUMENTED)
+    shown = json.loads(encode_cluster(cluster(sent=request.sent), [], "tenant"))
+    require_valid(shown, "ManagedCluster")
+    assert shown.get("identity") == identity
+    assert shown["properties"]["servicePrincipalProfile"] == {"clientId": service_principal}
+
+
 SECRET_PLACES: list[dict[str, Any]] = [
     {"windowsProfile": {"adminUsername": "me", "adminPassword": SECRET}},
     {"WindowsProfile": {"adminUsername": "me", "AdminPassword": SECRET}},

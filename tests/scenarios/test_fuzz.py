@@ -144,6 +144,7 @@ PATHS = st.sampled_from(
         "{sub}/locations",
         "/subscriptions",
         "{sub}/providers/Microsoft.ContainerService/locations/{name}/kubernetesVersions",
+        "{sub}/providers/Microsoft.ContainerService/locations/{name}/orchestrators",
         "{sub}/providers/Microsoft.ContainerService/locations/{name}/operations/{name}",
         "{sub}/operationresults/{name}",
         "{group}/providers/Microsoft.ContainerService/managedClusters/{name}",
@@ -156,6 +157,7 @@ PATHS = st.sampled_from(
         "/healthz",
         "/metadata/endpoints",
         "/{name}/v2.0/.well-known/openid-configuration",
+        "/adfs/{name}/.well-known/openid-configuration",
         "//{name}//",
     ]
 )

@@ -69,15 +69,19 @@ def test_metadata_answers_with_duplicate_slashes_and_any_case(service: ServicePr
     assert service.client.get(service.url + path).status_code == 200
 
 
-@pytest.mark.parametrize("family", ["adfs", "tenant"])
-def test_both_authority_families_lead_from_discovery_to_a_token_that_works(
-    service: ServiceProcess, family: str
-) -> None:
+@pytest.mark.parametrize("family", ["adfs", "tenant", "adfs/tenant", "adfs/tenant/v2.0"])
+def test_all_authority_families_lead_from_discovery_to_a_token_that_works(service: ServiceProcess, family: str) -> None:
     known = service.credentials
     tenant = known["tenantId"]
-    base = "/adfs" if family == "adfs" else f"/{tenant}/v2.0"
-    document = service.client.get(f"{base}/.well-known/openid-configuration").json()
-    assert document["issuer"] == service.url + base
+    discovery, issuer = {
+        "adfs": ("/adfs", "/adfs"),
+        "tenant": (f"/{tenant}/v2.0", f"/{tenant}/v2.0"),
+        # The login endpoint of the metadata joined with the tenant, as azure-identity asks for it.
+        "adfs/tenant": (f"/adfs/{tenant}", f"/{tenant}/v2.0"),
+        "adfs/tenant/v2.0": (f"/adfs/{tenant}/v2.0", f"/{tenant}/v2.0"),
+    }[family]
+    document = service.client.get(f"{discovery}/.well-known/openid-configuration").json()
+    assert document["issuer"] == service.url + issuer
     assert document["token_endpoint"].startswith(service.url)
     assert service.client.get(document["jwks_uri"]).json()["keys"][0]["alg"] == "RS256"
     reply = service.client.post(
@@ -385,6 +389,35 @@ def test_kubernetes_versions_have_what_az_shows(client: ArmClient) -> None:
     assert versions["1.37"]["isPreview"] is True
     assert "1.24" in versions
     assert "1.36.3" in versions["1.35"]["patchVersions"]["1.35.7"]["upgrades"]
+
+
+def orchestrators(client: ArmClient, **query: str) -> httpx.Response:
+    return client.get(
+        f"{client.subscription}/providers/Microsoft.ContainerService/locations/EastUS/orchestrators", params=query
+    )
+
+
+def test_orchestrators_are_the_patches_of_the_kubernetes_versions_and_lead_where_those_lead(client: ArmClient) -> None:
+    document = orchestrators(client, **{"api-version": "2019-04-01", "resource-type": "managedClusters"}).json()
+    require_valid(document, "OrchestratorVersionProfileListResult")
+    listed = {row["orchestratorVersion"]: row for row in document["properties"]["orchestrators"]}
+    path = f"{client.subscription}/providers/Microsoft.ContainerService/locations/eastus/kubernetesVersions"
+    patches = {
+        patch: upgrades["upgrades"]
+        for release in client.get(path).json()["values"]
+        for patch, upgrades in release["patchVersions"].items()
+    }
+    assert {name: [to["orchestratorVersion"] for to in row["upgrades"]] for name, row in listed.items()} == patches
+    assert [name for name, row in listed.items() if row.get("default")] == ["1.35.7"]
+    assert [name for name, row in listed.items() if row.get("isPreview")] == ["1.37.0"]
+    assert {"1.37.0"} == {to["orchestratorVersion"] for to in listed["1.36.3"]["upgrades"] if to.get("isPreview")}
+
+
+def test_orchestrators_of_another_resource_type_are_refused(client: ArmClient) -> None:
+    refused = orchestrators(client, **{"api-version": "2019-04-01", "resource-type": "containerServices"})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "InvalidParameter")
+    assert refused.json()["error"]["target"] == "resource-type"
+    assert orchestrators(client, **{"api-version": "2019-04-01"}).status_code == 200
 
 
 # Row 12: node pools. Section 4: long-running operations.

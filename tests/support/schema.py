@@ -40,7 +40,7 @@ def require_valid(document: Any, definition: str) -> None:
 @cache
 def _validator(definition: str) -> Draft7Validator:
     definitions: dict[str, Any] = {}
-    for file in ("common-types.json", "compute-skus.json", "containerservice.json"):
+    for file in ("common-types.json", "compute-skus.json", "containerservice.json", "orchestrators.json"):
         definitions |= json.loads((SPEC / file).read_text())["definitions"]
     for name, values in OTHER_VERSIONS.items():
         definitions[name]["enum"] += values

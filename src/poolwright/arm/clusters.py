@@ -12,6 +12,7 @@ from sqlalchemy import Select
 from starlette.requests import Request
 from starlette.responses import Response
 
+from poolwright import errors
 from poolwright.arm import paging, paths
 from poolwright.arm.actions import required
 from poolwright.arm.area import Area, OfferedRoute, Over
@@ -19,7 +20,7 @@ from poolwright.arm.http import call_of, json_response, read_body
 from poolwright.arm.kubeconfig import credential_results
 from poolwright.arm.paths import CLUSTER, CLUSTERS, GROUP_CLUSTERS, LOCATION
 from poolwright.arm.tags import decode_tags
-from poolwright.arm.upgrades import cluster_upgrade_profile, kubernetes_versions
+from poolwright.arm.upgrades import cluster_upgrade_profile, kubernetes_versions, orchestrators
 from poolwright.arm.wire import decode_cluster
 from poolwright.control_plane import Accepted
 from poolwright.domain.cluster import Cluster
@@ -66,6 +67,9 @@ class Clusters(Area):
                 "GET",
                 LOCATION + "/kubernetesversions",
                 self.list_kubernetes_versions,
+            ),
+            OfferedRoute(
+                "ContainerServices_ListOrchestrators", "GET", LOCATION + "/orchestrators", self.list_orchestrators
             ),
         )
 
@@ -143,6 +147,19 @@ class Clusters(Area):
         plane = self._service.control_plane
         location = plane.require_location(request.path_params["location"], "location")
         return json_response(kubernetes_versions(plane.catalog.at(location).kubernetes))
+
+    async def list_orchestrators(self, request: Request) -> Response:
+        plane = self._service.control_plane
+        location = plane.require_location(request.path_params["location"], "location")
+        kind = request.query_params.get("resource-type", "managedClusters")
+        if kind.lower() != "managedclusters":
+            raise errors.InvalidParameter(
+                f"The value of resource-type is invalid: '{kind[:40]}'. Versions of managedClusters are listed only.",
+                target="resource-type",
+                remedy="send resource-type=managedClusters, or leave it out",
+            )
+        subscription = request.path_params["subscription"]
+        return json_response(orchestrators(subscription, location, plane.catalog.at(location).kubernetes))
 
     def _page(
         self, request: Request, statement: Select[Any], key: str, may_see: Callable[[str], bool] = lambda key: True

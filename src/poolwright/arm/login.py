@@ -50,6 +50,9 @@ class Login:
         return (
             ("/metadata/endpoints", "GET", self.metadata),
             ("/adfs/.well-known/openid-configuration", "GET", self.openid_configuration),
+            # Whoever joins the login endpoint of the metadata with a tenant asks here: azure-identity in Ansible does.
+            ("/adfs/{tenant}/.well-known/openid-configuration", "GET", self.openid_configuration),
+            ("/adfs/{tenant}/v2.0/.well-known/openid-configuration", "GET", self.openid_configuration),
             ("/{tenant}/v2.0/.well-known/openid-configuration", "GET", self.openid_configuration),
             ("/{tenant}/.well-known/openid-configuration", "GET", self.openid_configuration),
             ("/adfs/oauth2/token", "POST", self.token),

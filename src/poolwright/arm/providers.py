@@ -30,6 +30,7 @@ _PROVIDERS: Final = {
                 "locations/kubernetesVersions",
                 "locations/operations",
                 "locations/operationresults",
+                "locations/orchestrators",
             ),
         ),
         ("Microsoft.Authorization", ("roleAssignments", "roleDefinitions")),

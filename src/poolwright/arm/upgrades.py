@@ -42,6 +42,40 @@ def kubernetes_versions(kubernetes: KubernetesVersions) -> bytes:
     return orjson.dumps({"values": values})
 
 
+def orchestrators(subscription: str, location: str, kubernetes: KubernetesVersions) -> bytes:
+    """Return the body of ListOrchestrators, by which older clients learn the versions: patches, and where each can go.
+
+    Source: Azure's definition of api-version 2019-04-01 (`location.json`), which Ansible's modules ask for.
+    """
+    default = kubernetes.newest_patch(kubernetes.default)
+    listed = [
+        {
+            **_orchestrator(patch, kubernetes),
+            **({"default": True} if patch == default else {}),
+            "upgrades": [_orchestrator(target, kubernetes) for target in upgrades_of(patch, kubernetes)],
+        }
+        for offered in kubernetes.releases
+        for patch in offered.patches
+    ]
+    place = f"/subscriptions/{subscription}/providers/Microsoft.ContainerService/locations/{location}"
+    return orjson.dumps(
+        {
+            "id": f"{place}/orchestrators",
+            "name": "default",
+            "type": "Microsoft.ContainerService/locations/orchestrators",
+            "properties": {"orchestrators": listed},
+        }
+    )
+
+
+def _orchestrator(version: KubernetesVersion, kubernetes: KubernetesVersions) -> dict[str, Any]:
+    return {
+        "orchestratorType": "Kubernetes",
+        "orchestratorVersion": str(version),
+        **({"isPreview": True} if _is_preview(version, kubernetes) else {}),
+    }
+
+
 def decode_kubernetes_release(entry: Mapping[str, Any]) -> tuple[OfferedRelease, bool] | None:
     """Return the release of an entry of that list, and whether it is the default; None for one without patches.
 
@@ -193,9 +227,12 @@ def _version(text: str, place: str, parse: Callable[[str], V]) -> V:
 
 
 def _upgrades(targets: Sequence[KubernetesVersion], kubernetes: KubernetesVersions) -> list[dict[str, Any]]:
-    shown = []
-    for target in targets:
-        offered = kubernetes.offered(target.release)
-        is_preview = offered is not None and offered.is_preview
-        shown.append({"kubernetesVersion": str(target), **({"isPreview": True} if is_preview else {})})
-    return shown
+    return [
+        {"kubernetesVersion": str(target), **({"isPreview": True} if _is_preview(target, kubernetes) else {})}
+        for target in targets
+    ]
+
+
+def _is_preview(version: KubernetesVersion, kubernetes: KubernetesVersions) -> bool:
+    offered = kubernetes.offered(version.release)
+    return offered is not None and offered.is_preview

@@ -525,7 +525,10 @@ def encode_cluster(cluster: Cluster, pools: Sequence[NodePool], tenant_id: str) 
     }
     if cluster.has_windows_profile:
         shown["windowsProfile"] = {"adminUsername": "azureuser", **properties.get("windowsProfile", {})}
+    # A cluster that names no service principal has a managed identity.
     identity = dict(sent.pop("identity", {}))
+    if not identity and "servicePrincipalProfile" not in properties:
+        identity = {"type": "SystemAssigned"}
     if str(identity.get("type", "")).lower().startswith("systemassigned"):
         identity |= {"principalId": cluster.principal_id, "tenantId": tenant_id}
     document: Json = {
