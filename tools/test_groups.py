@@ -48,6 +48,7 @@ GROUPS = (
     Group("hostile", _pytest("tests/hostile")),
     Group("durability", _pytest("tests/durability", distribution="load")),
     Group("az", _pytest("tests/az")),
+    Group("clients", _pytest("tests/clients", distribution="load")),
 )
 
 

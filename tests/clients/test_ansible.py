@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from pathlib import Path
+
+from environments import HERE
 
 from tests.support.service import ServiceProcess
 
@@ -61,3 +64,17 @@ def test_node_pools_and_the_generation_of_clients_without_headers(
     assert pool["poolwright"]["observedGenerations"] == {"V1": 0, "V2": 2, "unknown": 0}
     last = service.requests(method="PUT", pool="win1")[-1]
     assert "vmGeneration" not in last["body"]["properties"]
+
+
+def test_the_collection_is_the_one_the_documents_name_with_what_it_asks_for_and_one_function_more(
+    ansible: Path,
+) -> None:
+    (collection,) = ansible.glob("lib/python3*/site-packages/ansible_collections/azure/azcollection")
+    version = json.loads((collection / "MANIFEST.json").read_text())["collection_info"]["version"]
+    assert f"| {version} | `tests/clients/ansible`" in (HERE.parents[1] / "docs" / "clients.md").read_text()
+    asked = {line for line in (HERE / "ansible" / "requirements.in").read_text().splitlines() if line[0] != "#"}
+    shipped = set((collection / "requirements.txt").read_text().split())
+    assert {line.partition("=")[0] for line in shipped ^ asked} == {"ansible", "azure-iot-hub", "pandas>"}
+    # When azure-cli-core has the function itself, nothing is to be added any more.
+    cloud = collection.parents[2] / "azure" / "cli" / "core" / "cloud.py"
+    assert cloud.read_text().count("get_cloud_from_metadata_endpoint") == 1

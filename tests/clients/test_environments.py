@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import re
 import threading
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from environments import ANSIBLE, JAVASCRIPT, Environment, NotAvailable, Run, ensure, require
+from environments import ANSIBLE, HERE, JAVASCRIPT, Environment, NotAvailable, Run, ensure, require
+
+from poolwright.az.installation import AZURE_CLI_VERSION
 
 NOWHERE = "https://127.0.0.1:9/"
 
@@ -38,6 +43,20 @@ def test_without_a_registry_a_client_is_skipped_with_the_reason_and_fails_in_ci(
     monkeypatch.setenv("CI", "true")
     with pytest.raises(pytest.fail.Exception, match="in CI every client is there: a package registry"):
         require(environment, tmp_path)
+
+
+def test_the_documents_name_the_versions_that_are_tested() -> None:
+    packages = json.loads((HERE / "javascript" / "package.json").read_text())["dependencies"]
+    readme, clients = (HERE.parents[1].joinpath(name).read_text() for name in ("README.md", "docs/clients.md"))
+    assert f"@azure/arm-containerservice {packages['@azure/arm-containerservice']}" in readme
+    assert f"| {packages['@azure/identity']}, {packages['@azure/arm-containerservice']} |" in clients
+    (ansible,) = re.findall(r"^ansible==(\S+)", ANSIBLE.made_from[0].read_text(), re.MULTILINE)
+    (azure_cli_core,) = re.findall(r"^azure-cli-core==(\S+)", ANSIBLE.made_from[0].read_text(), re.MULTILINE)
+    assert f"Ansible {ansible} |" in clients
+    assert f"({azure_cli_core}) does not have that function" in clients
+    for package in ("azure-identity", "azure-mgmt-containerservice", "azure-mgmt-compute"):
+        assert version(package) in clients
+    assert f"(azure-cli) | {AZURE_CLI_VERSION} |" in clients
 
 
 def made_by(install: Callable[[Path, Run], None], *made_from: Path) -> Environment:
