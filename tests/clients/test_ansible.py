@@ -11,7 +11,7 @@ from environments import HERE
 
 from tests.support.service import ServiceProcess
 
-TIMEOUT_SECONDS = 300
+TIMEOUT_SECONDS = 600
 
 
 def run_playbook(ansible: Path, place: Path, name: str, service: ServiceProcess) -> None:
