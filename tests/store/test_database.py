@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ import sqlalchemy as sa
 
 from poolwright.store import identity_statements as statements
 from poolwright.store import tables
-from poolwright.store.database import Database, create_engine, migrate
+from poolwright.store.database import Database, _Turns, create_engine, migrate
 
 VALUE = sa.select(tables.settings.c.value).where(tables.settings.c.name == sa.bindparam("key"))
 NAMES = sa.select(tables.settings.c.name).order_by(tables.settings.c.name)
@@ -210,3 +212,52 @@ class TestWriters:
         assert thread.startswith("writer")
         assert answer == 7
         assert database.reader.row(VALUE, key="a") == ("1",)
+
+    def test_a_request_waits_for_one_operation_at_most_and_an_operation_for_one_request(
+        self, database: Database
+    ) -> None:
+        """Before, each request waited for about as many commits as operations were at work."""
+        order: list[str] = []
+
+        def change(kind: str) -> None:
+            with database.transaction() as connection:
+                statements.put_setting(connection, kind, str(len(order)))
+                order.append(kind)
+
+        async def request() -> None:
+            await database.write(lambda connection: order.append("request"))
+
+        async def both() -> None:
+            with ThreadPoolExecutor(8) as threads:
+                with database.transaction():
+                    operations = [threads.submit(change, "operation") for _ in range(8)]
+                    requests = [asyncio.create_task(request()) for _ in range(3)]
+                    await asyncio.to_thread(self._until_waiting, database, 9)
+                for each in requests:
+                    await each
+                for operation in operations:
+                    await asyncio.to_thread(operation.result, 30)
+
+        asyncio.run(both())
+        # The writer thread asks for its next turn a moment after the last: one operation more may come between.
+        places = [place for place, kind in enumerate(order) if kind == "request"]
+        assert places[0] == 0
+        assert all(later - earlier <= 3 for earlier, later in pairwise(places))
+        assert order.count("operation") == 8
+
+    def test_one_that_gives_up_leaves_the_turn_to_others(self) -> None:
+        turns = _Turns()
+        assert turns.take(is_request=False, timeout_seconds=1)
+        assert not turns.take(is_request=True, timeout_seconds=0.01)
+        turns.end()
+        assert turns.take(is_request=True, timeout_seconds=0.01)
+        assert not turns.take(is_request=False, timeout_seconds=0.01)
+
+    @staticmethod
+    def _until_waiting(database: Database, number: int) -> None:
+        with database.engine.connect() as connection:
+            turns = connection.connection.driver_connection.turns  # type: ignore[union-attr]
+        deadline = time.monotonic() + 30
+        while sum(map(len, turns._waiting.values())) < number:
+            assert time.monotonic() < deadline
+            time.sleep(0.005)

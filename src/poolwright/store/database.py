@@ -3,7 +3,8 @@
 SQLite runs with WAL and synchronous=FULL: what was answered survives a kill and a power cut.
 Transactions start as BEGIN IMMEDIATE, so that a writer waits for its turn instead of failing late. SQLite
 waits by sleeping and trying again, up to 100 ms at a time and in no order; with a hundred operations at
-work that is seconds. So the writers of this process wait for each other on a lock (`_Connection`).
+work that is seconds. So the writers of this process take turns (`_Turns`), and a request waits for no more than
+the writer at work and one operation.
 
 Invariant: every change happens inside `Database.transaction`; reads never wait for writes.
 """
@@ -13,6 +14,8 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
+import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -36,10 +39,9 @@ def create_engine(path: Path) -> Engine:
     It has as many connections as threads ask for, and keeps eight: an operation never fails for want of one.
     """
     path.touch(mode=0o600)
-    turn = threading.Lock()
 
     class Connecting(_Connection):
-        writers_turn = turn
+        turns = _Turns()
 
     engine = sa.create_engine(
         f"sqlite:///{path}",
@@ -59,10 +61,74 @@ def create_engine(path: Path) -> Engine:
     return engine
 
 
+class _Turns:
+    """Who of this process may write: one thread at a time.
+
+    The API has one writer thread. Among a hundred operations at work it would wait for a hundred commits, and so would
+    every request behind it. So a request that waits gets the next turn, and after it an operation that waits does.
+    Operations compete: passing the turn on from one to the next would leave it with threads that wait for a core.
+    """
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._is_taken = False
+        self._was_request = False
+        # Each waits on a lock of its own, by whether it is a request.
+        self._waiting: dict[bool, deque[threading.Lock]] = {True: deque(), False: deque()}
+
+    def take(self, *, is_request: bool, timeout_seconds: float) -> bool:
+        """Wait for the turn; False when it did not come in time."""
+        give_up = time.monotonic() + timeout_seconds
+        waiting = self._waiting[is_request]
+        wait_in_line = waiting.append
+        while True:
+            with self._guard:
+                if not self._is_taken:
+                    self._is_taken, self._was_request = True, is_request
+                    return True
+                called = threading.Lock()
+                called.acquire()
+                wait_in_line(called)
+            if not called.acquire(timeout=max(0.0, give_up - time.monotonic())):
+                with self._guard:
+                    if called in waiting:
+                        waiting.remove(called)
+                        return False
+            # A request is called with the turn in its hands, an operation to take it if it is still free.
+            if is_request:
+                return True
+            wait_in_line = waiting.appendleft
+
+    def end(self) -> None:
+        """Let the next one have the turn."""
+        with self._guard:
+            requests, operations = self._waiting[True], self._waiting[False]
+            if requests and not (self._was_request and operations):
+                self._was_request = True
+                requests.popleft().release()
+                return
+            self._is_taken = False
+            if operations:
+                operations.popleft().release()
+
+
+class _Writing(threading.local):
+    """What the present thread writes for."""
+
+    is_request = False
+
+
+_writing = _Writing()
+
+
+def _for_requests() -> None:
+    _writing.is_request = True
+
+
 class _Connection(sqlite3.Connection):
     """A connection whose transactions take the process's turn at writing, from the first change to the end."""
 
-    writers_turn: threading.Lock
+    turns: _Turns
     _has_turn = False
 
     def cursor(self, factory: Any = None) -> Any:
@@ -90,12 +156,14 @@ class _Connection(sqlite3.Connection):
         """Wait until no other thread writes, when this statement begins a transaction."""
         if not self._has_turn and not self.in_transaction and sql.lstrip()[:6].upper() in _BEGINNINGS:
             # After the timeout SQLite decides: it waits as long again, and then says that the database is locked.
-            self._has_turn = self.writers_turn.acquire(timeout=BUSY_TIMEOUT_MILLISECONDS / 1000)
+            self._has_turn = self.turns.take(
+                is_request=_writing.is_request, timeout_seconds=BUSY_TIMEOUT_MILLISECONDS / 1000
+            )
 
     def _end_turn(self) -> None:
         if self._has_turn:
             self._has_turn = False
-            self.writers_turn.release()
+            self.turns.end()
 
 
 class _Cursor(sqlite3.Cursor):
@@ -250,7 +318,7 @@ class Database:
         self.engine = engine
         self.commits = 0
         self.reader = Reader(engine)
-        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="writer")
+        self._writer = ThreadPoolExecutor(1, "writer", initializer=_for_requests)
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
