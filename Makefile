@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: up test check setup demo bench docs clean
+.PHONY: up test check setup demo bench soak docs clean
 
 # Settings go by environment: `make up POOLWRIGHT_PORT=9000`.
 up: setup
@@ -23,6 +23,10 @@ demo: setup
 
 bench: $(VENV)/.bench
 	@$(BIN)/python -m bench
+
+# Other options go by name: `make soak SOAK="--minutes 2 --seed 7 --output json"`.
+soak: setup
+	@$(BIN)/python -m bench.soak $(SOAK)
 
 docs: $(VENV)/.dev
 	@$(BIN)/python tools/compatibility.py

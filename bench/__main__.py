@@ -22,6 +22,7 @@ from pathlib import Path
 
 import httpx
 
+from bench.memory import memory_mb
 from tests.support.service import ArmClient, ServiceProcess
 
 ROUNDS = 5
@@ -69,7 +70,7 @@ def _starts(scratch: Path) -> tuple[float, float]:
         process.start()
         seconds.append(time.perf_counter() - started)
         threading.Event().wait(1)
-        idle.append(_memory_mb(process.pid))
+        idle.append(memory_mb(process.pid))
         process.stop()
     return statistics.median(seconds), statistics.median(idle)
 
@@ -112,7 +113,7 @@ def _served(service: ServiceProcess, scratch: Path) -> Iterator[tuple[str, str, 
         what = f"{count:,} machines" if pools == 1 else f"{pools} node pools of {count} machines at once"
         spent = _median([_roll_milliseconds(client, count, pools) for _ in range(3)])
         yield f"Generation 1 to 2 in place, maxSurge 33 %, {what}", f"{spent:.2f} ms a machine", ""
-    yield "memory after all this", f"{_memory_mb(service.pid):.0f} MB", ""
+    yield "memory after all this", f"{memory_mb(service.pid):.0f} MB", ""
 
 
 def _store_pools(client: ArmClient, wanted: int) -> None:
@@ -214,11 +215,6 @@ def _server(command: list[str]) -> Iterator[str]:
     finally:
         process.kill()
         process.wait()
-
-
-def _memory_mb(pid: int) -> float:
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
 
 def _median(values: list[float]) -> float:

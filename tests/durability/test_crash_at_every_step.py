@@ -22,9 +22,9 @@ import httpx
 import pytest
 
 from poolwright.domain.operation import OperationKind
-from tests.durability.activity_log import require_logged_once
 from tests.durability.chains import Case, chained, require_all_in
 from tests.operations.workbench import KINDS, steps_of
+from tests.support.activity_log import require_logged_once
 from tests.support.service import ArmClient, ServiceProcess
 
 DEADLINE_SECONDS = 60
