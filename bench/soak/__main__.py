@@ -28,12 +28,13 @@ from bench.memory import memory_mb
 from bench.soak.customer import Customer
 from bench.soak.report import Report, Sample, latencies, load_average, memory, statuses
 from bench.soak.session import Address, Session, Traffic
-from poolwright.testing import Service
+from poolwright.testing import Service, ServiceEnded
 from tests.support.promises import shown_losses, stored_losses
 
 CUSTOMERS_OF_A_CLUSTER: Final = 10
 SAMPLE_SECONDS: Final = 1.0
-FINISH_SECONDS: Final = 120.0
+FINISH_SECONDS: Final = 180.0
+START_SECONDS: Final = 120.0
 # As in tests/durability: long enough that kills meet machines on their way.
 BOOT_SECONDS: Final = 0.05
 
@@ -81,7 +82,7 @@ class Soak:
             clients=self._plan.clients,
             seed=self._plan.seed,
             seconds=(self._ended or time.monotonic()) - self._began,
-            changes=sum(customer.changes for customer in self._customers),
+            changes=sum(len(customer.journal.changes) for customer in self._customers),
             operations=sum(len(customer.journal.operations) for customer in self._customers),
             requests=self._traffic.requests,
             retries=self._traffic.retries,
@@ -98,9 +99,9 @@ class Soak:
             losses=self._losses,
         )
 
-    async def run(self, before_comparing: Callable[[], None] = lambda: None) -> Report:
-        """Load, kill, compare; the service is stopped afterwards. `before_comparing` is called once all is at rest."""
-        await asyncio.to_thread(self._service.start, simulated_boot_seconds=BOOT_SECONDS)
+    async def run(self) -> Report:
+        """Load, kill, compare; the service is stopped afterwards."""
+        await asyncio.to_thread(self._start, 0)
         async with self._sessions() as sessions:
             await self._set_up(sessions)
             stop = asyncio.Event()
@@ -118,16 +119,32 @@ class Soak:
                 for task in unfinished:
                     task.cancel()
                     self._traffic.problems.append(f"a client had not finished {FINISH_SECONDS:g} s after the end")
-        before_comparing()
         self._losses = await asyncio.to_thread(self._compare)
         return self.report
 
+    def _start(self, port: int) -> None:
+        """Start the service and wait until it is ready. Raises `ServiceEnded` where it ends instead, or takes too long.
+
+        The wait is longer than in tests: on a machine that is shared, starting has taken half a minute.
+        """
+        self._service.launch(port=port, simulated_boot_seconds=BOOT_SECONDS)
+        give_up = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                self._service.url = self._service.wait_ready()
+            except ServiceEnded:
+                if not self._service.is_running or time.monotonic() > give_up:
+                    raise
+            else:
+                return
+
     def _compare(self) -> tuple[str, ...]:
-        lost = shown_losses(self._service.client, [customer.journal for customer in self._customers])
+        journals = [customer.journal for customer in self._customers]
+        lost = shown_losses(self._service.client, journals)
         code = self._service.stop()
         if code != 0:
             lost.append(f"the service ended with {code}")
-        return (*lost, *stored_losses(self._service.data_dir))
+        return (*lost, *stored_losses(self._service.data_dir, journals))
 
     @asynccontextmanager
     async def _sessions(self) -> AsyncIterator[list[Session]]:
@@ -157,15 +174,15 @@ class Soak:
             await asyncio.sleep(at - self._spent())
             self._kills.append(self._spent())
             await asyncio.to_thread(self._service.kill)
-            await asyncio.to_thread(self._service.start, port=port, simulated_boot_seconds=BOOT_SECONDS)
+            await asyncio.to_thread(self._start, port)
             self._restarts.append(self._spent() - self._kills[-1])
 
     async def _sample(self) -> None:
         while True:
-            life = len(self._restarts) + 1
-            # The process may be gone, or not know its memory yet.
+            pid = self._service.pid
+            # It may be gone, or not know its memory yet.
             with contextlib.suppress(OSError, IndexError):
-                self._samples.append(Sample(self._spent(), life, memory_mb(self._service.pid)))
+                self._samples.append(Sample(self._spent(), pid, memory_mb(pid)))
             await asyncio.sleep(SAMPLE_SECONDS)
 
     async def _show_progress(self) -> None:
@@ -174,10 +191,11 @@ class Soak:
             await asyncio.sleep(self._plan.progress_seconds)
             requests = self._traffic.requests
             minutes, seconds = divmod(int(self._spent()), 60)
+            changes = sum(len(customer.journal.changes) for customer in self._customers)
             print(
                 f"{minutes:02}:{seconds:02}  kills {len(self._kills)}  requests {requests:,} "
                 f"({(requests - before) / self._plan.progress_seconds:,.0f}/s)  "
-                f"changes {sum(customer.changes for customer in self._customers):,}  retries {self._traffic.retries}  "
+                f"changes {changes:,}  retries {self._traffic.retries}  "
                 f"memory {self._samples[-1].mb:.0f} MB  went wrong {len(self._traffic.problems)}",
                 file=sys.stderr,
                 flush=True,

@@ -10,7 +10,6 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import httpx
 
@@ -27,7 +26,7 @@ PAUSE_SECONDS: Final = (0.05, 0.35)
 AGAIN_SECONDS: Final = 1.0
 SHARE_OF_CHANGES: Final = 0.25
 SHARE_OF_CLUSTERS: Final = 0.08
-SETTLE_SECONDS: Final = 60.0
+SETTLE_SECONDS: Final = 120.0
 READ, LIST, POLL = "read", "list", "poll"
 
 
@@ -36,7 +35,6 @@ class Customer:
 
     def __init__(self, number: int, seed: int, names: Client, shared: str, session: Session) -> None:
         self.journal = Journal()
-        self.changes = 0
         self._session = session
         self._random = random.Random(f"{seed}/{number}")
         self._shared = names.cluster(shared, "soak")
@@ -150,20 +148,23 @@ class Customer:
         asked = self.journal.asks({pool: _promise(body)})
         operation = await self._asked("PUT pool", "PUT", pool, body, asked, ends=WELL | {"Canceled"})
         if operation is not None:
-            try:
-                reply = await self._session.send("POST action", "POST", f"{pool}/abort")
-            except GaveUp:
-                pass
-            else:
-                if reply.status_code == 202:
-                    # Failed: the operation had ended before it could be aborted.
-                    self.journal.operations[_polled(reply)] = WELL | {"Failed"}
-                elif reply.status_code != 409:
-                    self._problem(reply)
+            await self._abort(pool)
             await self._ended(operation)
         shown = await self._rested(pool)
         if shown is not None and shown["properties"]["provisioningState"] == "Canceled":
             await self._put_pool(pool, count, size)
+
+    async def _abort(self, pool: str) -> None:
+        try:
+            reply = await self._session.send("POST action", "POST", f"{pool}/abort")
+        except GaveUp:
+            return
+        if reply.status_code == 202:
+            # Failed: the operation had ended before it could be aborted.
+            self.journal.asks({}).accepted(reply.headers, ends=WELL | {"Failed"})
+        elif reply.status_code != 409:
+            # 409: it has ended.
+            self._problem(reply)
 
     async def _change_own_cluster(self) -> None:
         now = self.journal.possible.get(self._own, [None])[-1]
@@ -233,12 +234,9 @@ class Customer:
         except GaveUp:
             return None
         if reply.status_code in (200, 201, 202):
-            self.changes += 1
-            operation = _polled(reply) if "Azure-AsyncOperation" in reply.headers else None
-            asked.accepted(operation, ends)
-            return operation
+            return asked.accepted(reply.headers, ends)
         if reply.status_code == 204:
-            asked.accepted()
+            asked.is_so()
         elif reply.status_code != 409 or self._session.failures == 0:
             # Sent for the second time, it may meet what it began the first time; otherwise nothing is in its way.
             asked.refused()
@@ -322,7 +320,3 @@ def _promise(body: dict[str, Any]) -> Document:
 
 def _with(promise: Document, **properties: object) -> Document:
     return {**promise, "properties": {**promise["properties"], **properties}}
-
-
-def _polled(reply: httpx.Response) -> str:
-    return urlsplit(reply.headers["Azure-AsyncOperation"]).path

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import statistics
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
@@ -24,10 +23,10 @@ MOST_GROWTH_SHARE: Final = 0.05
 
 @dataclass(frozen=True)
 class Sample:
-    """Resident memory of the service. `at` is seconds since the load began, `life` counts its processes from 1."""
+    """Resident memory of the service. `at` is seconds since the load began."""
 
     at: float
-    life: int
+    pid: int
     mb: float
 
 
@@ -138,11 +137,11 @@ def memory(samples: Sequence[Sample]) -> Memory | None:
     """Return how memory developed; None without samples."""
     if not samples:
         return None
-    last = [sample for sample in samples if sample.life == samples[-1].life]
+    last = [sample for sample in samples if sample.pid == samples[-1].pid]
     began, ended = last[0].at, last[-1].at
     judged = [sample for sample in last if sample.at >= began + WARM_UP_SHARE * (ended - began)]
     seconds = ended - judged[0].at
-    most, lives = max(sample.mb for sample in samples), len(Counter(sample.life for sample in samples))
+    most, lives = max(sample.mb for sample in samples), len({sample.pid for sample in samples})
     if seconds < LEAST_JUDGED_SECONDS:
         return Memory(most_mb=most, lives=lives, judged_seconds=seconds)
     per_second = statistics.linear_regression([s.at for s in judged], [s.mb for s in judged]).slope

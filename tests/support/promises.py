@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -32,11 +33,12 @@ WELL: Final = frozenset({"Succeeded"})
 class Journal:
     """What one client may count on: how each resource may be, by path, and how each operation may end, by path.
 
-    No other client may change these resources.
+    No other client may change these resources. `changes` are those accepted, by their correlation IDs.
     """
 
     def __init__(self) -> None:
         self.possible: dict[str, list[Promise]] = {}
+        self.changes: set[str] = set()
         self.operations: dict[str, frozenset[str]] = {}
 
     def asks(self, wanted: Mapping[str, Promise]) -> Asked:
@@ -56,9 +58,6 @@ class Journal:
         self.possible[path] = holding[-1:]
         return None
 
-    def is_in_doubt(self, path: str) -> bool:
-        return len(self.possible.get(path, [None])) > 1
-
 
 class Asked:
     """A change that was asked for, until it is answered. Without an answer it stays in doubt."""
@@ -68,12 +67,25 @@ class Asked:
         self._before = before
         self._wanted = wanted
 
-    def accepted(self, operation: str | None = None, ends: frozenset[str] = WELL) -> None:
-        """The service has promised it, and that the operation, given by its path, will end like one of `ends`."""
+    def accepted(self, headers: Mapping[str, str], ends: frozenset[str] = WELL) -> str | None:
+        """The service has promised it, and that the operation, if there is one, will end like one of `ends`.
+
+        `headers` are those of the reply. Returns the path of the operation.
+        """
         for path, promise in self._wanted.items():
             self._journal.possible[path] = [promise]
-        if operation is not None:
-            self._journal.operations[operation] = ends
+        self._journal.changes.add(headers["x-ms-correlation-request-id"])
+        url = headers.get("Azure-AsyncOperation")
+        if url is None:
+            return None
+        operation = urlsplit(url).path
+        self._journal.operations[operation] = ends
+        return operation
+
+    def is_so(self) -> None:
+        """The service says that there was nothing to do."""
+        for path, promise in self._wanted.items():
+            self._journal.possible[path] = [promise]
 
     def refused(self) -> None:
         """The service has said no, so nothing has changed."""
@@ -103,7 +115,7 @@ def shown_losses(client: ArmClient, journals: Sequence[Journal]) -> list[str]:
     return [*lost, *_twice(client)]
 
 
-def stored_losses(data_dir: Path) -> list[str]:
+def stored_losses(data_dir: Path, journals: Sequence[Journal] = ()) -> list[str]:
     """Say what the databases of a service that has nothing left to do hold and should not, or lack."""
     store, engine = data_dir / STORE, data_dir / ENGINE
     lost = [f"operation {key} never ended" for (key,) in rows(store, _NEVER_ENDED)]
@@ -119,6 +131,9 @@ def stored_losses(data_dir: Path) -> list[str]:
             lost.append(f"{key} is still {properties['provisioningState']}")
         if counts[key] != properties["count"]:
             lost.append(f"{key} was promised {properties['count']} machines and has {counts[key]}")
+    logged = {change for (change,) in rows(store, "SELECT correlation_id FROM pw_activity")}
+    for journal in journals:
+        lost += [f"change {change} is not in the activity log" for change in sorted(journal.changes - logged)]
     lost += unlogged(data_dir)
     for database in (store, engine):
         lost += [f"{database.name}: {found}" for found in rows(database, "PRAGMA integrity_check") if found != ("ok",)]
