@@ -26,7 +26,7 @@ from typing import Final
 
 from bench.memory import memory_mb
 from bench.soak.customer import Customer
-from bench.soak.report import Report, Sample, latencies, load_average, memory, statuses
+from bench.soak.report import SHOWN_PROBLEMS, Report, Sample, latencies, load_average, memory, statuses
 from bench.soak.session import Address, Session, Traffic
 from poolwright.testing import Service, ServiceEnded
 from tests.support.promises import shown_losses, stored_losses
@@ -186,9 +186,12 @@ class Soak:
             await asyncio.sleep(SAMPLE_SECONDS)
 
     async def _show_progress(self) -> None:
-        before = 0
+        before = told = 0
         while True:
             await asyncio.sleep(self._plan.progress_seconds)
+            for problem in self._traffic.problems[told : told + SHOWN_PROBLEMS]:
+                print(f"went wrong: {problem}", file=sys.stderr)
+            told = len(self._traffic.problems)
             requests = self._traffic.requests
             minutes, seconds = divmod(int(self._spent()), 60)
             changes = sum(len(customer.journal.changes) for customer in self._customers)

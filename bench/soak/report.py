@@ -107,10 +107,12 @@ class Report:
         broken = ", ".join(f"{name} {number}" for name, number in sorted(self.broken.items()))
         yield f"{self.retries} requests sent again, {self.gave_up} given up; broken: {broken or 'none'}"
         yield ""
-        yield f"{'':<14} {'answers':>9} {'p50':>9} {'p90':>9} {'p99':>9} {'max':>9}   statuses"
+        yield f"{'':<14} {'number':>9} {'p50':>10} {'p90':>10} {'p99':>10} {'max':>10}   statuses"
         for row in self.latencies:
-            figures = " ".join(f"{value:>6.1f} ms" for value in (row.p50, row.p90, row.p99, row.most))
-            statuses = " ".join(f"{status}:{number}" for status, number in sorted(self.statuses[row.kind].items()))
+            figures = " ".join(f"{value:>7.1f} ms" for value in (row.p50, row.p90, row.p99, row.most))
+            statuses = " ".join(
+                f"{status}:{number}" for status, number in sorted(self.statuses.get(row.kind, {}).items())
+            )
             yield f"{row.kind:<14} {row.number:>9,} {figures}   {statuses}"
         yield ""
         yield _memory_line(self.memory)
