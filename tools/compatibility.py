@@ -13,12 +13,12 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from poolwright.arm.app import AREAS, LOCAL_AREAS
 from poolwright.arm.area import OfferedRoute, Over
 from poolwright.arm.deployable import TYPES
 from poolwright.arm.errors import status_of
 from poolwright.arm.faults import fault_schema
 from poolwright.arm.not_offered import known_operations, missing, reason_of
+from poolwright.arm.offered import AREAS, LOCAL_AREAS, rows_of
 from poolwright.catalog.catalog import Catalog
 from poolwright.domain.change import CHANGES, REFUSED_CHANGES
 from poolwright.domain.fault import EFFECTS, EffectRow
@@ -88,11 +88,7 @@ def tables() -> dict[str, str]:
         ),
         "local-operations": _table(
             ("operation", "method", "path"),
-            [
-                (row.operation, row.method, f"`{row.path}`")
-                for area in LOCAL_AREAS
-                for row in object.__new__(area).offered()
-            ],
+            [(row.operation, row.method, f"`{row.path}`") for row in rows_of(LOCAL_AREAS)],
         ),
         "effects": _table(
             ("effect", "value", "decided", "what it does", "says"),
@@ -201,7 +197,7 @@ def _aks_operations() -> str:
 
 
 def _offered() -> list[OfferedRoute]:
-    return [row for area in AREAS for row in object.__new__(area).offered()]
+    return rows_of(AREAS)
 
 
 def _offer(code: str, *, late: bool) -> str:

@@ -1,4 +1,4 @@
-"""Writes the JSON schemas in docs/ from the code; `--check` only compares."""
+"""Writes the JSON schemas and the OpenAPI description in docs/ from the code; `--check` only compares."""
 
 from __future__ import annotations
 
@@ -8,10 +8,15 @@ import sys
 from pathlib import Path
 
 from poolwright import state
+from poolwright.arm import offered
 from poolwright.seed import sections
 
 DOCS = Path(__file__).parent.parent / "docs"
-SCHEMAS = {"seed.schema.json": sections.schema, "state.schema.json": state.schema}
+SCHEMAS = {
+    "seed.schema.json": sections.schema,
+    "state.schema.json": state.schema,
+    "openapi.json": offered.description,
+}
 
 
 def rendered(name: str) -> str:

@@ -7,8 +7,8 @@ import re
 import pytest
 
 from poolwright.arm.actions import required
-from poolwright.arm.app import AREAS
 from poolwright.arm.area import OfferedRoute
+from poolwright.arm.offered import AREAS
 
 ROUTES = {(row.method, row.path): row for area in AREAS for row in object.__new__(area).offered()}
 SUBSCRIPTION = "/subscriptions/{subscription}"

@@ -11,8 +11,8 @@ import httpx
 import jwt
 import pytest
 
-from poolwright.arm.app import AREAS
 from poolwright.arm.area import OfferedRoute
+from poolwright.arm.offered import AREAS
 from poolwright.identity.tokens import SigningKey
 from tests.support.in_process import BASE, InProcess
 

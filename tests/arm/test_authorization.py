@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from poolwright.arm.app import AREAS
 from poolwright.arm.area import OfferedRoute, Over
+from poolwright.arm.offered import AREAS
 from poolwright.domain.roles import AKS_CONTRIBUTOR, CONTRIBUTOR, OWNER, READER, ROLES, Role
 from tests.support.in_process import InProcess, InProcessClient
 from tests.support.service import ArmClient

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from poolwright.arm.app import AREAS
+from poolwright.arm.offered import AREAS
 from poolwright.domain.roles import OWNER
 from tests.support.everything import everything
 from tests.support.in_process import InProcess, InProcessClient

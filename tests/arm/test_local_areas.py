@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from poolwright.arm.app import LOCAL_AREAS
+from poolwright.arm.offered import LOCAL_AREAS
 from tests.support.in_process import InProcess
 
 OFFERED = [

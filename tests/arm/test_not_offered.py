@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from azure.mgmt import containerservice
 
-from poolwright.arm.app import AREAS
 from poolwright.arm.area import OfferedRoute
 from poolwright.arm.not_offered import REASONS, KnownOperation, known_operations, missing, reason_of
+from poolwright.arm.offered import AREAS
 from tests.support.in_process import InProcess
 from tests.support.schema import require_valid
 

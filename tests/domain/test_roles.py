@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from poolwright.arm.app import AREAS
+from poolwright.arm.offered import AREAS
 from poolwright.domain import roles
 from poolwright.domain.roles import AKS_CONTRIBUTOR, CONTRIBUTOR, OWNER, READER, ROLES, Role, RoleAssignment, may
 

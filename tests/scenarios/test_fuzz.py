@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from poolwright.arm import maintenance, snapshots
 from poolwright.arm.http import MAX_BODY_BYTES
-from poolwright.arm.wire import _ClusterBody, _ClusterProperties, _PoolProperties
+from poolwright.arm.wire import ClusterBody, ClusterProperties, PoolProperties
 from poolwright.store import tables
 from tests.support.everything import everything
 from tests.support.in_process import InProcess
@@ -27,7 +27,7 @@ TIMEOUT_SECONDS = 10
 # Names the properties of a request have or nearly have, and values they are or nearly are.
 PROPERTIES = st.sampled_from(
     sorted(
-        {*_PoolProperties.model_fields, *_ClusterProperties.model_fields, *_ClusterBody.model_fields}
+        {*PoolProperties.model_fields, *ClusterProperties.model_fields, *ClusterBody.model_fields}
         | {
             *maintenance._Properties.model_fields,
             *maintenance._Window.model_fields,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from poolwright.arm.app import AREAS
+from poolwright.arm.offered import AREAS
 from poolwright.arm.resources import parse_filter
 from tests.support.in_process import InProcess
 from tests.support.service import ArmClient

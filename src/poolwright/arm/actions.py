@@ -97,5 +97,10 @@ def required(method: str, path: str) -> Requirement:
     # Without a provider it belongs to Microsoft.Resources.
     provider, *rest = tail.split("/") if head else ["microsoft.resources", *path.strip("/").split("/")]
     # Types and names take turns; what is left over is a list's type, or a POST's verb.
-    kind = "/".join(_SPELLED.get(part, part) for part in (provider, *rest[::2]))
+    kind = "/".join(spelled(part) for part in (provider, *rest[::2]))
     return Requirement(f"{kind}/{_VERBS[method]}", len(rest) % 2)
+
+
+def spelled(part: str) -> str:
+    """Return a segment of a route's path as Azure spells it."""
+    return _SPELLED.get(part, part)

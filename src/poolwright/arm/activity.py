@@ -22,7 +22,9 @@ from starlette.responses import Response
 
 from poolwright import errors
 from poolwright.arm import paths
+from poolwright.arm import wire_documents as documents
 from poolwright.arm.area import Area, OfferedRoute, Over
+from poolwright.arm.documents import listing
 from poolwright.arm.http import json_response
 from poolwright.arm.odata import Clause, clauses
 from poolwright.arm.wire import encode_role_assignment
@@ -56,7 +58,17 @@ class Activity(Area):
     """Handlers of what Azure has under Microsoft.Insights."""
 
     def offered(self) -> tuple[OfferedRoute, ...]:
-        return (OfferedRoute("ActivityLogs_List", "GET", VALUES, self.list_events, over=Over.EACH),)
+        return (
+            OfferedRoute(
+                "ActivityLogs_List",
+                "GET",
+                VALUES,
+                self.list_events,
+                over=Over.EACH,
+                answers={200: listing(documents.EVENT)},
+                query=("$filter", "$select", "$skiptoken"),
+            ),
+        )
 
     async def list_events(self, request: Request) -> Response:
         wanted = clauses(request.query_params.get("$filter"), _FILTERS)

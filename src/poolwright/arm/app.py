@@ -26,57 +26,21 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from poolwright import errors
 from poolwright.arm import paths
-from poolwright.arm.activity import Activity
-from poolwright.arm.area import Area, Handler, OfferedRoute, Over, Service
-from poolwright.arm.authorization import Authorization
-from poolwright.arm.catalog import Catalogue, CatalogueInForce
-from poolwright.arm.clusters import Clusters
-from poolwright.arm.compute import Compute
-from poolwright.arm.deployments import Deployments
+from poolwright.arm.area import Handler, OfferedRoute, Over, Service
 from poolwright.arm.directory import Access
 from poolwright.arm.errors import error_response
-from poolwright.arm.faults import Faults
-from poolwright.arm.features import Features
 from poolwright.arm.gate import Gate
 from poolwright.arm.graph import Graph
 from poolwright.arm.http import json_response
 from poolwright.arm.kubeconfig import kubernetes_status
 from poolwright.arm.local_operator import for_local_operator
-from poolwright.arm.maintenance import Maintenance
-from poolwright.arm.node_pools import NodePools
 from poolwright.arm.not_offered import refusing_routes
-from poolwright.arm.operations import Operations
-from poolwright.arm.providers import Providers
-from poolwright.arm.requests import Requests
-from poolwright.arm.resources import Resources
-from poolwright.arm.snapshots import Snapshots
-from poolwright.arm.state import WholeState
-from poolwright.arm.subscriptions import Subscriptions
+from poolwright.arm.offered import AREAS, LOCAL_AREAS
 from poolwright.identity.tokens import Caller, InvalidToken, claims_challenge
 from poolwright.store import statements
 from poolwright.store.database import trouble_of
 
 log = structlog.get_logger(__name__)
-
-
-AREAS: Final[tuple[type[Area], ...]] = (
-    NodePools,
-    Operations,
-    Clusters,
-    Snapshots,
-    Maintenance,
-    Compute,
-    Catalogue,
-    Deployments,
-    Authorization,
-    Activity,
-    Subscriptions,
-    Resources,
-    Providers,
-    Features,
-)
-# Below /_poolwright: not Azure's, and only for the local operator.
-LOCAL_AREAS: Final[tuple[type[Area], ...]] = (Faults, CatalogueInForce, WholeState, Requests)
 
 
 class ArmApp:

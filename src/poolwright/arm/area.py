@@ -6,8 +6,8 @@ Invariant: a handler reads, calls one verb, writes; it decides nothing.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, TypeVar
 
@@ -21,6 +21,7 @@ from poolwright.arm import paths
 from poolwright.arm.actions import Requirement, required
 from poolwright.arm.deployable import Deployable
 from poolwright.arm.directory import Access, Directory
+from poolwright.arm.documents import Document
 from poolwright.arm.http import RETRY_AFTER, read_body
 from poolwright.arm.linked import not_linked, sources_of
 from poolwright.arm.login import Login
@@ -94,13 +95,22 @@ class Over(Enum):
 
 @dataclass(frozen=True, slots=True)
 class OfferedRoute:
-    """A row of the table of operations: what Azure calls it, where it is, and what a caller needs for it."""
+    """A row of the table of operations: what Azure calls it, where it is, and what a caller needs for it.
+
+    The rest is for the description (`openapi.py`): the document it takes; the statuses it answers with when nothing
+    is refused, each with its document; whether it begins an operation; what of the query and the headers it reads.
+    """
 
     operation: str
     method: str
     path: str
     handler: Handler
     over: Over = Over.PATH
+    takes: Document | None = None
+    answers: Mapping[int, Document | None] = field(default_factory=dict)
+    begins: bool = False
+    query: tuple[str, ...] = ()
+    headers: tuple[str, ...] = ()
 
     @property
     def requirement(self) -> Requirement:

@@ -15,7 +15,9 @@ from starlette.responses import Response
 
 from poolwright import errors
 from poolwright.access_control import existing_scope, require_role
+from poolwright.arm import wire_documents as documents
 from poolwright.arm.area import Area, OfferedRoute
+from poolwright.arm.documents import listing
 from poolwright.arm.http import json_response, listed, read_body
 from poolwright.arm.odata import clauses
 from poolwright.arm.paths import CLUSTER, GROUP, POOL, SUBSCRIPTION
@@ -40,14 +42,51 @@ class Authorization(Area):
             row
             for scope in _SCOPES
             for row in (
-                OfferedRoute("RoleAssignments_ListForScope", "GET", scope + _ASSIGNMENTS, self.list_assignments),
-                OfferedRoute("RoleAssignments_Get", "GET", scope + _ASSIGNMENTS + "/{name}", self.get_assignment),
-                OfferedRoute("RoleAssignments_Create", "PUT", scope + _ASSIGNMENTS + "/{name}", self.put_assignment),
                 OfferedRoute(
-                    "RoleAssignments_Delete", "DELETE", scope + _ASSIGNMENTS + "/{name}", self.delete_assignment
+                    "RoleAssignments_ListForScope",
+                    "GET",
+                    scope + _ASSIGNMENTS,
+                    self.list_assignments,
+                    answers={200: listing(documents.ASSIGNMENT)},
+                    query=("$filter",),
                 ),
-                OfferedRoute("RoleDefinitions_List", "GET", scope + _DEFINITIONS, self.list_definitions),
-                OfferedRoute("RoleDefinitions_Get", "GET", scope + _DEFINITIONS + "/{name}", self.get_definition),
+                OfferedRoute(
+                    "RoleAssignments_Get",
+                    "GET",
+                    scope + _ASSIGNMENTS + "/{name}",
+                    self.get_assignment,
+                    answers={200: documents.ASSIGNMENT},
+                ),
+                OfferedRoute(
+                    "RoleAssignments_Create",
+                    "PUT",
+                    scope + _ASSIGNMENTS + "/{name}",
+                    self.put_assignment,
+                    takes=documents.PUT_ASSIGNMENT,
+                    answers={200: documents.ASSIGNMENT, 201: documents.ASSIGNMENT},
+                ),
+                OfferedRoute(
+                    "RoleAssignments_Delete",
+                    "DELETE",
+                    scope + _ASSIGNMENTS + "/{name}",
+                    self.delete_assignment,
+                    answers={200: documents.ASSIGNMENT, 204: None},
+                ),
+                OfferedRoute(
+                    "RoleDefinitions_List",
+                    "GET",
+                    scope + _DEFINITIONS,
+                    self.list_definitions,
+                    answers={200: listing(documents.ROLE)},
+                    query=("$filter",),
+                ),
+                OfferedRoute(
+                    "RoleDefinitions_Get",
+                    "GET",
+                    scope + _DEFINITIONS + "/{name}",
+                    self.get_definition,
+                    answers={200: documents.ROLE},
+                ),
             )
         )
 

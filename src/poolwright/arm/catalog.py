@@ -17,8 +17,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from poolwright import errors
+from poolwright.arm import wire_documents as documents
 from poolwright.arm.area import Area, OfferedRoute
 from poolwright.arm.catalog_import import CatalogImport
+from poolwright.arm.documents import ANYTHING, COUNT, FLAG, TEXT, Document, an_object, document, list_of, listing
 from poolwright.arm.http import json_response, read_body, stream_body
 from poolwright.arm.node_images import render_node_images
 from poolwright.arm.paths import CATALOG, CATALOG_LOCATION, LOCATION, name_as_sent
@@ -30,6 +32,24 @@ from poolwright.catalog_keeping import RESTRICTIONS, SIZES, VERSIONS, parts_of
 from poolwright.domain.offer import Offer
 from poolwright.store import statements
 
+_ORIGIN = an_object({"origin": {"enum": ["built-in", "imported"]}, "count": COUNT})
+_IN_FORCE = document(
+    "Catalogue",
+    {
+        "locations": list_of(an_object({"location": TEXT, "sizes": _ORIGIN, "kubernetesVersions": _ORIGIN})),
+        "nodeImages": _ORIGIN,
+        "kept": list_of(an_object({"location": TEXT, "sizes": COUNT, "kubernetesReleases": COUNT})),
+    },
+)
+# One list or several one after the other, each as az or the REST API prints it.
+_LISTS = Document("CatalogueLists", lambda: {"type": ["array", "object"], "items": ANYTHING})
+_IMPORTED = document(
+    "ImportedCatalogue",
+    {"locations": list_of(an_object({"location": TEXT, "isOffered": FLAG, "sizes": COUNT, "leftOut": ANYTHING}))},
+    {"nodeImages": an_object({"named": COUNT, "kept": COUNT, "unknown": list_of(TEXT)})},
+)
+_RESTRICTIONS = document("PutRestrictions", {"restrictions": list_of(documents.RESTRICTION)})
+
 
 class Catalogue(Area):
     """Handlers of what a location offers."""
@@ -37,7 +57,11 @@ class Catalogue(Area):
     def offered(self) -> tuple[OfferedRoute, ...]:
         return (
             OfferedRoute(
-                "ContainerService_ListNodeImageVersions", "GET", LOCATION + "/nodeimageversions", self.list_node_images
+                "ContainerService_ListNodeImageVersions",
+                "GET",
+                LOCATION + "/nodeimageversions",
+                self.list_node_images,
+                answers={200: listing(documents.NODE_IMAGE)},
             ),
         )
 
@@ -53,13 +77,32 @@ class CatalogueInForce(Area):
     def offered(self) -> tuple[OfferedRoute, ...]:
         size = CATALOG_LOCATION + "/sizes/{size}"
         return (
-            OfferedRoute("Catalog_Get (Poolwright)", "GET", CATALOG, self.get_catalog),
-            OfferedRoute("Catalog_Import (Poolwright)", "PUT", CATALOG, self.import_catalog),
-            OfferedRoute("Catalog_Reset (Poolwright)", "DELETE", CATALOG, self.reset_catalog),
+            OfferedRoute("Catalog_Get (Poolwright)", "GET", CATALOG, self.get_catalog, answers={200: _IN_FORCE}),
             OfferedRoute(
-                "Catalog_ResetLocation (Poolwright)", "DELETE", CATALOG_LOCATION + "/catalog", self.reset_catalog
+                "Catalog_Import (Poolwright)",
+                "PUT",
+                CATALOG,
+                self.import_catalog,
+                takes=_LISTS,
+                answers={200: _IMPORTED},
+                query=("location",),
             ),
-            OfferedRoute("Catalog_RestrictSize (Poolwright)", "PUT", size, self.restrict_size),
+            OfferedRoute("Catalog_Reset (Poolwright)", "DELETE", CATALOG, self.reset_catalog, answers={200: _IN_FORCE}),
+            OfferedRoute(
+                "Catalog_ResetLocation (Poolwright)",
+                "DELETE",
+                CATALOG_LOCATION + "/catalog",
+                self.reset_catalog,
+                answers={200: _IN_FORCE},
+            ),
+            OfferedRoute(
+                "Catalog_RestrictSize (Poolwright)",
+                "PUT",
+                size,
+                self.restrict_size,
+                takes=_RESTRICTIONS,
+                answers={200: documents.SKU},
+            ),
         )
 
     async def get_catalog(self, request: Request) -> Response:

@@ -14,8 +14,10 @@ from starlette.responses import Response
 
 from poolwright import errors
 from poolwright.arm import paging, paths
+from poolwright.arm import wire_documents as documents
 from poolwright.arm.actions import required
 from poolwright.arm.area import Area, OfferedRoute, Over
+from poolwright.arm.documents import listing
 from poolwright.arm.http import call_of, json_response, read_body
 from poolwright.arm.kubeconfig import credential_results
 from poolwright.arm.paths import CLUSTER, CLUSTERS, GROUP_CLUSTERS, LOCATION
@@ -35,38 +37,99 @@ class Clusters(Area):
 
     def offered(self) -> tuple[OfferedRoute, ...]:
         return (
-            OfferedRoute("ManagedClusters_Stop", "POST", CLUSTER + "/stop", self.stop_cluster),
-            OfferedRoute("ManagedClusters_Start", "POST", CLUSTER + "/start", self.start_cluster),
-            OfferedRoute("ManagedClusters_AbortLatestOperation", "POST", CLUSTER + "/abort", self.abort_cluster),
-            OfferedRoute("ManagedClusters_UpdateTags", "PATCH", CLUSTER, self.patch_cluster),
-            OfferedRoute("ManagedClusters_Get", "GET", CLUSTER, self.get_cluster),
-            OfferedRoute("ManagedClusters_CreateOrUpdate", "PUT", CLUSTER, self.put_cluster),
-            OfferedRoute("ManagedClusters_Delete", "DELETE", CLUSTER, self.delete_cluster),
-            OfferedRoute("ManagedClusters_List", "GET", CLUSTERS, self.list_clusters, over=Over.EACH),
-            OfferedRoute("ManagedClusters_ListByResourceGroup", "GET", GROUP_CLUSTERS, self.list_group_clusters),
+            OfferedRoute(
+                "ManagedClusters_Stop", "POST", CLUSTER + "/stop", self.stop_cluster, answers={202: None}, begins=True
+            ),
+            OfferedRoute(
+                "ManagedClusters_Start",
+                "POST",
+                CLUSTER + "/start",
+                self.start_cluster,
+                answers={202: None},
+                begins=True,
+            ),
+            OfferedRoute(
+                "ManagedClusters_AbortLatestOperation",
+                "POST",
+                CLUSTER + "/abort",
+                self.abort_cluster,
+                answers={202: None},
+                begins=True,
+            ),
+            OfferedRoute(
+                "ManagedClusters_UpdateTags",
+                "PATCH",
+                CLUSTER,
+                self.patch_cluster,
+                takes=documents.PATCH_TAGS,
+                answers={200: documents.CLUSTER},
+                begins=True,
+                headers=("If-Match", "If-None-Match"),
+            ),
+            OfferedRoute("ManagedClusters_Get", "GET", CLUSTER, self.get_cluster, answers={200: documents.CLUSTER}),
+            OfferedRoute(
+                "ManagedClusters_CreateOrUpdate",
+                "PUT",
+                CLUSTER,
+                self.put_cluster,
+                takes=documents.PUT_CLUSTER,
+                answers={200: documents.CLUSTER, 201: documents.CLUSTER},
+                begins=True,
+                headers=("If-Match", "If-None-Match", "UseWindowsGen2VM"),
+            ),
+            OfferedRoute(
+                "ManagedClusters_Delete",
+                "DELETE",
+                CLUSTER,
+                self.delete_cluster,
+                answers={202: None, 204: None},
+                begins=True,
+                headers=("If-Match", "If-None-Match"),
+            ),
+            OfferedRoute(
+                "ManagedClusters_List",
+                "GET",
+                CLUSTERS,
+                self.list_clusters,
+                over=Over.EACH,
+                answers={200: listing(documents.CLUSTER)},
+                query=("$skiptoken",),
+            ),
+            OfferedRoute(
+                "ManagedClusters_ListByResourceGroup",
+                "GET",
+                GROUP_CLUSTERS,
+                self.list_group_clusters,
+                answers={200: listing(documents.CLUSTER)},
+                query=("$skiptoken",),
+            ),
             OfferedRoute(
                 "ManagedClusters_GetUpgradeProfile",
                 "GET",
                 CLUSTER + "/upgradeprofiles/default",
                 self.get_cluster_upgrades,
+                answers={200: documents.CLUSTER_UPGRADES},
             ),
             OfferedRoute(
                 "ManagedClusters_ListClusterUserCredentials",
                 "POST",
                 CLUSTER + "/listclusterusercredential",
                 self.user_credentials,
+                answers={200: documents.CREDENTIALS},
             ),
             OfferedRoute(
                 "ManagedClusters_ListClusterAdminCredentials",
                 "POST",
                 CLUSTER + "/listclusteradmincredential",
                 self.admin_credentials,
+                answers={200: documents.CREDENTIALS},
             ),
             OfferedRoute(
                 "ManagedClusters_ListKubernetesVersions",
                 "GET",
                 LOCATION + "/kubernetesversions",
                 self.list_kubernetes_versions,
+                answers={200: documents.KUBERNETES_VERSIONS},
             ),
             OfferedRoute(
                 "ContainerServices_ListOrchestrators", "GET", LOCATION + "/orchestrators", self.list_orchestrators

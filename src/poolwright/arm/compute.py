@@ -10,7 +10,9 @@ import asyncio
 from starlette.requests import Request
 from starlette.responses import Response
 
+from poolwright.arm import wire_documents as documents
 from poolwright.arm.area import Area, OfferedRoute
+from poolwright.arm.documents import listing
 from poolwright.arm.http import json_response, read_body
 from poolwright.arm.paths import COMPUTE_LOCATION, LOCATION, USAGES
 from poolwright.arm.skus import PageKey, render_sizes
@@ -23,17 +25,40 @@ class Compute(Area):
 
     def offered(self) -> tuple[OfferedRoute, ...]:
         return (
-            OfferedRoute("Usage_List", "GET", USAGES, self.list_usages),
-            OfferedRoute("Usage_SetLimit (Poolwright)", "PUT", USAGES + "/{family}", self.put_quota),
-            OfferedRoute("Usage_ResetLimit (Poolwright)", "DELETE", USAGES + "/{family}", self.delete_quota),
+            OfferedRoute("Usage_List", "GET", USAGES, self.list_usages, answers={200: listing(documents.USAGE)}),
+            OfferedRoute(
+                "Usage_SetLimit (Poolwright)",
+                "PUT",
+                USAGES + "/{family}",
+                self.put_quota,
+                takes=documents.PUT_QUOTA,
+                answers={200: listing(documents.USAGE)},
+            ),
+            OfferedRoute(
+                "Usage_ResetLimit (Poolwright)",
+                "DELETE",
+                USAGES + "/{family}",
+                self.delete_quota,
+                answers={200: listing(documents.USAGE)},
+            ),
             OfferedRoute(
                 "ResourceSkus_List",
                 "GET",
                 "/subscriptions/{subscription}/providers/microsoft.compute/skus",
                 self.list_skus,
+                answers={200: listing(documents.SKU)},
+                query=("$filter",),
             ),
-            OfferedRoute("VmSkus_List", "GET", LOCATION + "/vmskus", self.list_aks_skus),
-            OfferedRoute("VirtualMachineSizes_List", "GET", COMPUTE_LOCATION + "/vmsizes", self.list_sizes),
+            OfferedRoute(
+                "VmSkus_List", "GET", LOCATION + "/vmskus", self.list_aks_skus, answers={200: listing(documents.SKU)}
+            ),
+            OfferedRoute(
+                "VirtualMachineSizes_List",
+                "GET",
+                COMPUTE_LOCATION + "/vmsizes",
+                self.list_sizes,
+                answers={200: listing(documents.SIZE)},
+            ),
         )
 
     async def list_skus(self, request: Request) -> Response:

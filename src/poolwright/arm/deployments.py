@@ -15,8 +15,10 @@ from starlette.responses import Response
 
 from poolwright import errors
 from poolwright.arm import paths
+from poolwright.arm import wire_documents as documents
 from poolwright.arm.area import Area, OfferedRoute
 from poolwright.arm.deployable import Rehearsal
+from poolwright.arm.documents import listing
 from poolwright.arm.errors import error_body
 from poolwright.arm.http import RETRY_AFTER, call_of, json_response, listed, read_body
 from poolwright.arm.login import cloud_of
@@ -53,32 +55,98 @@ class Deployments(Area):
         for scope, suffix in ((GROUP, ""), (_SUBSCRIPTION, "AtSubscriptionScope")):
             one = scope + _ONE
             rows += [
-                OfferedRoute(f"Deployments_CreateOrUpdate{suffix}", "PUT", one, self.put_deployment),
-                OfferedRoute(f"Deployments_Get{suffix}", "GET", one, self.get_deployment),
-                OfferedRoute(f"Deployments_CheckExistence{suffix}", "HEAD", one, self.head_deployment),
-                OfferedRoute(f"Deployments_Delete{suffix}", "DELETE", one, self.delete_deployment),
-                OfferedRoute(f"Deployments_Validate{suffix}", "POST", one + "/validate", self.validate_deployment),
-                OfferedRoute(f"Deployments_WhatIf{suffix}", "POST", one + "/whatif", self.what_if_deployment),
-                OfferedRoute(f"Deployments_Cancel{suffix}", "POST", one + "/cancel", self.cancel_deployment),
-                OfferedRoute(f"Deployments_ExportTemplate{suffix}", "POST", one + "/exporttemplate", self.export),
                 OfferedRoute(
-                    f"Deployments_OperationStatus{suffix}", "GET", one + "/operationstatuses/{operation}", self.poll
+                    f"Deployments_CreateOrUpdate{suffix}",
+                    "PUT",
+                    one,
+                    self.put_deployment,
+                    takes=documents.PUT_DEPLOYMENT,
+                    answers={200: documents.DEPLOYMENT, 201: documents.DEPLOYMENT},
+                    begins=True,
                 ),
-                OfferedRoute(f"DeploymentOperations_List{suffix}", "GET", one + "/operations", self.list_operations),
                 OfferedRoute(
-                    f"DeploymentOperations_Get{suffix}", "GET", one + "/operations/{operation}", self.get_operation
+                    f"Deployments_Get{suffix}", "GET", one, self.get_deployment, answers={200: documents.DEPLOYMENT}
+                ),
+                OfferedRoute(
+                    f"Deployments_CheckExistence{suffix}",
+                    "HEAD",
+                    one,
+                    self.head_deployment,
+                    answers={204: None, 404: None},
+                ),
+                OfferedRoute(f"Deployments_Delete{suffix}", "DELETE", one, self.delete_deployment, answers={204: None}),
+                OfferedRoute(
+                    f"Deployments_Validate{suffix}",
+                    "POST",
+                    one + "/validate",
+                    self.validate_deployment,
+                    takes=documents.PUT_DEPLOYMENT,
+                    answers={200: documents.DEPLOYMENT},
+                ),
+                OfferedRoute(
+                    f"Deployments_WhatIf{suffix}",
+                    "POST",
+                    one + "/whatif",
+                    self.what_if_deployment,
+                    takes=documents.PUT_DEPLOYMENT,
+                    answers={200: documents.DEPLOYMENT_WHAT_IF},
+                ),
+                OfferedRoute(
+                    f"Deployments_Cancel{suffix}", "POST", one + "/cancel", self.cancel_deployment, answers={204: None}
+                ),
+                OfferedRoute(
+                    f"Deployments_ExportTemplate{suffix}",
+                    "POST",
+                    one + "/exporttemplate",
+                    self.export,
+                    answers={200: documents.TEMPLATE},
+                ),
+                OfferedRoute(
+                    f"Deployments_OperationStatus{suffix}",
+                    "GET",
+                    one + "/operationstatuses/{operation}",
+                    self.poll,
+                    answers={200: documents.DEPLOYMENT_STATUS},
+                ),
+                OfferedRoute(
+                    f"DeploymentOperations_List{suffix}",
+                    "GET",
+                    one + "/operations",
+                    self.list_operations,
+                    answers={200: listing(documents.DEPLOYMENT_OPERATION)},
+                ),
+                OfferedRoute(
+                    f"DeploymentOperations_Get{suffix}",
+                    "GET",
+                    one + "/operations/{operation}",
+                    self.get_operation,
+                    answers={200: documents.DEPLOYMENT_OPERATION},
                 ),
                 OfferedRoute(
                     "Deployments_ListByResourceGroup" if not suffix else f"Deployments_List{suffix}",
                     "GET",
                     scope + _DEPLOYMENTS,
                     self.list_deployments,
+                    answers={200: listing(documents.DEPLOYMENT)},
+                    query=("$filter", "$top"),
                 ),
             ]
         return (
             *rows,
-            OfferedRoute("DeploymentOperations_List", "GET", _SHORT + "/operations", self.list_operations),
-            OfferedRoute("DeploymentOperations_Get", "GET", _SHORT + "/operations/{operation}", self.get_operation),
+            OfferedRoute(
+                "DeploymentOperations_List",
+                "GET",
+                _SHORT + "/operations",
+                self.list_operations,
+                answers={200: listing(documents.DEPLOYMENT_OPERATION)},
+            ),
+            OfferedRoute(
+                "DeploymentOperations_Get",
+                "GET",
+                _SHORT + "/operations/{operation}",
+                self.get_operation,
+                answers={200: documents.DEPLOYMENT_OPERATION},
+            ),
         )
 
     async def put_deployment(self, request: Request) -> Response:

@@ -29,6 +29,7 @@ from starlette.responses import Response
 
 from poolwright import errors
 from poolwright.arm.area import Area, OfferedRoute
+from poolwright.arm.documents import ANYTHING, COUNT, FLAG, TEXT, Document, an_object, document, listing, or_null
 from poolwright.arm.http import json_response, read_body
 from poolwright.arm.wire import timestamp
 from poolwright.domain.fault import (
@@ -232,17 +233,34 @@ def encode_fault(fault: Fault, tally: Tally, firings: Sequence[Firing], warnings
     }
 
 
+_PUT: Final = Document("PutFault", fault_schema)
+_SHOWN: Final = document(
+    "Fault",
+    {
+        "name": TEXT,
+        "match": ANYTHING,
+        "effect": {"type": "object", "minProperties": 1, "maxProperties": 1},
+        "state": an_object({"decidedAt": or_null(TEXT), "matched": COUNT, "fired": COUNT, "isSpent": FLAG}),
+    },
+    {"count": COUNT},
+)
+_CLEARED: Final = document("ClearedFaults", {"cleared": COUNT})
+_SCHEMA: Final = document("JsonSchema", {"$schema": TEXT})
+
+
 class Faults(Area):
     """Handlers of faults."""
 
     def offered(self) -> tuple[OfferedRoute, ...]:
         return (
-            OfferedRoute("Faults_List", "GET", BASE, self.list_faults),
-            OfferedRoute("Faults_Clear", "DELETE", BASE, self.clear_faults),
-            OfferedRoute("Faults_Get", "GET", BASE + "/{name}", self.get_fault),
-            OfferedRoute("Faults_Put", "PUT", BASE + "/{name}", self.put_fault),
-            OfferedRoute("Faults_Delete", "DELETE", BASE + "/{name}", self.delete_fault),
-            OfferedRoute("Faults_Schema", "GET", "/_poolwright/fault-schema", self.get_schema),
+            OfferedRoute("Faults_List", "GET", BASE, self.list_faults, answers={200: listing(_SHOWN)}),
+            OfferedRoute("Faults_Clear", "DELETE", BASE, self.clear_faults, answers={200: _CLEARED}),
+            OfferedRoute("Faults_Get", "GET", BASE + "/{name}", self.get_fault, answers={200: _SHOWN}),
+            OfferedRoute(
+                "Faults_Put", "PUT", BASE + "/{name}", self.put_fault, takes=_PUT, answers={200: _SHOWN, 201: _SHOWN}
+            ),
+            OfferedRoute("Faults_Delete", "DELETE", BASE + "/{name}", self.delete_fault, answers={204: None}),
+            OfferedRoute("Faults_Schema", "GET", "/_poolwright/fault-schema", self.get_schema, answers={200: _SCHEMA}),
         )
 
     async def list_faults(self, request: Request) -> Response:

@@ -16,7 +16,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from poolwright.arm import paths
+from poolwright.arm import wire_documents as documents
 from poolwright.arm.area import Area, OfferedRoute, Service
+from poolwright.arm.documents import listing
 from poolwright.arm.http import json_response, listed
 from poolwright.arm.providers import require_namespace
 from poolwright.side_resources import KNOWN_FEATURES, FeatureState, SideResources, feature_name
@@ -36,11 +38,21 @@ class Features(Area):
 
     def offered(self) -> tuple[OfferedRoute, ...]:
         return (
-            OfferedRoute("Features_ListAll", "GET", _ALL, self.list_all),
-            OfferedRoute("Features_List", "GET", _FEATURES, self.list_features),
-            OfferedRoute("Features_Get", "GET", _FEATURE, self.get_feature),
-            OfferedRoute("Features_Register", "POST", _FEATURE + "/register", self.register),
-            OfferedRoute("Features_Unregister", "POST", _FEATURE + "/unregister", self.unregister),
+            OfferedRoute("Features_ListAll", "GET", _ALL, self.list_all, answers={200: listing(documents.FEATURE)}),
+            OfferedRoute(
+                "Features_List", "GET", _FEATURES, self.list_features, answers={200: listing(documents.FEATURE)}
+            ),
+            OfferedRoute("Features_Get", "GET", _FEATURE, self.get_feature, answers={200: documents.FEATURE}),
+            OfferedRoute(
+                "Features_Register", "POST", _FEATURE + "/register", self.register, answers={200: documents.FEATURE}
+            ),
+            OfferedRoute(
+                "Features_Unregister",
+                "POST",
+                _FEATURE + "/unregister",
+                self.unregister,
+                answers={200: documents.FEATURE},
+            ),
         )
 
     async def list_all(self, request: Request) -> Response:

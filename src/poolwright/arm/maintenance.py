@@ -19,6 +19,7 @@ from starlette.responses import Response
 from poolwright import errors
 from poolwright.arm import paths
 from poolwright.arm.area import Area, OfferedRoute, Service
+from poolwright.arm.documents import ANYTHING, document_of, listing, resource
 from poolwright.arm.http import json_response, listed, read_body
 from poolwright.arm.sent import Json, Sent, checked, kept, spelled, wrong
 from poolwright.domain.maintenance import DEFAULT, MaintenanceConfiguration
@@ -40,11 +41,30 @@ class Maintenance(Area):
 
     def offered(self) -> tuple[OfferedRoute, ...]:
         return (
-            OfferedRoute("MaintenanceConfigurations_Get", "GET", CONFIGURATION, self.get_configuration),
-            OfferedRoute("MaintenanceConfigurations_CreateOrUpdate", "PUT", CONFIGURATION, self.put_configuration),
-            OfferedRoute("MaintenanceConfigurations_Delete", "DELETE", CONFIGURATION, self.delete_configuration),
             OfferedRoute(
-                "MaintenanceConfigurations_ListByManagedCluster", "GET", CONFIGURATIONS, self.list_configurations
+                "MaintenanceConfigurations_Get", "GET", CONFIGURATION, self.get_configuration, answers={200: _SHOWN}
+            ),
+            OfferedRoute(
+                "MaintenanceConfigurations_CreateOrUpdate",
+                "PUT",
+                CONFIGURATION,
+                self.put_configuration,
+                takes=_PUT,
+                answers={200: _SHOWN, 201: _SHOWN},
+            ),
+            OfferedRoute(
+                "MaintenanceConfigurations_Delete",
+                "DELETE",
+                CONFIGURATION,
+                self.delete_configuration,
+                answers={200: None, 204: None},
+            ),
+            OfferedRoute(
+                "MaintenanceConfigurations_ListByManagedCluster",
+                "GET",
+                CONFIGURATIONS,
+                self.list_configurations,
+                answers={200: listing(_SHOWN)},
             ),
         )
 
@@ -169,8 +189,12 @@ class _Properties(Sent):
     maintenanceWindow: _Window | None = None
 
 
-class _Body(Sent):
+class MaintenanceBody(Sent):
     properties: _Properties | None = None
+
+
+_PUT = document_of("PutMaintenanceConfiguration", MaintenanceBody)
+_SHOWN = resource("MaintenanceConfiguration", ANYTHING)
 
 
 _WINDOW: Final = "properties.maintenanceWindow"
@@ -179,7 +203,7 @@ _SCHEDULES: Final = tuple(_Schedule.model_fields)
 
 def decode_maintenance(body: Json, name: str) -> Json:
     """Return the kept content of a maintenance configuration's PUT. Raises `InvalidParameter`."""
-    model = checked(_Body, body, "")
+    model = checked(MaintenanceBody, body, "")
     properties = model.properties or _Properties()
     window = properties.maintenanceWindow
     problems: list[tuple[str, str]] = []

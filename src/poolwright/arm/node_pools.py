@@ -12,7 +12,9 @@ from starlette.responses import Response
 
 from poolwright import errors
 from poolwright.arm import paths
+from poolwright.arm import wire_documents as documents
 from poolwright.arm.area import Area, OfferedRoute
+from poolwright.arm.documents import listing
 from poolwright.arm.http import call_of, json_response, listed, read_body
 from poolwright.arm.paths import CLUSTER, POOL, POOLS
 from poolwright.arm.upgrades import available_node_pool_versions, node_pool_upgrade_profile
@@ -28,31 +30,103 @@ class NodePools(Area):
 
     def offered(self) -> tuple[OfferedRoute, ...]:
         return (
-            OfferedRoute("AgentPools_Get", "GET", POOL, self.get_node_pool),
-            OfferedRoute("AgentPools_List", "GET", POOLS, self.list_node_pools),
-            OfferedRoute("AgentPools_CreateOrUpdate", "PUT", POOL, self.put_node_pool),
-            OfferedRoute("AgentPools_Update", "PATCH", POOL, self.patch_node_pool),
-            OfferedRoute("AgentPools_Delete", "DELETE", POOL, self.delete_node_pool),
-            OfferedRoute("Machines_List", "GET", POOL + "/machines", self.list_machines),
-            OfferedRoute("Machines_Get", "GET", POOL + "/machines/{machine}", self.get_machine),
-            OfferedRoute("AgentPools_WhatIf (Poolwright)", "POST", POOL + "/whatif", self.what_if_node_pool),
-            OfferedRoute("AgentPools_Rollback (Poolwright)", "POST", POOL + "/rollback", self.rollback_node_pool),
+            OfferedRoute("AgentPools_Get", "GET", POOL, self.get_node_pool, answers={200: documents.POOL}),
+            OfferedRoute("AgentPools_List", "GET", POOLS, self.list_node_pools, answers={200: listing(documents.POOL)}),
+            OfferedRoute(
+                "AgentPools_CreateOrUpdate",
+                "PUT",
+                POOL,
+                self.put_node_pool,
+                takes=documents.PUT_POOL,
+                answers={200: documents.POOL, 201: documents.POOL},
+                begins=True,
+                headers=("If-Match", "If-None-Match", "UseWindowsGen2VM"),
+            ),
+            OfferedRoute(
+                "AgentPools_Update",
+                "PATCH",
+                POOL,
+                self.patch_node_pool,
+                takes=documents.PATCH_POOL,
+                answers={202: None},
+                begins=True,
+                headers=("If-Match", "If-None-Match"),
+            ),
+            OfferedRoute(
+                "AgentPools_Delete",
+                "DELETE",
+                POOL,
+                self.delete_node_pool,
+                answers={202: None, 204: None},
+                begins=True,
+                headers=("If-Match", "If-None-Match"),
+            ),
+            OfferedRoute(
+                "Machines_List",
+                "GET",
+                POOL + "/machines",
+                self.list_machines,
+                answers={200: listing(documents.MACHINE)},
+            ),
+            OfferedRoute(
+                "Machines_Get", "GET", POOL + "/machines/{machine}", self.get_machine, answers={200: documents.MACHINE}
+            ),
+            OfferedRoute(
+                "AgentPools_WhatIf (Poolwright)",
+                "POST",
+                POOL + "/whatif",
+                self.what_if_node_pool,
+                takes=documents.PUT_POOL,
+                answers={200: documents.WHAT_IF},
+                headers=("If-Match", "If-None-Match", "UseWindowsGen2VM"),
+            ),
+            OfferedRoute(
+                "AgentPools_Rollback (Poolwright)",
+                "POST",
+                POOL + "/rollback",
+                self.rollback_node_pool,
+                answers={202: None},
+                begins=True,
+            ),
             OfferedRoute(
                 "AgentPools_UpgradeNodeImageVersion",
                 "POST",
                 POOL + "/upgradenodeimageversion",
                 self.upgrade_node_image,
+                answers={202: None},
+                begins=True,
+                headers=("AKSSnapshotId",),
             ),
-            OfferedRoute("AgentPools_DeleteMachines", "POST", POOL + "/deletemachines", self.delete_machines),
-            OfferedRoute("AgentPools_AbortLatestOperation", "POST", POOL + "/abort", self.abort_node_pool),
             OfferedRoute(
-                "AgentPools_GetUpgradeProfile", "GET", POOL + "/upgradeprofiles/default", self.get_node_pool_upgrades
+                "AgentPools_DeleteMachines",
+                "POST",
+                POOL + "/deletemachines",
+                self.delete_machines,
+                takes=documents.MACHINE_NAMES,
+                answers={202: None},
+                begins=True,
+            ),
+            OfferedRoute(
+                "AgentPools_AbortLatestOperation",
+                "POST",
+                POOL + "/abort",
+                self.abort_node_pool,
+                answers={202: None},
+                begins=True,
+            ),
+            OfferedRoute(
+                "AgentPools_GetUpgradeProfile",
+                "GET",
+                POOL + "/upgradeprofiles/default",
+                self.get_node_pool_upgrades,
+                answers={200: documents.POOL_UPGRADES},
             ),
             OfferedRoute(
                 "AgentPools_GetAvailableAgentPoolVersions",
                 "GET",
                 CLUSTER + "/availableagentpoolversions",
                 self.list_node_pool_versions,
+                answers={200: documents.POOL_VERSIONS},
             ),
         )
 

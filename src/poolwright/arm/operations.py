@@ -14,7 +14,9 @@ from starlette.responses import Response
 
 from poolwright import errors
 from poolwright.arm import paths
+from poolwright.arm import wire_documents as documents
 from poolwright.arm.area import Area, OfferedRoute, Over
+from poolwright.arm.documents import listing
 from poolwright.arm.http import RETRY_AFTER, json_response, listed, target_of
 from poolwright.arm.paths import CLUSTER, LOCATION, POOL
 from poolwright.domain.cluster import Cluster
@@ -37,6 +39,7 @@ class Operations(Area):
                 LOCATION + "/operations/{operation}",
                 self.get_operation,
                 over=Over.OPERATION,
+                answers={200: documents.OPERATION},
             ),
             OfferedRoute(
                 "Operations_GetResult",
@@ -44,16 +47,37 @@ class Operations(Area):
                 LOCATION + "/operationresults/{operation}",
                 self.get_operation_result,
                 over=Over.OPERATION,
-            ),
-            OfferedRoute("OperationStatusResult_List", "GET", CLUSTER + "/operations", self.list_operations),
-            OfferedRoute(
-                "OperationStatusResult_Get", "GET", CLUSTER + "/operations/{operation}", self.get_cluster_operation
+                answers={200: documents.OPERATION_RESULT, 202: None, 204: None},
             ),
             OfferedRoute(
-                "OperationStatusResult_ListByAgentPool", "GET", POOL + "/operations", self.list_pool_operations
+                "OperationStatusResult_List",
+                "GET",
+                CLUSTER + "/operations",
+                self.list_operations,
+                answers={200: listing(documents.OPERATION)},
+                query=("activeOnly",),
             ),
             OfferedRoute(
-                "OperationStatusResult_GetByAgentPool", "GET", POOL + "/operations/{operation}", self.get_pool_operation
+                "OperationStatusResult_Get",
+                "GET",
+                CLUSTER + "/operations/{operation}",
+                self.get_cluster_operation,
+                answers={200: documents.OPERATION},
+            ),
+            OfferedRoute(
+                "OperationStatusResult_ListByAgentPool",
+                "GET",
+                POOL + "/operations",
+                self.list_pool_operations,
+                answers={200: listing(documents.OPERATION)},
+                query=("activeOnly",),
+            ),
+            OfferedRoute(
+                "OperationStatusResult_GetByAgentPool",
+                "GET",
+                POOL + "/operations/{operation}",
+                self.get_pool_operation,
+                answers={200: documents.OPERATION},
             ),
             OfferedRoute(
                 "Subscriptions_OperationResult",
@@ -61,6 +85,7 @@ class Operations(Area):
                 "/subscriptions/{subscription}/operationresults/{operation}",
                 self.get_operation_result,
                 over=Over.OPERATION,
+                answers={200: documents.OPERATION_RESULT, 202: None, 204: None},
             ),
         )
 

@@ -17,9 +17,10 @@ from poolwright.domain.resource_id import ClusterId, GroupId, MachineId, Mainten
 
 _SLASHES: Final = re.compile(r"/{2,}")
 _UNUSABLE: Final = re.compile("[\x00-\x1f\x7f\ufffd]")
-_GUID: Final = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
-_API_VERSION: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(-[a-z]+)?")
 _HOST: Final = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?|\[[0-9a-f:]+\](:[0-9]{1,5})?")
+# Patterns of a subscription's ID and of an api-version, both in lower case.
+GUID: Final = r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"
+API_VERSION: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}(-[a-z]+)?"
 MAX_PATH: Final = 2048
 AS_SENT: Final = "poolwright.path"
 
@@ -81,7 +82,7 @@ def name_as_sent(request: Request) -> str:
 
 def require_subscription_guid(text: str) -> str:
     """Return the subscription ID in lower case. Raises `InvalidSubscriptionId`."""
-    if _GUID.fullmatch(text) is None:
+    if re.fullmatch(GUID, text) is None:
         raise errors.InvalidSubscriptionId(
             f"The provided subscription identifier '{text}' is malformed or invalid.",
             remedy="use the subscription `poolwright env` prints",
@@ -98,7 +99,7 @@ def api_version(query_string: bytes) -> str:
             "The api-version query parameter (?api-version=) is required for all requests.",
             remedy="add ?api-version=2026-06-01",
         )
-    if _API_VERSION.fullmatch(version.lower()) is None:
+    if re.fullmatch(API_VERSION, version.lower()) is None:
         raise errors.InvalidApiVersionParameter(
             f"The api-version '{version}' is invalid. It has the form YYYY-MM-DD or YYYY-MM-DD-preview.",
             remedy="send a well-formed api-version, for example 2026-06-01",

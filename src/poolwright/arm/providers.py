@@ -12,7 +12,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from poolwright import errors
+from poolwright.arm import wire_documents as documents
 from poolwright.arm.area import Area, OfferedRoute
+from poolwright.arm.documents import listing
 from poolwright.arm.http import json_response, listed
 
 _API_VERSIONS: Final = ("2026-08-01", "2026-06-01", "2026-04-01", "2026-01-02-preview", "2025-10-01")
@@ -49,9 +51,19 @@ class Providers(Area):
 
     def offered(self) -> tuple[OfferedRoute, ...]:
         return (
-            OfferedRoute("Providers_List", "GET", _PLACE, self.list_providers),
-            OfferedRoute("Providers_Get", "GET", _PLACE + "/{namespace}", self.get_provider),
-            OfferedRoute("Providers_Register", "POST", _PLACE + "/{namespace}/register", self.get_provider),
+            OfferedRoute(
+                "Providers_List", "GET", _PLACE, self.list_providers, answers={200: listing(documents.PROVIDER)}
+            ),
+            OfferedRoute(
+                "Providers_Get", "GET", _PLACE + "/{namespace}", self.get_provider, answers={200: documents.PROVIDER}
+            ),
+            OfferedRoute(
+                "Providers_Register",
+                "POST",
+                _PLACE + "/{namespace}/register",
+                self.get_provider,
+                answers={200: documents.PROVIDER},
+            ),
             OfferedRoute("Providers_Unregister", "POST", _PLACE + "/{namespace}/unregister", self.unregister),
         )
 

@@ -17,10 +17,21 @@ from starlette.responses import Response
 
 from poolwright import errors
 from poolwright.arm.area import Area, OfferedRoute
+from poolwright.arm.documents import COUNT, TAGS, TEXT, TIME, an_object, document, list_of
 from poolwright.arm.http import json_response
 from poolwright.arm.masking import masked
 from poolwright.arm.request_log import Entry
 from poolwright.arm.wire import timestamp
+
+_LOG = document(
+    "RequestLog",
+    {
+        "value": list_of(
+            an_object({"sequence": COUNT, "time": TIME, "method": TEXT, "path": TEXT, "status": COUNT, "headers": TAGS})
+        ),
+        "last": COUNT,
+    },
+)
 
 
 class Requests(Area):
@@ -28,8 +39,17 @@ class Requests(Area):
 
     def offered(self) -> tuple[OfferedRoute, ...]:
         return (
-            OfferedRoute("Requests_List", "GET", "/_poolwright/requests", self.list_requests),
-            OfferedRoute("Requests_Forget", "DELETE", "/_poolwright/requests", self.forget_requests),
+            OfferedRoute(
+                "Requests_List",
+                "GET",
+                "/_poolwright/requests",
+                self.list_requests,
+                answers={200: _LOG},
+                query=("pool", "method", "after", "since"),
+            ),
+            OfferedRoute(
+                "Requests_Forget", "DELETE", "/_poolwright/requests", self.forget_requests, answers={204: None}
+            ),
         )
 
     async def list_requests(self, request: Request) -> Response:

@@ -19,8 +19,10 @@ from starlette.responses import Response
 
 from poolwright import errors
 from poolwright.arm import paths
+from poolwright.arm import wire_documents as documents
 from poolwright.arm.area import Area, OfferedRoute, Over
 from poolwright.arm.directory import Access
+from poolwright.arm.documents import listing
 from poolwright.arm.http import listed
 from poolwright.arm.wire import timestamp
 from poolwright.catalog.catalog import normalized_location
@@ -42,13 +44,21 @@ class Resources(Area):
     def offered(self) -> tuple[OfferedRoute, ...]:
         return (
             OfferedRoute(
-                "Resources_List", "GET", "/subscriptions/{subscription}/resources", self.list_resources, over=Over.EACH
+                "Resources_List",
+                "GET",
+                "/subscriptions/{subscription}/resources",
+                self.list_resources,
+                over=Over.EACH,
+                answers={200: listing(documents.LISTED_RESOURCE)},
+                query=("$filter", "$top"),
             ),
             OfferedRoute(
                 "Resources_ListByResourceGroup",
                 "GET",
                 paths.GROUP + "/resources",
                 self.list_group_resources,
+                answers={200: listing(documents.LISTED_RESOURCE)},
+                query=("$filter", "$top"),
             ),
         )
 

@@ -14,8 +14,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from poolwright.arm import paths
+from poolwright.arm import wire_documents as documents
 from poolwright.arm.actions import required
 from poolwright.arm.area import Area, OfferedRoute, Over, Service
+from poolwright.arm.documents import TAGS, TEXT, an_object, document_of, listing, resource
 from poolwright.arm.http import json_response, listed, read_body
 from poolwright.arm.sent import Json, Sent, Text, checked, kept, spelled
 from poolwright.arm.tags import decode_tags
@@ -42,12 +44,34 @@ class Snapshots(Area):
 
     def offered(self) -> tuple[OfferedRoute, ...]:
         return (
-            OfferedRoute("Snapshots_Get", "GET", SNAPSHOT, self.get_snapshot),
-            OfferedRoute("Snapshots_CreateOrUpdate", "PUT", SNAPSHOT, self.put_snapshot),
-            OfferedRoute("Snapshots_UpdateTags", "PATCH", SNAPSHOT, self.patch_snapshot),
-            OfferedRoute("Snapshots_Delete", "DELETE", SNAPSHOT, self.delete_snapshot),
-            OfferedRoute("Snapshots_List", "GET", SNAPSHOTS, self.list_snapshots, over=Over.EACH),
-            OfferedRoute("Snapshots_ListByResourceGroup", "GET", GROUP_SNAPSHOTS, self.list_group_snapshots),
+            OfferedRoute("Snapshots_Get", "GET", SNAPSHOT, self.get_snapshot, answers={200: _SHOWN}),
+            OfferedRoute(
+                "Snapshots_CreateOrUpdate",
+                "PUT",
+                SNAPSHOT,
+                self.put_snapshot,
+                takes=_PUT,
+                answers={200: _SHOWN, 201: _SHOWN},
+            ),
+            OfferedRoute(
+                "Snapshots_UpdateTags",
+                "PATCH",
+                SNAPSHOT,
+                self.patch_snapshot,
+                takes=documents.PATCH_TAGS,
+                answers={200: _SHOWN},
+            ),
+            OfferedRoute("Snapshots_Delete", "DELETE", SNAPSHOT, self.delete_snapshot, answers={200: None, 204: None}),
+            OfferedRoute(
+                "Snapshots_List", "GET", SNAPSHOTS, self.list_snapshots, over=Over.EACH, answers={200: listing(_SHOWN)}
+            ),
+            OfferedRoute(
+                "Snapshots_ListByResourceGroup",
+                "GET",
+                GROUP_SNAPSHOTS,
+                self.list_group_snapshots,
+                answers={200: listing(_SHOWN)},
+            ),
         )
 
     async def get_snapshot(self, request: Request) -> Response:
@@ -106,15 +130,23 @@ class _Properties(Sent):
     snapshotType: Annotated[str | None, spelled("NodePool")] = None
 
 
-class _Body(Sent):
+class SnapshotBody(Sent):
     location: Text = None
     tags: dict[str, str | None] | None = None
     properties: _Properties | None = None
 
 
+_PUT = document_of("PutSnapshot", SnapshotBody)
+_SHOWN = resource(
+    "Snapshot",
+    an_object({"creationData": an_object({"sourceResourceId": TEXT}), "snapshotType": TEXT, "nodeImageVersion": TEXT}),
+    {"location": TEXT, "tags": TAGS},
+)
+
+
 def decode_snapshot(body: Json) -> tuple[str | None, str | None, Json]:
     """Return location, node pool and kept content of a snapshot's PUT."""
-    model = checked(_Body, body, "")
+    model = checked(SnapshotBody, body, "")
     properties = model.properties or _Properties()
     source = properties.creationData.sourceResourceId if properties.creationData else None
     return model.location, source, kept(model, "location", "properties")

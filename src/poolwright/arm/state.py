@@ -10,12 +10,16 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from poolwright import errors
+from poolwright import errors, state
 from poolwright.arm.area import Area, OfferedRoute
+from poolwright.arm.documents import Document
 from poolwright.arm.http import json_response, read_bytes
 
 # A hundred thousand machines; the file comes from this machine and is wanted whole.
 MAX_STATE_BYTES: Final = 512 * 1024 * 1024
+
+
+_STATE: Final = Document("State", state.schema)
 
 
 class WholeState(Area):
@@ -23,19 +27,27 @@ class WholeState(Area):
 
     def offered(self) -> tuple[OfferedRoute, ...]:
         return (
-            OfferedRoute("State_Export", "GET", "/_poolwright/state", self.export),
-            OfferedRoute("State_Import", "PUT", "/_poolwright/state", self.restore),
-            OfferedRoute("State_Reset", "POST", "/_poolwright/reset", self.reset),
+            OfferedRoute("State_Export", "GET", "/_poolwright/state", self.export, answers={200: _STATE}),
+            OfferedRoute(
+                "State_Import",
+                "PUT",
+                "/_poolwright/state",
+                self.restore,
+                takes=_STATE,
+                answers={204: None},
+                query=("replace",),
+            ),
+            OfferedRoute("State_Reset", "POST", "/_poolwright/reset", self.reset, answers={204: None}),
         )
 
     async def export(self, request: Request) -> Response:
-        state = self._service.state
-        return json_response(await self._service.database.alone(lambda: state.exported(self._home())))
+        whole = self._service.state
+        return json_response(await self._service.database.alone(lambda: whole.exported(self._home())))
 
     async def restore(self, request: Request) -> Response:
         body, replace = await read_bytes(request, MAX_STATE_BYTES), _flag(request, "replace")
-        state = self._service.state
-        await self._service.database.alone(lambda: state.restore(body, self._home(), replace=replace))
+        whole = self._service.state
+        await self._service.database.alone(lambda: whole.restore(body, self._home(), replace=replace))
         return Response(status_code=204)
 
     async def reset(self, request: Request) -> Response:

@@ -12,8 +12,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from poolwright.arm import paging, paths
+from poolwright.arm import wire_documents as documents
 from poolwright.arm.actions import required
 from poolwright.arm.area import Area, OfferedRoute, Over
+from poolwright.arm.documents import listing
 from poolwright.arm.http import RETRY_AFTER, call_of, json_response, listed, read_body
 from poolwright.arm.paths import GROUP
 from poolwright.arm.tags import decode_tags
@@ -30,22 +32,57 @@ class Subscriptions(Area):
 
     def offered(self) -> tuple[OfferedRoute, ...]:
         return (
-            OfferedRoute("ResourceGroups_Get", "GET", GROUP, self.get_group),
-            OfferedRoute("ResourceGroups_CheckExistence", "HEAD", GROUP, self.head_group),
-            OfferedRoute("ResourceGroups_CreateOrUpdate", "PUT", GROUP, self.put_group),
-            OfferedRoute("ResourceGroups_Update", "PATCH", GROUP, self.patch_group),
-            OfferedRoute("ResourceGroups_Delete", "DELETE", GROUP, self.delete_group),
+            OfferedRoute("ResourceGroups_Get", "GET", GROUP, self.get_group, answers={200: documents.GROUP}),
+            OfferedRoute(
+                "ResourceGroups_CheckExistence", "HEAD", GROUP, self.head_group, answers={204: None, 404: None}
+            ),
+            OfferedRoute(
+                "ResourceGroups_CreateOrUpdate",
+                "PUT",
+                GROUP,
+                self.put_group,
+                takes=documents.PUT_GROUP,
+                answers={200: documents.GROUP, 201: documents.GROUP},
+            ),
+            OfferedRoute(
+                "ResourceGroups_Update",
+                "PATCH",
+                GROUP,
+                self.patch_group,
+                takes=documents.PATCH_TAGS,
+                answers={200: documents.GROUP},
+            ),
+            OfferedRoute("ResourceGroups_Delete", "DELETE", GROUP, self.delete_group, answers={202: None}, begins=True),
             OfferedRoute(
                 "ResourceGroups_List",
                 "GET",
                 "/subscriptions/{subscription}/resourcegroups",
                 self.list_groups,
                 over=Over.EACH,
+                answers={200: listing(documents.GROUP)},
+                query=("$top", "$skiptoken"),
             ),
-            OfferedRoute("Subscriptions_List", "GET", "/subscriptions", self.list_subscriptions, over=Over.EACH),
-            OfferedRoute("Subscriptions_Get", "GET", "/subscriptions/{subscription}", self.get_subscription),
             OfferedRoute(
-                "Subscriptions_ListLocations", "GET", "/subscriptions/{subscription}/locations", self.list_locations
+                "Subscriptions_List",
+                "GET",
+                "/subscriptions",
+                self.list_subscriptions,
+                over=Over.EACH,
+                answers={200: listing(documents.SUBSCRIPTION)},
+            ),
+            OfferedRoute(
+                "Subscriptions_Get",
+                "GET",
+                "/subscriptions/{subscription}",
+                self.get_subscription,
+                answers={200: documents.SUBSCRIPTION},
+            ),
+            OfferedRoute(
+                "Subscriptions_ListLocations",
+                "GET",
+                "/subscriptions/{subscription}/locations",
+                self.list_locations,
+                answers={200: listing(documents.LOCATION)},
             ),
         )
 

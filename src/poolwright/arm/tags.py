@@ -9,13 +9,13 @@ from poolwright import errors
 from poolwright.arm.sent import Json, Sent, checked, without
 
 
-class _Tags(Sent):
+class TagsBody(Sent):
     tags: dict[str, str | None] | None = None
 
 
 def decode_tags(body: Json) -> dict[str, str]:
     """Return the tags of a PATCH, which replace those there are. Raises `InvalidParameter` for anything else in it."""
-    model = checked(_Tags, body, "")
+    model = checked(TagsBody, body, "")
     others = without(model.model_extra or {}, ("id", "name", "type", "properties"))
     if others:
         raise errors.InvalidParameter(

@@ -119,7 +119,7 @@ class _CreationData(Sent):
     sourceResourceId: Text = None
 
 
-class _PoolProperties(Sent):
+class PoolProperties(Sent):
     """The properties of a node pool that have a type in AKS's own definition (api-version 2025-10-01 and later)."""
 
     vmSize: Text = None
@@ -195,7 +195,7 @@ class _WindowsProfile(Sent):
     adminUsername: Text = None
 
 
-class _ClusterProperties(Sent):
+class ClusterProperties(Sent):
     kubernetesVersion: Text = None
     dnsPrefix: Text = None
     nodeResourceGroup: Text = None
@@ -217,40 +217,40 @@ class _Identity(Sent):
     type: Annotated[str | None, spelled("SystemAssigned", "UserAssigned", "None")] = None
 
 
-class _ClusterBody(Sent):
+class ClusterBody(Sent):
     location: Text = None
     tags: dict[str, str | None] | None = None
-    properties: _ClusterProperties | None = None
+    properties: ClusterProperties | None = None
     sku: _Sku | None = None
     identity: _Identity | None = None
 
 
-class _GroupBody(Sent):
+class GroupBody(Sent):
     location: str
     tags: dict[str, str | None] | None = None
 
 
-class _PoolBody(Sent):
-    properties: _PoolProperties | None = None
+class PoolBody(Sent):
+    properties: PoolProperties | None = None
 
 
 def decode_group(body: Json) -> tuple[str, Json]:
     """Return location and kept content of a resource group's PUT."""
-    model = checked(_GroupBody, body, "")
+    model = checked(GroupBody, body, "")
     return model.location, clean(without(as_sent(model), ("id", "name", "type", "properties", "location")))
 
 
 def decode_node_pool(body: Json, profile: Profile) -> NodePoolRequest:
     """Return the request of a node pool's PUT. Raises `InvalidParameter` naming every wrong value."""
-    model = checked(_PoolBody, body, "")
-    request = _pool_request(model.properties or _PoolProperties(), "properties", profile)
+    model = checked(PoolBody, body, "")
+    request = _pool_request(model.properties or PoolProperties(), "properties", profile)
     return replace(request, beside=clean(without(as_sent(model), (*IDENTITY, "properties"))))
 
 
 def decode_cluster(body: Json, profile: Profile) -> tuple[ClusterRequest, list[tuple[str, NodePoolRequest]]]:
     """Return the cluster's request and its named node pools. Raises one error naming every wrong value."""
-    model = checked(_ClusterBody, body, "")
-    properties = model.properties or _ClusterProperties()
+    model = checked(ClusterBody, body, "")
+    properties = model.properties or ClusterProperties()
     network = properties.networkProfile
     windows = properties.windowsProfile
     sent = clean(without(as_sent(model), (*IDENTITY, "location")))
@@ -265,7 +265,7 @@ def decode_cluster(body: Json, profile: Profile) -> tuple[ClusterRequest, list[t
     return request, _pool_requests(properties.agentPoolProfiles or [], profile)
 
 
-class _MachineNames(Sent):
+class MachineNames(Sent):
     machineNames: Annotated[list[str], Field(min_length=1, max_length=1000)]
 
 
@@ -276,11 +276,11 @@ class _AssignmentProperties(Sent):
     condition: Text = None
 
 
-class _AssignmentBody(Sent):
+class AssignmentBody(Sent):
     properties: _AssignmentProperties
 
 
-class _Limit(Sent):
+class QuotaBody(Sent):
     limit: Annotated[int, Field(ge=0, le=10_000_000)]
 
 
@@ -289,13 +289,13 @@ class _ScaleProperties(Sent):
     virtualMachinesProfile: _VirtualMachines | None = None
 
 
-class _ScaleBody(Sent):
+class ScaleBody(Sent):
     properties: _ScaleProperties | None = None
 
 
 def decode_scale(body: Json) -> tuple[int | None, tuple[ScaleProfile, ...] | None]:
     """Return count and scale profiles of a node pool's PATCH. Raises `InvalidParameter` for anything else in it."""
-    properties = checked(_ScaleBody, body, "").properties or _ScaleProperties()
+    properties = checked(ScaleBody, body, "").properties or _ScaleProperties()
     if properties.model_extra:
         name = min(properties.model_extra)
         raise errors.InvalidParameter(
@@ -313,22 +313,22 @@ def _manual_scale(scale: _Scale | None) -> tuple[ScaleProfile, ...] | None:
 
 def properties_schemas() -> tuple[Json, Json]:
     """Return the JSON schemas of a cluster's and a node pool's properties, as far as they are typed here."""
-    return _ClusterProperties.model_json_schema(), _PoolProperties.model_json_schema()
+    return ClusterProperties.model_json_schema(), PoolProperties.model_json_schema()
 
 
 def decode_machine_names(body: Json) -> tuple[str, ...]:
     """Return the machines a deletion names, each once."""
-    return tuple(dict.fromkeys(checked(_MachineNames, body, "").machineNames))
+    return tuple(dict.fromkeys(checked(MachineNames, body, "").machineNames))
 
 
 def decode_quota_limit(body: Json) -> int:
     """Return the vCPU limit of a quota's PUT."""
-    return checked(_Limit, body, "").limit
+    return checked(QuotaBody, body, "").limit
 
 
 def decode_role_assignment(body: Json, subscription: str) -> WantedAssignment:
     """Return the wish of a role assignment's PUT. Raises `InvalidParameter` for a condition, which would be ignored."""
-    sent = checked(_AssignmentBody, body, "").properties
+    sent = checked(AssignmentBody, body, "").properties
     if sent.condition is not None:
         raise errors.InvalidParameter(
             "Conditions of role assignments are not offered: the role would be granted without them.",
@@ -774,7 +774,7 @@ def _pool_requests(profiles: Sequence[Json], profile: Profile) -> list[tuple[str
         try:
             if not isinstance(name, str):
                 raise wrong([(f"{place}.name", f"a string is expected, got {in_words(name)}")])
-            request = _pool_request(checked(_PoolProperties, raw, place), place, profile)
+            request = _pool_request(checked(PoolProperties, raw, place), place, profile)
             # Only the PUT of a node pool itself means the cluster's version by a blank one.
             pools.append((name, replace(request, kubernetes_version=request.kubernetes_version or None)))
         except errors.InvalidRequest as error:
@@ -784,7 +784,7 @@ def _pool_requests(profiles: Sequence[Json], profile: Profile) -> list[tuple[str
     return pools
 
 
-def _pool_request(model: _PoolProperties, path: str, profile: Profile) -> NodePoolRequest:
+def _pool_request(model: PoolProperties, path: str, profile: Profile) -> NodePoolRequest:
     security = model.securityProfile or _Security()
     scale = model.virtualMachinesProfile.scale if model.virtualMachinesProfile else None
     return NodePoolRequest(
@@ -842,7 +842,7 @@ def _upgrade_request(sent: _UpgradeSettings | None, path: str) -> UpgradeSetting
         ) from None
 
 
-def _vm_generation(model: _PoolProperties, path: str, profile: Profile) -> Generation | Absent | None:
+def _vm_generation(model: PoolProperties, path: str, profile: Profile) -> Generation | Absent | None:
     if profile is Profile.AZURE_2026 or "vmGeneration" not in model.model_fields_set:
         return ABSENT
     value = model.vmGeneration
