@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 import pytest
+import schemathesis
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -44,6 +46,18 @@ def described(document: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]
         for path, operations in document["paths"].items()
         for method, operation in operations.items()
     }
+
+
+def test_it_is_a_valid_openapi_document(published: dict[str, Any]) -> None:
+    assert published["openapi"].startswith("3.1.")
+    schemathesis.openapi.from_dict(published).validate()
+
+
+def test_one_that_is_not_would_be_noticed(published: dict[str, Any]) -> None:
+    broken = json.loads(json.dumps(published))
+    del broken["components"]["parameters"]["path.pool"]["in"]
+    with pytest.raises(jsonschema_rs.ValidationError):
+        schemathesis.openapi.from_dict(broken).validate()
 
 
 def test_every_row_is_described_and_nothing_else(published: dict[str, Any]) -> None:
