@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: up test check setup demo bench soak docs clean
+.PHONY: up test check setup demo bench soak fuzz docs clean
 
 # Settings go by environment: `make up POOLWRIGHT_PORT=9000`.
 up: setup
@@ -27,6 +27,10 @@ bench: $(VENV)/.bench
 # Other options go by name: `make soak SOAK="--minutes 2 --seed 7 --output json"`.
 soak: setup
 	@$(BIN)/python -m bench.soak $(SOAK)
+
+# 20 000 requests made from the OpenAPI description; FUZZ="--requests 2000 --seed 7" changes that.
+fuzz: $(VENV)/.dev
+	@$(BIN)/python -m tests.fuzzing $(FUZZ)
 
 docs: $(VENV)/.dev
 	@$(BIN)/python tools/compatibility.py
