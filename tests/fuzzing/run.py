@@ -6,6 +6,7 @@ looks, changes nothing; the service's memory stays within a bound after it is wa
 
 from __future__ import annotations
 
+import random
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -106,9 +107,10 @@ def run(
     # Several rounds, so that every operation had its turn long before the time is over. The first example that
     # hypothesis makes is the simplest one, so there are at least three.
     at_once = max(3, min(_EXAMPLES_AT_ONCE, count // (5 * len(operations))))
-    turn = 0
+    turn, order = 0, random.Random(seed_value)
     while not fuzzing.is_over:
-        for operation in operations:
+        # In another order each time: when the time is over, no area is left out.
+        for operation in order.sample(operations, len(operations)):
             fuzzing.send(operation, at_once, seed_value + turn)
             turn += 1
             if fuzzing.is_over:
