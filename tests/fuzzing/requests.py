@@ -21,6 +21,8 @@ _REAL_OR_NEW: Final = 0.95
 _WITH_SUBSCRIPTION: Final = 0.98
 _WITH_TOKEN: Final = 0.95
 _WITH_API_VERSION: Final = 0.9
+# The activity log answers without the start of a time range with a refusal.
+_WITH_FILTER: Final = 0.5
 _TIMES: Final = 3
 _NEW: Final = {"pool": "fresh1", "cluster": "fresh", "group": "fresh", "snapshot": "fresh", "name": "fresh"}
 # Nothing, or the way up: with these it is the path of another operation.
@@ -86,6 +88,8 @@ class Requests:
             with_token = chance.random() < _WITH_TOKEN
             if "api-version" in (case.query or {}) and chance.random() < _WITH_API_VERSION:
                 case.query["api-version"] = API_VERSION
+            if self.name == "ActivityLogs_List" and chance.random() < _WITH_FILTER:
+                case.query["$filter"] = "eventTimestamp ge '2026-01-01T00:00:00Z'"
             if self._takes_body:
                 usual = likely if likely is not None else world.body_for(self.name, names)
                 case.body = (drawn_body, usual if usual is not None else drawn_body, hostile)[turn % 3]

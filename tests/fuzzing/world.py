@@ -163,7 +163,14 @@ class World:
         self.service = service
         self.client: ArmClient = service.client
         self.state = State(service.data_dir)
-        self.assignment = str(uuid.uuid4())
+        # By the end of the names of operations at that scope.
+        self._scopes = {
+            "": self.client.subscription,
+            "Group": self.client.group(),
+            "Cluster": self.client.cluster(),
+            "Pool": self.client.pool("np1"),
+        }
+        self._assignments = {end: str(uuid.uuid4()) for end in self._scopes}
         _populate(self.client)
         assert self.wait_quiet()
         self._assign()
@@ -194,6 +201,9 @@ class World:
 
     def names_for(self, operation: str) -> Mapping[str, str]:
         """The names that mean something else in that operation's path."""
+        if operation.startswith("RoleAssignments"):
+            name = self._assignments[operation.partition("At")[2]]
+            return {"group": "rg", "cluster": "c1", "pool": "np1", "name": name}
         return next((names for prefix, names in self._special.items() if operation.startswith(prefix)), {})
 
     def body_for(self, operation: str, names: Mapping[str, str]) -> Any:
@@ -231,8 +241,8 @@ class World:
 
     def _assign(self) -> None:
         """A role assignment at every scope that may be deleted; the caller keeps its own."""
-        for scope in (self.client.subscription, self.client.group(), self.client.cluster(), self.client.pool("np1")):
-            path = f"{scope}/providers/Microsoft.Authorization/roleAssignments/{self.assignment}"
+        for end, scope in self._scopes.items():
+            path = f"{scope}/providers/Microsoft.Authorization/roleAssignments/{self._assignments[end]}"
             # It is there already, or another one is that says the same.
             self.client.expect((200, 201, 409), self.client.put(path, json=self._reader()))
 
@@ -248,7 +258,6 @@ class World:
         (begun,) = [operation for operation, resource in self.state.operations() if resource == key]
         return {
             "Faults": {"name": "harmless"},
-            "RoleAssignments": {"name": self.assignment},
             "RoleDefinitions": {"name": _READER},
             "Snapshots": {"group": "rg"},
             "MaintenanceConfigurations": {"group": "rg", "cluster": "c1"},
