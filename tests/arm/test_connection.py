@@ -170,6 +170,12 @@ def test_what_turns_out_to_be_no_request_reaches_no_application(connection: Fake
     assert not connection.is_open
 
 
+def test_a_path_that_is_none_is_refused(connection: FakeConnection) -> None:
+    connection.sends(b"CONNECT x:443 HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert connection.reply.status_code == 400
+    assert not connection.is_open
+
+
 def test_a_trailer_is_no_header(connection: FakeConnection) -> None:
     connection.answers = False
     connection.sends(b"PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nIf-Match: x\r\n\r\n")

@@ -110,10 +110,11 @@ class Connection(HttpToolsProtocol):
         if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
             # RFC 9112, 3.2 wants 400 for these.
             self._stop_parser(_malformed("it must have one Host header"))
+        # This may raise as well: for a path that is none.
+        super().on_headers_complete()
         self._part = _Part.BODY
         self._body_began = self.loop.time()
         self._stop_waiting()
-        super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
