@@ -16,14 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
-import orjson
 from sqlalchemy.engine import Connection
 
 from poolwright import installation
 from poolwright.access_control import NOTICED_WITHIN_SECONDS, AccessControl, require_role
 from poolwright.domain import roles
-from poolwright.domain.activity import OPERATOR, Change, Snapshot
-from poolwright.domain.roles import RoleAssignment
+from poolwright.domain.activity import OPERATOR
 from poolwright.identity import local_credentials
 from poolwright.identity.local_credentials import Credentials
 from poolwright.installation import DataDirectory
@@ -31,10 +29,8 @@ from poolwright.operations.activity import ActivityLog
 from poolwright.store import identity_statements
 from poolwright.store.database import Database
 from poolwright.store.identity_statements import ServicePrincipal, Subscription
-from poolwright.store.records import dump
 
 NEW_TENANT: Final = "new"
-_TYPE: Final = "Poolwright/servicePrincipals"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +65,12 @@ class Administration:
         """Make a service principal in the subscription's tenant, with a role where one is named; returns its secret."""
         with self._changing(subscription) as (connection, chosen):
             made, secret = self._control.create_principal(connection, chosen.tenant_id, name, expires=expires)
-            self._note(connection, chosen, made, "write", after=_told(made))
+            installation.note_principal(self._log, connection, chosen, OPERATOR, made.app_id, "write")
             if role is not None:
                 known = roles.role_by_name(role) or require_role(role)
                 at = (scope or f"/subscriptions/{chosen.subscription_id}").rstrip("/").lower()
                 granted = self._control.assign(connection, chosen, at, known, made.object_id)
-                self._note_assignment(connection, chosen, granted)
+                installation.note_assignment(self._log, connection, chosen, OPERATOR, granted)
         return made, secret
 
     def principals(self, subscription: str | None) -> list[ShownPrincipal]:
@@ -97,8 +93,8 @@ class Administration:
             if gone.app_id == installation.owner_app_id(connection, chosen.tenant_id):
                 raise ValueError(f"'{gone.display_name}' is the owner of its tenant, which `poolwright env` logs in as")
             for assignment in self._control.delete_principal(connection, gone):
-                self._note_assignment(connection, chosen, assignment, deleted=True)
-            self._note(connection, chosen, gone, "delete", before=_told(gone))
+                installation.note_assignment(self._log, connection, chosen, OPERATOR, assignment, deleted=True)
+            installation.note_principal(self._log, connection, chosen, OPERATOR, gone.app_id, "delete", gone)
 
     def reset_principal(
         self, name: str | None, subscription: str | None, *, expires: float | None, local: bool
@@ -122,7 +118,9 @@ class Administration:
                     client_secret=secret,
                     subscription_id=chosen.subscription_id,
                 )
-            self._note(connection, chosen, found, "resetSecret/action")
+            installation.note_principal(
+                self._log, connection, chosen, OPERATOR, found.app_id, installation.RESET_SECRET, found
+            )
         return credentials
 
     def create_subscription(
@@ -146,8 +144,10 @@ class Administration:
             principal = self._found(connection, made, owner or "")
             at = f"/subscriptions/{made.subscription_id}"
             granted = self._control.assign(connection, made, at, roles.OWNER, principal.object_id)
-            self._log.done(connection, _change(made, "Microsoft.Resources/subscriptions/write", at))
-            self._note_assignment(connection, made, granted)
+            installation.note_subscription(self._log, connection, made, OPERATOR)
+            if credentials is not None:
+                installation.note_principal(self._log, connection, made, OPERATOR, principal.app_id, "write")
+            installation.note_assignment(self._log, connection, made, OPERATOR, granted)
         return made, credentials
 
     def subscriptions(self) -> list[Subscription]:
@@ -199,25 +199,6 @@ class Administration:
         path.parent.mkdir(mode=0o700, exist_ok=True)
         local_credentials.write(path, credentials)
 
-    def _note(
-        self,
-        connection: Connection,
-        subscription: Subscription,
-        principal: ServicePrincipal,
-        verb: str,
-        before: Snapshot | None = None,
-        after: Snapshot | None = None,
-    ) -> None:
-        place = f"/tenants/{principal.tenant_id}/servicePrincipals/{principal.app_id}"
-        self._log.done(connection, _change(subscription, f"{_TYPE}/{verb}", place), before, after)
-
-    def _note_assignment(
-        self, connection: Connection, subscription: Subscription, assignment: RoleAssignment, *, deleted: bool = False
-    ) -> None:
-        change = _change(subscription, f"{roles.ASSIGNMENT_TYPE}/{'delete' if deleted else 'write'}", assignment.id)
-        shown = {assignment.key: dump(assignment)}
-        self._log.done(connection, change, shown if deleted else None, None if deleted else shown)
-
 
 def _chosen(connection: Connection, wanted: str | None) -> Subscription:
     home = installation.home_subscription(connection)
@@ -227,28 +208,6 @@ def _chosen(connection: Connection, wanted: str | None) -> Subscription:
         if wanted.lower() in (known.subscription_id, known.display_name.lower()):
             return known
     raise LookupError(f"there is no subscription '{wanted}': `poolwright subscription list` shows them")
-
-
-def _change(subscription: Subscription, action: str, resource_id: str) -> Change:
-    return Change(
-        subscription=subscription.subscription_id,
-        tenant=subscription.tenant_id,
-        caller=OPERATOR,
-        action=action,
-        resource_id=resource_id,
-        correlation_id=_new_id(),
-    )
-
-
-def _told(principal: ServicePrincipal) -> Snapshot:
-    """What the log says of a principal: everything but the secret's hash."""
-    shown = {
-        "displayName": principal.display_name,
-        "appId": principal.app_id,
-        "objectId": principal.object_id,
-        "expires": principal.expires,
-    }
-    return {f"/tenants/{principal.tenant_id}/serviceprincipals/{principal.app_id}": orjson.dumps(shown)}
 
 
 def _new_id() -> str:

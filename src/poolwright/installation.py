@@ -4,6 +4,7 @@ Every tenant has one such principal, its owner, whose credentials lie in a file 
 operator: `credentials.json` for the first tenant, `tenants/{tenant}.json` for others.
 
 Invariant: secrets are stored hashed; in clear they exist only in those files, and only where that is wanted.
+Every change is in the activity log of a subscription of its tenant, without the secret.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import fcntl
 import os
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,20 +21,26 @@ import orjson
 from sqlalchemy.engine import Connection
 
 from poolwright.access_control import AccessControl, object_id_of
-from poolwright.domain.roles import OWNER
+from poolwright.domain.activity import OPERATOR, SERVICE, Change
+from poolwright.domain.roles import ASSIGNMENT_TYPE, OWNER, RoleAssignment
 from poolwright.identity import local_credentials
 from poolwright.identity.local_credentials import Credentials
 from poolwright.identity.private_files import write_atomically
 from poolwright.identity.service_principal import hash_secret, new_secret, secret_matches
+from poolwright.operations.activity import ActivityLog, without_token
 from poolwright.store import identity_statements
 from poolwright.store.database import Database, create_engine, migrate, require_whole
 from poolwright.store.database import trouble_of as trouble_of
 from poolwright.store.identity_statements import ServicePrincipal, Subscription
+from poolwright.store.records import dump
 
 OWNER_NAME = "poolwright-owner"
 _TENANT = "tenant_id"
 _PRINCIPAL = "service_principal_app_id"
 _SUBSCRIPTION = identity_statements.HOME_SETTING
+_SETTINGS = "settings_of_last_start"
+_PRINCIPALS = "Poolwright/servicePrincipals"
+RESET_SECRET = "resetSecret/action"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,27 +144,112 @@ def ensure_identity(database: Database, directory: DataDirectory, *, local: bool
     With `local` the secret is in `credentials.json`; a lost file is made again with a new secret. Without
     it, `poolwright sp reset` shows a new secret once. Files of other tenants are made to match the database.
     """
+    log = ActivityLog(time.time, _new_id)
     with database.transaction() as connection:
         if identity_statements.setting(connection, _TENANT) is None:
-            control = AccessControl(now=time.time, new_id=lambda: str(uuid.uuid4()))
+            control = AccessControl(now=time.time, new_id=_new_id)
             subscription = control.create_subscription(connection, "Poolwright", None)
             identity_statements.put_setting(connection, _TENANT, subscription.tenant_id)
             identity_statements.put_setting(connection, _SUBSCRIPTION, subscription.subscription_id)
             credentials = new_owner_secret(connection, subscription)
             object_id = object_id_of(credentials.tenant_id, credentials.client_id)
             scope = f"/subscriptions/{subscription.subscription_id}"
-            control.assign(connection, subscription, scope, OWNER, object_id)
+            granted = control.assign(connection, subscription, scope, OWNER, object_id)
+            note_subscription(log, connection, subscription, SERVICE)
+            note_principal(log, connection, subscription, SERVICE, credentials.client_id, "write")
+            note_assignment(log, connection, subscription, SERVICE, granted)
         elif local and not _is_current(connection, directory.credentials):
-            credentials = new_owner_secret(connection, home_subscription(connection))
+            subscription = home_subscription(connection)
+            credentials = new_owner_secret(connection, subscription)
+            note_principal(log, connection, subscription, SERVICE, credentials.client_id, RESET_SECRET)
         else:
             credentials = None
         # Before the commit: a kill in between leaves a file whose secret does not match, and is repaired above.
         if local and credentials is not None:
             local_credentials.write(directory.credentials, credentials)
         for path in directory.credentials_of_other_tenants():
-            _mend(connection, path, local=local)
+            _mend(log, connection, path, local=local)
     if not local:
         directory.credentials.unlink(missing_ok=True)
+
+
+def note_settings(database: Database, now: Mapping[str, object]) -> None:
+    """Remember with which settings the service was started; where some differ from the last time, log them."""
+    with database.transaction() as connection:
+        stored = identity_statements.setting(connection, _SETTINGS)
+        identity_statements.put_setting(connection, _SETTINGS, orjson.dumps(now).decode())
+        last = orjson.loads(stored) if stored is not None else now
+        names = sorted(name for name in now if last.get(name) != now[name])
+        if not names:
+            return
+        home = home_subscription(connection).subscription_id
+        place = f"/subscriptions/{home}/providers/Poolwright/settings/up"
+        change = without_token(connection, OPERATOR, home, "Poolwright/settings/write", place, _new_id())
+        before, after = (
+            {change.resource_key: orjson.dumps({name: known.get(name) for name in names})} for known in (last, now)
+        )
+        ActivityLog(time.time, _new_id).done(connection, change, before, after)
+
+
+def note_subscription(log: ActivityLog, connection: Connection, subscription: Subscription, caller: str) -> None:
+    """Log that a subscription was made."""
+    place = f"/subscriptions/{subscription.subscription_id}"
+    told = {"displayName": subscription.display_name, "tenantId": subscription.tenant_id}
+    change = _change(connection, subscription, caller, "Microsoft.Resources/subscriptions/write", place)
+    log.done(connection, change, after={place: orjson.dumps(told)})
+
+
+def note_principal(
+    log: ActivityLog,
+    connection: Connection,
+    subscription: Subscription,
+    caller: str,
+    app_id: str,
+    verb: str,
+    before: ServicePrincipal | None = None,
+) -> None:
+    """Log what was done to a service principal, as it is now and as it was `before`."""
+    place = f"/tenants/{subscription.tenant_id}/providers/{_PRINCIPALS}/{app_id}"
+    there = identity_statements.service_principal(connection, app_id)
+    was, became = ({place.lower(): _told(known)} if known is not None else None for known in (before, there))
+    change = _change(connection, subscription, caller, f"{_PRINCIPALS}/{verb}", place)
+    log.done(connection, change, was, became)
+
+
+def note_assignment(
+    log: ActivityLog,
+    connection: Connection,
+    subscription: Subscription,
+    caller: str,
+    assignment: RoleAssignment,
+    *,
+    deleted: bool = False,
+) -> None:
+    """Log that a role was assigned, or taken back."""
+    action = f"{ASSIGNMENT_TYPE}/{'delete' if deleted else 'write'}"
+    change = _change(connection, subscription, caller, action, assignment.id)
+    shown = {assignment.key: dump(assignment)}
+    log.done(connection, change, shown if deleted else None, None if deleted else shown)
+
+
+def _change(connection: Connection, subscription: Subscription, caller: str, action: str, resource_id: str) -> Change:
+    return without_token(connection, caller, subscription.subscription_id, action, resource_id, _new_id())
+
+
+def _told(principal: ServicePrincipal) -> bytes:
+    """What the log says of a principal: everything but the secret's hash."""
+    return orjson.dumps(
+        {
+            "displayName": principal.display_name,
+            "appId": principal.app_id,
+            "objectId": principal.object_id,
+            "expires": principal.expires,
+        }
+    )
+
+
+def _new_id() -> str:
+    return str(uuid.uuid4())
 
 
 def home_subscription(connection: Connection) -> Subscription:
@@ -196,13 +289,15 @@ def _owner_setting(connection: Connection, tenant_id: str) -> str:
     return _PRINCIPAL if tenant_id == identity_statements.setting(connection, _TENANT) else f"{_PRINCIPAL}:{tenant_id}"
 
 
-def _mend(connection: Connection, path: Path, *, local: bool) -> None:
+def _mend(log: ActivityLog, connection: Connection, path: Path, *, local: bool) -> None:
     """Make a tenant's file hold its owner's secret, whatever a kill left; remove it where none is wanted."""
     subscriptions = [known for known in identity_statements.subscriptions(connection) if known.tenant_id == path.stem]
     if not local or not subscriptions:
         path.unlink()
     elif not _is_current(connection, path):
-        local_credentials.write(path, new_owner_secret(connection, subscriptions[0]))
+        credentials = new_owner_secret(connection, subscriptions[0])
+        local_credentials.write(path, credentials)
+        note_principal(log, connection, subscriptions[0], SERVICE, credentials.client_id, RESET_SECRET)
 
 
 def _is_current(connection: Connection, path: Path) -> bool:

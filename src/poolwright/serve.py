@@ -75,6 +75,8 @@ EXECUTOR_ID = "poolwright"
 _GRACE_SECONDS = 2
 _PURGE_PAUSE_SECONDS = 3600
 _RENEWAL_PAUSE_SECONDS = 60
+# Settings that decide what is refused and how pools come about; a change of one is in the activity log.
+_NOTED_SETTINGS = {"engine", "locations", "profile", "throttle"}
 
 
 def up(settings: Settings, *, announce: Callable[[], None] = lambda: None) -> int:
@@ -94,6 +96,7 @@ def up(settings: Settings, *, announce: Callable[[], None] = lambda: None) -> in
     tls = ensure_certificates(directory.tls, (settings.host, *settings.names), datetime.now(UTC))
     database = installation.open_database(directory)
     installation.ensure_identity(database, directory, local=settings.local_credentials)
+    installation.note_settings(database, settings.model_dump(mode="json", include=_NOTED_SETTINGS))
     engine = SimulatedEngine(
         directory.simulated_machines, time.time, Behaviour(boot_seconds=settings.simulated_boot_seconds)
     )
@@ -122,7 +125,7 @@ def up(settings: Settings, *, announce: Callable[[], None] = lambda: None) -> in
         catalogs=catalogs,
         faults=faults,
         render=WireRenderer(),
-        now=time.time,
+        log=ActivityLog(time.time, _new_id),
         again=seeder.apply_again if seeder is not None else lambda: False,
     )
     skus = SkuPages(catalogs)

@@ -4,7 +4,7 @@ The database decides. What engine machines there are to be after an import or a 
 transaction as the rows, and then the engine follows; a kill in between is made good at the next start.
 
 Invariant: a document that cannot be brought back changes nothing. Identity and certificates are no part of the
-state, and no secret is.
+state, and no secret is. Whoever throws state away is in the activity log afterwards, with how much it was.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from dataclasses import replace as replaced
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Annotated, Any, Final, Literal
@@ -26,6 +27,7 @@ from sqlalchemy.exc import IntegrityError
 from poolwright import catalog_keeping, errors
 from poolwright.catalog import in_force
 from poolwright.catalog.in_force import CatalogInForce
+from poolwright.domain.activity import Change
 from poolwright.domain.cluster import Cluster, ResourceGroup
 from poolwright.domain.deployment import Deployment, DeploymentResource
 from poolwright.domain.fault import Fault, Firing
@@ -35,6 +37,7 @@ from poolwright.domain.node_pool import NodePool
 from poolwright.domain.operation import Operation
 from poolwright.domain.snapshot import Snapshot
 from poolwright.machines.engine import MachineEngine, PortableEngine
+from poolwright.operations.activity import ActivityLog
 from poolwright.operations.context import Renderer
 from poolwright.operations.durable import DurableOperations
 from poolwright.operations.faults import Faults
@@ -145,7 +148,7 @@ class State:
     """Exports, imports and resets. Its methods run alone: on the writer's thread, while no request changes anything.
 
     `again` is called at the end of the first reset and brings about what the service was started with; it says
-    whether there was anything. Later resets bring back what it led to.
+    whether there was anything. Later resets bring back what it led to. A `change` says for the activity log who asks.
     """
 
     def __init__(
@@ -157,7 +160,7 @@ class State:
         catalogs: CatalogInForce,
         faults: Faults,
         render: Renderer,
-        now: Callable[[], float],
+        log: ActivityLog,
         again: Callable[[], bool],
     ) -> None:
         self._database = database
@@ -166,7 +169,7 @@ class State:
         self._catalogs = catalogs
         self._faults = faults
         self._render = render
-        self._now = now
+        self._log = log
         self._again = again
         self._begun_anew: tuple[Document, str | None] | None = None
 
@@ -174,7 +177,7 @@ class State:
         """Return the state as JSON. Raises `OperationNotAllowed` while operations run."""
         return self._written_down(subscription).model_dump_json().encode()
 
-    def restore(self, raw: bytes, subscription: str, *, replace: bool) -> None:
+    def restore(self, raw: bytes, subscription: str, change: Change, *, replace: bool) -> None:
         """Bring an exported state back: into an empty service, or with `replace` in the place of what is there.
 
         Raises `InvalidRequestContent` or `InvalidParameter` for a document that is not one, `OperationNotAllowed`
@@ -197,20 +200,26 @@ class State:
                     "The state was not imported: the service is not empty.",
                     remedy="reset it first, or say that its state may be replaced: poolwright state import --replace",
                 )
+            before = _counted(connection, change)
             whole_statements.delete_everything(connection)
             self._add(connection, document, rows)
+            self._log.done(connection, change, before, _counted(connection, change))
         self.finish()
 
-    def reset(self, subscription: str) -> None:
+    def reset(self, subscription: str, change: Change) -> None:
         """Throw everything away, stopping what operations are under way, and begin anew.
 
         Operations are not undone: with their rows gone they have nothing left to do, and end at their next step.
         Raises `OperationNotAllowed` when a step takes too long; the next start, or another reset, goes on.
         """
-        self._delete_everything()
+        with self._database.transaction() as connection:
+            before = _counted(connection, change)
+            self._delete_everything(connection)
+            self._log.done(connection, change, before)
         while self._is_anything_left():
             # A deployment that was under way has made something in its last step.
-            self._delete_everything()
+            with self._database.transaction() as connection:
+                self._delete_everything(connection)
         self.finish()
         if self._begun_anew is not None:
             document, applied = self._begun_anew
@@ -221,6 +230,8 @@ class State:
                 self._add(connection, document, rows)
                 if applied is not None:
                     identity_statements.put_setting(connection, SEED_APPLIED, applied)
+                again = seed_brought_back(change)
+                self._log.done(connection, again, after=_counted(connection, again))
             self.finish()
         elif self._again() and isinstance(self._engine, PortableEngine):
             with self._database.engine.connect() as connection:
@@ -248,12 +259,11 @@ class State:
         self._catalogs.put(self._catalogs.with_replacements(replacements))
         self._faults.reload()
 
-    def _delete_everything(self) -> None:
-        with self._database.transaction() as connection:
-            whole_statements.delete_everything(connection)
-            identity_statements.put_setting(connection, _ENGINE_FOLLOWS, "[]")
-            for name in FORGOTTEN_BY_RESET:
-                whole_statements.delete_setting(connection, name)
+    def _delete_everything(self, connection: Connection) -> None:
+        whole_statements.delete_everything(connection)
+        identity_statements.put_setting(connection, _ENGINE_FOLLOWS, "[]")
+        for name in FORGOTTEN_BY_RESET:
+            whole_statements.delete_setting(connection, name)
 
     def _is_anything_left(self) -> bool:
         """Whether something came about before the last operation was stopped."""
@@ -284,7 +294,7 @@ class State:
             return Document(
                 format=FORMAT,
                 version=VERSION,
-                made=f"{datetime.fromtimestamp(self._now(), UTC):%Y-%m-%dT%H:%M:%SZ} by {version('poolwright')}",
+                made=f"{datetime.fromtimestamp(self._log.now(), UTC):%Y-%m-%dT%H:%M:%SZ} by {version('poolwright')}",
                 subscription=subscription,
                 resource_groups=whole_statements.all_records(connection, tables.resource_groups, ResourceGroup),
                 clusters=whole_statements.all_records(connection, tables.clusters, Cluster),
@@ -317,6 +327,17 @@ class State:
                     f"rows.{name}", f"a row of {name} stands twice, or what it is part of is missing"
                 ) from error
         identity_statements.put_setting(connection, _ENGINE_FOLLOWS, orjson.dumps(document.engine.machines).decode())
+
+
+def seed_brought_back(change: Change) -> Change:
+    """Return what a reset that brings the seed back is in the activity log, beside the reset itself."""
+    place = change.resource_id.rpartition("/")[0]
+    return replaced(change, action="Poolwright/seed/write", resource_id=f"{place}/seed", method=None)
+
+
+def _counted(connection: Connection, change: Change) -> dict[str, bytes]:
+    """How much there is, as the activity log tells it of the change."""
+    return {change.resource_key: orjson.dumps(whole_statements.counts(connection))}
 
 
 def _require_no_operation(connection: Connection, what: str) -> None:

@@ -27,6 +27,9 @@ PASSWORD = "hunter2-and-more"
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[InProcess]:
     service = InProcess(tmp_path / "data")
+    with service.database.transaction() as connection:
+        # What the first start wrote is another test's.
+        connection.exec_driver_sql("DELETE FROM pw_activity")
     yield service
     service.close()
 

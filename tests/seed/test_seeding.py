@@ -305,7 +305,7 @@ def test_a_reset_killed_between_any_two_transactions_leads_to_the_seed_at_the_ne
         with monkeypatch.context() as patched:
             patched.setattr(app.database, "transaction", killing_after(number, app.database.transaction))
             try:
-                app.state.reset(app.credentials.subscription_id)
+                app.state.reset(app.credentials.subscription_id, app.change("reset/action"))
                 ended = True
             except Killed:
                 ended = False

@@ -395,9 +395,9 @@ def test_an_engine_that_had_not_followed_when_the_service_was_killed_follows_at_
 
     def decide(state: State) -> None:
         if what == "import":
-            state.restore(document, other.credentials.subscription_id, replace=True)
+            state.restore(document, other.credentials.subscription_id, other.change("state/write"), replace=True)
         else:
-            state.reset(other.credentials.subscription_id)
+            state.reset(other.credentials.subscription_id, other.change("reset/action"))
 
     with monkeypatch.context() as patched:
         patched.setattr(engine_of(other), "bring_back", killed)

@@ -29,6 +29,7 @@ from poolwright.catalog.catalog import Catalog
 from poolwright.catalog.in_force import CatalogInForce
 from poolwright.catalog_keeping import CatalogKeeper, stored
 from poolwright.control_plane import ControlPlane
+from poolwright.domain.activity import OPERATOR, Change
 from poolwright.domain.profile import Profile
 from poolwright.domain.roles import Role
 from poolwright.identity import local_credentials
@@ -98,7 +99,7 @@ class InProcess:
             catalogs=self.catalogs,
             faults=self.faults,
             render=WireRenderer(),
-            now=self._clock,
+            log=ActivityLog(self._clock, _new_id),
             again=lambda: self.again(),
         )
         self.login = Login(key=self.key, reader=self.database.reader, now=self._clock, base_of=lambda request: BASE)
@@ -147,6 +148,18 @@ class InProcess:
             now=self._clock,
             new_id=_new_id,
             faults=faults,
+        )
+
+    def change(self, action: str) -> Change:
+        """What the local operator does, for the activity log: `reset/action`."""
+        subscription = self.credentials.subscription_id
+        return Change(
+            subscription=subscription,
+            tenant=self.credentials.tenant_id,
+            caller=OPERATOR,
+            action=f"Poolwright/{action}",
+            resource_id=f"/subscriptions/{subscription}/providers/Poolwright/{action.partition('/')[0]}",
+            correlation_id=_new_id(),
         )
 
     def _pass_time(self, seconds: float) -> None:

@@ -8,6 +8,8 @@
 
 Where Azure's own action differs, `_EXCEPTIONS` has it. Source of the actions:
 https://learn.microsoft.com/azure/role-based-access-control/permissions/containers and its sister pages.
+What is below /_poolwright is called by the same rule, as if it were of a provider `Poolwright`; nobody is granted
+these actions, they only name in the activity log what the local operator did.
 
 Invariant: every path has an action; one that is not known here is spelled in lower case, which grants
 and refuses the same, because actions are compared without case.
@@ -35,6 +37,8 @@ class Requirement:
         return path.rsplit("/", self.beyond)[0] if self.beyond else path
 
 
+LOCAL: Final = "/_poolwright"
+PROVIDER: Final = "Poolwright"
 _VERBS: Final = {"GET": "read", "HEAD": "read", "PUT": "write", "PATCH": "write", "DELETE": "delete", "POST": "action"}
 _SUBSCRIPTION: Final = "/subscriptions/{subscription}"
 _EXCEPTIONS: Final = {
@@ -94,8 +98,11 @@ def required(method: str, path: str) -> Requirement:
     if exception is not None:
         return exception
     head, _, tail = path.rpartition("/providers/")
-    # Without a provider it belongs to Microsoft.Resources.
-    provider, *rest = tail.split("/") if head else ["microsoft.resources", *path.strip("/").split("/")]
+    if path.startswith(f"{LOCAL}/"):
+        provider, *rest = PROVIDER, *path.strip("/").split("/")[1:]
+    else:
+        # Without a provider it belongs to Microsoft.Resources.
+        provider, *rest = tail.split("/") if head else ["microsoft.resources", *path.strip("/").split("/")]
     # Types and names take turns; what is left over is a list's type, or a POST's verb.
     kind = "/".join(spelled(part) for part in (provider, *rest[::2]))
     return Requirement(f"{kind}/{_VERBS[method]}", len(rest) % 2)

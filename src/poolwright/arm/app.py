@@ -50,7 +50,7 @@ class ArmApp:
         self._service = service
         self._gate = Gate(service.database, service.faults, service.throttle)
         local = [
-            replace(route, handler=for_local_operator(route.handler, service, self._identify))
+            replace(route, handler=for_local_operator(route, service, self._identify))
             for area in LOCAL_AREAS
             for route in area(service).offered()
         ]
@@ -215,7 +215,7 @@ class ArmApp:
                 scope, names = request.scope, request.path_params
                 if "{" in action:
                     action = action.format(**names)
-                scope["poolwright.needs"] = action, requirement
+                scope["poolwright.needs"] = action, requirement.scope(scope[paths.AS_SENT])
                 access: Access = scope["poolwright.access"]
                 if not access.may_everywhere(action, names["subscription"]) and not self._may_here(row, request):
                     await self._refuse(request)
@@ -225,8 +225,8 @@ class ArmApp:
 
     def _may_here(self, row: OfferedRoute, request: Request) -> bool:
         """Whether a role below the subscription grants the action."""
-        action, requirement = request.scope["poolwright.needs"]
-        over = requirement.scope(request.scope["path"])
+        action, _ = request.scope["poolwright.needs"]
+        over = row.requirement.scope(request.scope["path"])
         if row.over is Over.OPERATION:
             names = request.path_params
             found = self._service.database.reader.row(
@@ -238,8 +238,7 @@ class ArmApp:
 
     async def _refuse(self, request: Request) -> NoReturn:
         caller: Caller = request.scope["poolwright.caller"]
-        action, requirement = request.scope["poolwright.needs"]
-        over = requirement.scope(request.scope[paths.AS_SENT])
+        action, over = request.scope["poolwright.needs"]
         error = errors.AuthorizationFailed(
             f"The client '{caller.app_id}' with object id '{caller.object_id}' does not have authorization to perform "
             f"action '{action}' over scope '{over}' or the scope is invalid. If access was recently granted, please "

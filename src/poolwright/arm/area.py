@@ -144,9 +144,18 @@ class Area(ABC):
             f"?api-version={request.scope['poolwright.api_version']}"
         )
 
-    async def _changed(self, request: Request, verb: Callable[[Connection], T], status_of: Callable[[T], int]) -> T:
-        """Make a change that is done at once; `status_of` tells what HTTP's status will be."""
-        return await self._service.trail.changed(request, verb, lambda result: (None, status_of(result)))
+    async def _changed(
+        self,
+        request: Request,
+        verb: Callable[[Connection], T],
+        status_of: Callable[[T], int],
+        then: Callable[[T], None] | None = None,
+    ) -> T:
+        """Make a change that is done at once; `status_of` tells what HTTP's status will be.
+
+        `then` is called after the commit, before the next change begins.
+        """
+        return await self._service.trail.changed(request, verb, lambda result: (None, status_of(result)), then)
 
     async def _accepted(self, request: Request, verb: Callable[[Connection], Accepted]) -> Accepted:
         """Make a change that begins an operation."""

@@ -119,13 +119,13 @@ class CatalogueInForce(Area):
         imported = await asyncio.to_thread(lists.end, self._service.now())
         parts = await asyncio.to_thread(parts_of, imported)
         keeper = self._service.catalog_keeper
-        await self._change(lambda connection: keeper.import_lists(connection, imported, parts))
+        await self._change(request, lambda connection: keeper.import_lists(connection, imported, parts))
         return json_response(orjson.dumps(self._report(lists, imported)))
 
     async def reset_catalog(self, request: Request) -> Response:
         named, keeper = request.path_params.get("location"), self._service.catalog_keeper
         location = normalized_location(named) if named is not None else None
-        await self._change(lambda connection: keeper.reset(connection, location))
+        await self._change(request, lambda connection: keeper.reset(connection, location))
         return await self.get_catalog(request)
 
     async def restrict_size(self, request: Request) -> Response:
@@ -148,13 +148,13 @@ class CatalogueInForce(Area):
                 remedy=f"choose from zones {', '.join(offer.zones)}" if offer.zones else "restrict the whole location",
             )
         name = offer.size.name
-        await self._change(lambda connection: keeper.restrict(connection, location, name, restrictions))
+        await self._change(request, lambda connection: keeper.restrict(connection, location, name, restrictions))
         changed = _require_offer(plane.catalog.at(location), name)
         return json_response(orjson.dumps(encode_sku(changed, location)))
 
-    async def _change(self, verb: Callable[[Connection], InForce]) -> None:
+    async def _change(self, request: Request, verb: Callable[[Connection], InForce]) -> None:
         service = self._service
-        await service.database.write(verb, service.control_plane.catalogs.put)
+        await self._changed(request, verb, lambda _: 200, service.control_plane.catalogs.put)
         # The list az asks for is made here, so that nobody waits for it.
         await asyncio.to_thread(service.skus.warm)
 

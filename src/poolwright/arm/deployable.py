@@ -30,7 +30,7 @@ from poolwright.arm.wire import (
 )
 from poolwright.arm.wire_deployments import Change, shown_deployment
 from poolwright.control_plane import Accepted, Call, ControlPlane, WhatIf
-from poolwright.domain import roles
+from poolwright.domain import activity, roles
 from poolwright.domain.deployment import (
     DEPLOYMENT_TYPE,
     GROUP_TYPE,
@@ -42,6 +42,7 @@ from poolwright.domain.deployment import (
 )
 from poolwright.domain.profile import Profile
 from poolwright.domain.resource_id import CLUSTER_TYPE, NODE_POOL_TYPE, ClusterId, GroupId, NodePoolId
+from poolwright.operations.activity import ActivityLog
 from poolwright.operations.deployments import concluded_deployment
 from poolwright.operations.durable import DurableOperations
 from poolwright.store import identity_statements, statements
@@ -191,6 +192,7 @@ class Deployable:
         self._profile = profile
         self._now = now
         self._new_id = new_id
+        self._log = ActivityLog(now, new_id)
         self._plane: ControlPlane | None = None
         self._operations: DurableOperations | None = None
         self._subscription_of: SubscriptionOf = lambda subscription: None
@@ -214,7 +216,13 @@ class Deployable:
         self, connection: Connection, deployment: Deployment, resource: DeploymentResource, body: Mapping[str, Any]
     ) -> str | None:
         assert self._plane is not None
-        accepted = self._put(self._doing(connection, self._plane, deployment, resource), deployment, resource, body)
+        doing = self._doing(connection, self._plane, deployment, resource)
+        accepted = self._log.recorded(
+            connection,
+            _logged(connection, deployment, resource),
+            lambda _: self._put(doing, deployment, resource, body),
+            lambda accepted: (accepted.operation if accepted is not None else None, None),
+        )
         return accepted.operation.id if accepted is not None and accepted.operation is not None else None
 
     def show(self, connection: Connection, deployment: Deployment, identifier: str) -> Mapping[str, Any] | None:
@@ -393,6 +401,22 @@ class Deployable:
             new_id=self._new_id,
             correlation_id=correlation_id,
         )
+
+
+def _logged(connection: Connection, deployment: Deployment, resource: DeploymentResource) -> activity.Change:
+    """The change as the activity log has it: the deployer's, as if it had sent the PUT."""
+    deployer = deployment.facts.get("deployer", {})
+    tenant, object_id = deployer.get("tenantId", ""), deployer.get("objectId")
+    known = identity_statements.service_principals(connection, tenant)
+    return activity.Change(
+        subscription=deployment.id.subscription,
+        tenant=tenant,
+        caller=next((one.app_id for one in known if one.object_id == object_id), object_id or activity.SERVICE),
+        object_id=object_id,
+        action=f"{resource.type}/write",
+        resource_id=resource.id,
+        correlation_id=deployment.correlation_id,
+    )
 
 
 def _aimed_at(error: errors.PoolwrightError, identifier: str) -> errors.PoolwrightError:

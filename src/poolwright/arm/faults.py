@@ -273,19 +273,25 @@ class Faults(Area):
 
     async def put_fault(self, request: Request) -> Response:
         fault = decode_fault(request.path_params["name"], await read_body(request))
-        is_new = await self._service.database.write(lambda connection: fault_statements.put_fault(connection, fault))
+        is_new = await self._changed(
+            request,
+            lambda connection: fault_statements.put_fault(connection, fault),
+            lambda is_new: 201 if is_new else 200,
+        )
         self._service.faults.reload()
         return json_response(self._document(fault.name), 201 if is_new else 200)
 
     async def delete_fault(self, request: Request) -> Response:
         name = request.path_params["name"]
-        if not await self._service.database.write(lambda connection: fault_statements.delete_fault(connection, name)):
+        if not await self._changed(
+            request, lambda connection: fault_statements.delete_fault(connection, name), lambda _: 204
+        ):
             raise _no_fault(name)
         self._service.faults.reload()
         return Response(status_code=204)
 
     async def clear_faults(self, request: Request) -> Response:
-        cleared = await self._service.database.write(fault_statements.delete_faults)
+        cleared = await self._changed(request, fault_statements.delete_faults, lambda _: 200)
         self._service.faults.reload()
         return json_response(orjson.dumps({"cleared": cleared}))
 

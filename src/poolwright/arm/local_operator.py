@@ -13,7 +13,9 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from poolwright import errors
-from poolwright.arm.area import Handler, Service
+from poolwright.arm import paths
+from poolwright.arm.actions import LOCAL, PROVIDER
+from poolwright.arm.area import Handler, OfferedRoute, Service
 from poolwright.arm.directory import Access, Directory
 from poolwright.domain.roles import OWNER
 
@@ -39,25 +41,41 @@ def is_loopback(scope: Scope) -> bool:
     return (mapped or address).is_loopback
 
 
-def for_local_operator(handler: Handler, service: Service, identify: Identify) -> Handler:
-    """Return the handler as only the local operator gets to it; others get 401 or 403."""
+def for_local_operator(route: OfferedRoute, service: Service, identify: Identify) -> Handler:
+    """Return the route's handler as only the local operator gets to it; others get 401 or 403.
+
+    In the activity log what it changes belongs to the subscription made at the first start.
+    """
+    action = route.requirement.action
 
     async def guarded(request: Request) -> Response:
-        refusal = identify(request.scope, dict(request.scope["headers"]))
+        scope = request.scope
+        refusal = identify(scope, dict(scope["headers"]))
         if refusal is not None:
             return refusal
-        if not is_loopback(request.scope):
-            raise errors.AuthorizationFailed(
-                f"The path '{request.url.path}' is only for the machine the service runs on.",
-                remedy="call it there, by 127.0.0.1 or localhost",
-            )
-        access: Access = request.scope["poolwright.access"]
-        caller = access.principal
-        if not is_owner(access, service.directory):
-            raise errors.AuthorizationFailed(
-                f"The client '{caller.app_id}' with object id '{caller.object_id}' is not an owner of the service.",
-                remedy="use the credentials `poolwright env` prints",
-            )
-        return await handler(request)
+        place = scope[paths.AS_SENT][len(LOCAL) :]
+        scope["poolwright.needs"] = action, f"/subscriptions/{service.directory.home}/providers/{PROVIDER}{place}"
+        error = _refusal(request, service.directory)
+        if error is not None:
+            await service.trail.refused(request, error)
+            raise error
+        return await route.handler(request)
 
     return guarded
+
+
+def _refusal(request: Request, directory: Directory) -> errors.AuthorizationFailed | None:
+    """Why the caller is not the local operator; None when it is."""
+    access: Access = request.scope["poolwright.access"]
+    caller = access.principal
+    if not is_loopback(request.scope):
+        return errors.AuthorizationFailed(
+            f"The path '{request.url.path}' is only for the machine the service runs on.",
+            remedy="call it there, by 127.0.0.1 or localhost",
+        )
+    if not is_owner(access, directory):
+        return errors.AuthorizationFailed(
+            f"The client '{caller.app_id}' with object id '{caller.object_id}' is not an owner of the service.",
+            remedy="use the credentials `poolwright env` prints",
+        )
+    return None

@@ -14,6 +14,7 @@ from poolwright import errors, state
 from poolwright.arm.area import Area, OfferedRoute
 from poolwright.arm.documents import Document
 from poolwright.arm.http import json_response, read_bytes
+from poolwright.arm.trail import change_of
 
 # A hundred thousand machines; the file comes from this machine and is wanted whole.
 MAX_STATE_BYTES: Final = 512 * 1024 * 1024
@@ -46,12 +47,13 @@ class WholeState(Area):
 
     async def restore(self, request: Request) -> Response:
         body, replace = await read_bytes(request, MAX_STATE_BYTES), _flag(request, "replace")
-        whole = self._service.state
-        await self._service.database.alone(lambda: whole.restore(body, self._home(), replace=replace))
+        whole, change = self._service.state, change_of(request)
+        await self._service.database.alone(lambda: whole.restore(body, self._home(), change, replace=replace))
         return Response(status_code=204)
 
     async def reset(self, request: Request) -> Response:
-        await self._service.database.alone(lambda: self._service.state.reset(self._home()))
+        change = change_of(request)
+        await self._service.database.alone(lambda: self._service.state.reset(self._home(), change))
         self._service.requests.clear()
         return Response(status_code=204)
 

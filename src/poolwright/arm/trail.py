@@ -12,7 +12,6 @@ from sqlalchemy.engine import Connection
 from starlette.requests import Request
 
 from poolwright import errors
-from poolwright.arm import paths
 from poolwright.arm.errors import status_of
 from poolwright.domain.activity import Change
 from poolwright.domain.operation import Operation
@@ -34,17 +33,24 @@ class Trail:
         self._refusals: dict[str, int] = {}
 
     async def changed(
-        self, request: Request, verb: Callable[[Connection], T], told: Callable[[T], tuple[Operation | None, int]]
+        self,
+        request: Request,
+        verb: Callable[[Connection], T],
+        told: Callable[[T], tuple[Operation | None, int]],
+        then: Callable[[T], None] | None = None,
     ) -> T:
-        """Run the verb in a write transaction, with its entry. `told` gives its operation and HTTP's status."""
-        change = _change(request)
-        return await self._database.write(lambda connection: self._log.recorded(connection, change, verb, told))
+        """Run the verb in a write transaction, with its entry. `told` gives its operation and HTTP's status.
+
+        `then` is called after the commit, before the next change begins.
+        """
+        change = change_of(request)
+        return await self._database.write(lambda connection: self._log.recorded(connection, change, verb, told), then)
 
     async def refused(self, request: Request, error: errors.Forbidden) -> None:
         """Log that the caller may not make a change; reads are not logged."""
         if request.method in ("GET", "HEAD") or not self._has_room(request.scope["poolwright.caller"].app_id):
             return
-        change, status = _change(request), status_of(type(error)) or 500
+        change, status = change_of(request), status_of(type(error)) or 500
         await self._database.write(lambda connection: self._log.refused(connection, change, error, status))
 
     def _has_room(self, app_id: str) -> bool:
@@ -56,18 +62,19 @@ class Trail:
         return self._refusals[app_id] <= MAX_REFUSALS
 
 
-def _change(request: Request) -> Change:
+def change_of(request: Request) -> Change:
+    """Return who asks for what in a request whose action is known."""
     scope = request.scope
     caller = scope["poolwright.caller"]
-    action, requirement = scope["poolwright.needs"]
+    action, resource_id = scope["poolwright.needs"]
     sent = request.headers.get("x-ms-client-request-id", "")
     return Change(
-        subscription=request.path_params["subscription"],
+        subscription=resource_id.split("/")[2].lower(),
         tenant=caller.tenant_id,
         caller=caller.app_id,
         object_id=caller.object_id,
         action=action,
-        resource_id=requirement.scope(scope[paths.AS_SENT]),
+        resource_id=resource_id,
         correlation_id=scope["poolwright.correlation_id"],
         client_request_id=sent if sent.isascii() and 0 < len(sent) <= 64 else None,
         method=request.method,

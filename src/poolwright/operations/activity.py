@@ -20,7 +20,7 @@ from poolwright.store import activity_statements, identity_statements
 
 T = TypeVar("T")
 
-NOTHING_THERE: Final = 204
+NO_CONTENT: Final = 204
 
 _OUTCOMES: Final = {
     OperationStatus.SUCCEEDED: Outcome.SUCCEEDED,
@@ -41,16 +41,16 @@ class ActivityLog:
         connection: Connection,
         change: Change,
         verb: Callable[[Connection], T],
-        told: Callable[[T], tuple[Operation | None, int]],
+        told: Callable[[T], tuple[Operation | None, int | None]],
     ) -> T:
-        """Run the verb and log what it changed. `told` gives its operation, if it has one, and the HTTP status.
+        """Run the verb and log what it changed. `told` gives its operation, and the HTTP status, if it has them.
 
         Nothing is logged where nothing was there to delete (204).
         """
         before = activity_statements.snapshot(connection, change.resource_key)
         result = verb(connection)
         operation, status = told(result)
-        if status == NOTHING_THERE:
+        if status == NO_CONTENT and not before:
             return result
         was, became = differing(before, activity_statements.snapshot(connection, change.resource_key))
         self._add(
@@ -73,7 +73,7 @@ class ActivityLog:
     def done(
         self, connection: Connection, change: Change, before: Snapshot | None = None, after: Snapshot | None = None
     ) -> None:
-        """Log a change at once that the local operator has made."""
+        """Log a change at once that has been made."""
         self._add(connection, change, Outcome.SUCCEEDED, self.now(), before=before, after=after)
 
     def ended(self, connection: Connection, operation: Operation) -> None:
@@ -125,15 +125,24 @@ class ActivityLog:
         activity_statements.add_event(connection, event, before or {}, after or {})
 
 
+def without_token(
+    connection: Connection, caller: str, subscription: str, action: str, resource_id: str, correlation_id: str
+) -> Change:
+    """Return the change of somebody who sent no request: the local operator, or the service."""
+    known = {row.subscription_id: row.tenant_id for row in identity_statements.subscriptions(connection)}
+    return Change(
+        subscription=subscription,
+        tenant=known.get(subscription, ""),
+        caller=caller,
+        action=action,
+        resource_id=resource_id,
+        correlation_id=correlation_id,
+    )
+
+
 def _by_the_service(connection: Connection, operation: Operation) -> Change:
     """Who and what, for an operation that no caller asked for."""
-    known = {row.subscription_id: row for row in identity_statements.subscriptions(connection)}
-    subscription = known.get(operation.subscription)
-    return Change(
-        subscription=operation.subscription,
-        tenant=subscription.tenant_id if subscription is not None else "",
-        caller=SERVICE,
-        action=f"{type_of(operation.resource_id)}/{operation.kind.value}/action",
-        resource_id=operation.resource_id,
-        correlation_id=operation.correlation_id,
+    action = f"{type_of(operation.resource_id)}/{operation.kind.value}/action"
+    return without_token(
+        connection, SERVICE, operation.subscription, action, operation.resource_id, operation.correlation_id
     )

@@ -19,7 +19,7 @@ from poolwright.arm.faults import decode_fault, fault_schema
 from poolwright.arm.wire import decode_cluster, decode_group, decode_node_pool, decode_quota_limit, properties_schemas
 from poolwright.control_plane import Accepted, Call, ControlPlane
 from poolwright.domain.profile import Profile
-from poolwright.domain.resource_id import ClusterId, GroupId, NodePoolId
+from poolwright.domain.resource_id import CLUSTER_TYPE, ClusterId, GroupId, NodePoolId
 from poolwright.operations.faults import Faults
 from poolwright.seed.document import Headers, SeedCluster, SeedFault, SeedNodePool, SeedQuota, SeedResourceGroup
 from poolwright.seed.reading import Place, SeedFile, WrongSeed, path_of
@@ -47,10 +47,12 @@ class Item:
     """One thing that comes about: by a verb, in one transaction and at most one operation.
 
     `content` is what makes it another one when it changes. `parent` is the key of the item that must be there
-    first. `place_of` says where in the seed stands what an error calls its target.
+    first. `place_of` says where in the seed stands what an error calls its target. `resource` is the resource's ID
+    without its subscription.
     """
 
     key: str
+    resource: str
     place: Place
     content: Any
     verb: Verb
@@ -75,6 +77,7 @@ def _quota(entry: SeedQuota, place: Place) -> Iterator[Item]:
 
     yield Item(
         key=_key(*place[:1], entry.location, entry.family),
+        resource=f"providers/Microsoft.Compute/locations/{entry.location}/usages/{entry.family}",
         place=place,
         content=entry.model_dump(),
         verb=put,
@@ -91,6 +94,7 @@ def _resource_group(entry: SeedResourceGroup, place: Place) -> Iterator[Item]:
 
     yield Item(
         key=key,
+        resource=f"resourceGroups/{entry.name}",
         place=place,
         content=entry.model_dump(exclude={"clusters"}),
         verb=put,
@@ -126,7 +130,15 @@ def _cluster(group: str, entry: SeedCluster, place: Place, parent: str) -> Itera
                 return (*place, *parts)
 
     content = entry.model_dump() | {"nodePools": [pool.model_dump() for _, pool in system]}
-    yield Item(key=key, place=place, content=content, verb=put, parent=parent, place_of=place_of)
+    yield Item(
+        key=key,
+        resource=_cluster_resource(group, entry.name),
+        place=place,
+        content=content,
+        verb=put,
+        parent=parent,
+        place_of=place_of,
+    )
     for index, pool in enumerate(entry.nodePools):
         if not _is_system(pool):
             yield _node_pool(group, entry.name, pool, (*place, "nodePools", index), key)
@@ -140,6 +152,7 @@ def _node_pool(group: str, cluster: str, entry: SeedNodePool, place: Place, pare
 
     return Item(
         key=_key(parent, entry.name),
+        resource=f"{_cluster_resource(group, cluster)}/agentPools/{entry.name}",
         place=place,
         content=entry.model_dump(),
         verb=put,
@@ -155,6 +168,7 @@ def _fault(entry: SeedFault, place: Place) -> Iterator[Item]:
 
     yield Item(
         key=_key(*place[:1], entry.name),
+        resource=f"providers/Poolwright/faults/{entry.name}",
         place=place,
         content=entry.model_dump(),
         verb=put,
@@ -228,6 +242,10 @@ def items_of(file: SeedFile) -> list[Item]:
 
 def _key(*parts: str | int) -> str:
     return orjson.dumps([str(part).lower() for part in parts]).decode()
+
+
+def _cluster_resource(group: str, cluster: str) -> str:
+    return f"resourceGroups/{group}/providers/{CLUSTER_TYPE}/{cluster}"
 
 
 def _is_system(pool: SeedNodePool) -> bool:

@@ -19,20 +19,23 @@ from typing import Final, cast
 
 import orjson
 import structlog
+from sqlalchemy.engine import Connection
 
 from poolwright import errors
-from poolwright.control_plane import ControlPlane
+from poolwright.control_plane import Accepted, ControlPlane
+from poolwright.domain.activity import OPERATOR, type_of
 from poolwright.domain.machine import Machine
 from poolwright.domain.operation import Operation, OperationError
 from poolwright.domain.profile import Profile
 from poolwright.kubernetes.endpoint import NoCluster
 from poolwright.machines.simulated import SimulatedEngine
+from poolwright.operations.activity import ActivityLog, without_token
 from poolwright.operations.context import Context
 from poolwright.operations.durable import DurableOperations
 from poolwright.operations.faults import Faults
 from poolwright.operations.in_memory import InMemoryOperations
 from poolwright.seed.reading import Problem, SeedFile, WrongSeed
-from poolwright.seed.sections import Destination, Item, items_of
+from poolwright.seed.sections import CORRELATION_ID, Destination, Item, items_of
 from poolwright.state import SEED_APPLIED
 from poolwright.store import identity_statements, statements, tables, whole_statements
 from poolwright.store.database import Database, create_engine
@@ -72,6 +75,7 @@ class Seeder:
         self._plane_with = plane_with
         self._subscription = subscription
         self._profile = profile
+        self._log = ActivityLog(context.now, context.new_id)
         self._site = _Site(
             Destination(plane_with(operations, context.faults), context.faults, subscription, profile),
             context.database,
@@ -128,7 +132,7 @@ class Seeder:
                     continue
                 try:
                     with site.database.transaction() as connection:
-                        accepted = item.verb(site.destination, connection)
+                        accepted = self._done(site.destination, connection, item)
                 except errors.PoolwrightError as error:
                     missing.add(item.key)
                     problems += self._refusals(item, error)
@@ -147,6 +151,18 @@ class Seeder:
         site.destination.faults.reload()
         if problems:
             raise WrongSeed(self._file.name, problems)
+
+    def _done(self, destination: Destination, connection: Connection, item: Item) -> Accepted | None:
+        """Do it, with its entry in the activity log: whoever started the service wanted it."""
+        resource_id = f"/subscriptions/{destination.subscription}/{item.resource}"
+        action = f"{type_of(resource_id)}/write"
+        change = without_token(connection, OPERATOR, destination.subscription, action, resource_id, CORRELATION_ID)
+        return self._log.recorded(
+            connection,
+            change,
+            lambda connection: item.verb(destination, connection),
+            lambda accepted: (accepted.operation if accepted is not None else None, None),
+        )
 
     def _refusals(self, item: Item, error: errors.PoolwrightError) -> Iterator[Problem]:
         for part in (error, *error.details):

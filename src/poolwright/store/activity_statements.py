@@ -5,7 +5,9 @@ Invariant: entries are added and, when they are too old, deleted; none is change
 
 from __future__ import annotations
 
+import hashlib
 import json
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -114,31 +116,93 @@ def purge(connection: Connection, older_than: float) -> int:
 
 
 def snapshot(connection: Connection, key: str) -> dict[str, bytes]:
-    """Return the stored JSON of a resource and of what lies below it, machines left out, by key."""
+    """Return the stored JSON of a resource and of what lies below it, machines left out, by key.
+
+    Of lists imported into the catalogue it is how long they are, and a digest.
+    """
     groups, clusters, pools = tables.resource_groups, tables.clusters, tables.node_pools
+    configurations, snapshots = tables.maintenance_configurations, tables.snapshots
     match key.strip("/").split("/"):
         case ["subscriptions", _, "resourcegroups", _]:
             of_group = sa.select(clusters.c.key).where(clusters.c.group_key == key)
             wanted = [
-                sa.select(groups.c.key, groups.c.record).where(groups.c.key == key),
-                sa.select(clusters.c.key, clusters.c.record).where(clusters.c.group_key == key),
-                sa.select(pools.c.key, pools.c.record).where(pools.c.cluster_key.in_(of_group)),
+                _records(groups, groups.c.key == key),
+                _records(clusters, clusters.c.group_key == key),
+                _records(pools, pools.c.cluster_key.in_(of_group)),
+                _records(configurations, configurations.c.cluster_key.in_(of_group)),
+                _records(snapshots, snapshots.c.group_key == key),
             ]
         case [*_, "managedclusters", _]:
             wanted = [
-                sa.select(clusters.c.key, clusters.c.record).where(clusters.c.key == key),
-                sa.select(pools.c.key, pools.c.record).where(pools.c.cluster_key == key),
+                _records(clusters, clusters.c.key == key),
+                _records(pools, pools.c.cluster_key == key),
+                _records(configurations, configurations.c.cluster_key == key),
             ]
         case [*_, "agentpools", _]:
-            wanted = [sa.select(pools.c.key, pools.c.record).where(pools.c.key == key)]
+            wanted = [_records(pools, pools.c.key == key)]
+        case [*_, "maintenanceconfigurations", _]:
+            wanted = [_records(configurations, configurations.c.key == key)]
+        case [*_, "microsoft.containerservice", "snapshots", _]:
+            wanted = [_records(snapshots, snapshots.c.key == key)]
         case [*_, "roleassignments", _]:
             assignments = tables.role_assignments
-            wanted = [sa.select(assignments.c.key, assignments.c.record).where(assignments.c.key == key)]
+            wanted = [_records(assignments, assignments.c.key == key)]
+        case ["subscriptions", subscription, _, "microsoft.features", _, namespace, "features", name]:
+            return _feature(connection, key, subscription, f"{namespace}/{name}")
         case ["subscriptions", subscription, _, "microsoft.compute", _, location, "usages", family]:
             return _quota(connection, key, subscription, location, family)
+        case ["subscriptions", _, "providers", "poolwright", *local]:
+            return _local(connection, key, local)
         case _:
             wanted = []
     return {row.key: row.record for statement in wanted for row in connection.execute(statement)}
+
+
+def _records(table: sa.Table, condition: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    return sa.select(table.c.key, table.c.record).where(condition)
+
+
+def _local(connection: Connection, key: str, local: Sequence[str]) -> dict[str, bytes]:
+    """The same of what the local operator changes: faults, and what replaces the built-in catalogue."""
+    faults, catalogue = tables.faults.c, tables.catalogue.c
+    match local:
+        case ["faults", *name]:
+            chosen = sa.select(faults.name, faults.record).where(*(faults.name == part for part in name))
+            place = key.removesuffix(f"/{name[0]}") if name else key
+            return {f"{place}/{row.name}": row.record for row in connection.execute(chosen)}
+        case ["catalog"]:
+            return _catalogue(connection, key)
+        case ["locations", location, "catalog"]:
+            return _catalogue(connection, key, catalogue.location == location.replace(" ", ""))
+        case ["locations", location, "sizes", size]:
+            record = connection.execute(
+                sa.select(catalogue.record).where(
+                    catalogue.kind == "restrictions", catalogue.location == location.replace(" ", "")
+                )
+            ).scalar_one_or_none()
+            found = json.loads(zlib.decompress(record))["by_size"].get(size) if record is not None else None
+            return {key: json.dumps({"restrictions": found}).encode()} if found is not None else {}
+    return {}
+
+
+def _catalogue(connection: Connection, key: str, *chosen: sa.ColumnElement[bool]) -> dict[str, bytes]:
+    """How long each list in the catalogue is, and whether it is the same one, by kind and location."""
+    table = tables.catalogue
+    rows = connection.execute(sa.select(table).where(*chosen).order_by(table.c.kind, table.c.location))
+    return {
+        f"{key}/{row.kind}{f'/{row.location}' if row.location else ''}": json.dumps(
+            {"entries": row.entries, "sha256": hashlib.sha256(row.record).hexdigest()}
+        ).encode()
+        for row in rows
+    }
+
+
+def _feature(connection: Connection, key: str, subscription: str, feature: str) -> dict[str, bytes]:
+    features = tables.features
+    state = connection.execute(
+        sa.select(features.c.state).where(features.c.subscription_id == subscription, features.c.key == feature)
+    ).scalar_one_or_none()
+    return {key: json.dumps({"state": state}).encode()} if state is not None else {}
 
 
 def _quota(connection: Connection, key: str, subscription: str, location: str, family: str) -> dict[str, bytes]:

@@ -42,6 +42,19 @@ RESETTABLE: Final = (
 # What is left of something that is gone, which an import may overwrite.
 _HISTORY: Final = frozenset({tables.activity, tables.operations, tables.rollouts})
 
+# Actions whose entries in the activity log outlive a reset: they are about identity, or about the state as a whole.
+_KEPT_ACTIONS: Final = (
+    "microsoft.authorization/%",
+    "microsoft.resources/subscriptions/write",
+    "poolwright/reset/%",
+    "poolwright/serviceprincipals/%",
+    "poolwright/settings/%",
+    "poolwright/state/%",
+)
+_STAYS: Final = sa.and_(
+    tables.activity.c.group_name.is_(None), sa.or_(*(tables.activity.c.action.like(kept) for kept in _KEPT_ACTIONS))
+)
+
 
 def all_records(connection: Connection, table: sa.Table, kind: type[T]) -> list[T]:
     """Return every value of a table of records, in the order of its key."""
@@ -77,11 +90,23 @@ def unpacked(record: bytes) -> bytes:
 
 
 def delete_everything(connection: Connection) -> None:
-    """Delete every resource with all that belongs to it, and the roles assigned in resource groups."""
+    """Delete every resource with all that belongs to it, and the roles assigned in resource groups.
+
+    Of the activity log stays what is about that which stays, and about resets and imports.
+    """
     for key in connection.execute(sa.select(tables.resource_groups.c.key)).scalars().all():
         delete_assignments_within(connection, key)
     for table in RESETTABLE:
-        connection.execute(sa.delete(table))
+        connection.execute(sa.delete(table).where(~_STAYS) if table is tables.activity else sa.delete(table))
+
+
+def counts(connection: Connection) -> dict[str, int]:
+    """Return how many rows each table has that holds anything, by the table's name without its prefix."""
+    found = {
+        table.name.removeprefix("pw_"): connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
+        for table in RESETTABLE
+    }
+    return {name: number for name, number in found.items() if number}
 
 
 def is_empty(connection: Connection) -> bool:
