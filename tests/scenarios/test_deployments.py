@@ -10,14 +10,21 @@ from typing import Any
 import httpx
 import pytest
 
+from poolwright.access_control import object_id_of
 from poolwright.domain.profile import Profile
+from poolwright.domain.resource_id import CLUSTER_TYPE
+from poolwright.domain.roles import CONTRIBUTOR, DEFINITION_TYPE, READER
 from tests.support.everything import everything
-from tests.support.in_process import InProcess
+from tests.support.in_process import InProcess, InProcessClient
 from tests.support.service import ArmClient
 
 BICEP = Path(__file__).parent.parent / "templates" / "bicep"
 PASSWORD = "Pa55word-of-nobody"
 POOLS: list[dict[str, Any]] = [{"name": "np1", "count": 1, "generation": "V1"}, {"name": "np2", "count": 2}]
+
+NOBODY = "11111111-2222-3333-4444-555555555555"
+A_ROLE, NO_ROLE = (f"/providers/{DEFINITION_TYPE}/{guid}" for guid in (READER.id, NOBODY))
+NO_POOL = f"[resourceId('{CLUSTER_TYPE}/agentPools', 'c1', 'none')]"
 
 
 @pytest.fixture
@@ -281,6 +288,174 @@ def test_a_subscription_deployment_makes_a_group_and_what_is_in_it(client: ArmCl
     assert len(client.get(f"{path}/operations").json()["value"]) == 3
     no_location = client.put(below_subscription(client, "x"), json=body({"resources": []}))
     assert (no_location.status_code, no_location.json()["error"]["target"]) == (400, "location")
+
+
+def access(principal: InProcessClient, **more: Any) -> dict[str, Any]:
+    assert principal.principal is not None
+    given = {"clusterName": "c1", "principalId": principal.principal.object_id, "roleId": READER.id}
+    return body(template("access"), **given, **more)
+
+
+def test_role_assignments_snapshots_and_maintenance_are_deployed_in_their_order(app: InProcess) -> None:
+    client, reader = app.client, app.make_principal("reader")
+    sent = access(reader)
+    foreseen = changes(client.post(f"{at(client)}/whatIf", json=sent))
+    shown = deployed(client, at(client), sent)
+
+    outputs = {name: output["value"] for name, output in shown["properties"]["outputs"].items()}
+    assert reader.principal is not None
+    assert outputs["heldBy"] == reader.principal.object_id
+    assert outputs["image"].startswith("AKSUbuntu-2404containerd-"), "the pool's, which is of Generation 1"
+    assert outputs["days"] == [{"day": "Monday", "hourSlots": [1, 2]}]
+    assert outputs["assignmentId"].startswith(f"{client.cluster()}/providers/Microsoft.Authorization/roleAssignments/")
+    # The assignment holds at the cluster alone.
+    assert reader.get(client.pool("np1")).status_code == 200
+    assert reader.get(client.group()).status_code == 403
+    assignment = client.get(outputs["assignmentId"]).json()["properties"]
+    owner = object_id_of(app.credentials.tenant_id, app.credentials.client_id)
+    assert (assignment["scope"], assignment["createdBy"]) == (client.cluster(), owner)
+    names = {"c1", "np1", "default", "taken", outputs["assignmentId"].rpartition("/")[2]}
+    assert {name: each["changeType"] for name, each in foreseen.items()} == dict.fromkeys(names, "Create")
+    # The same once more is no change, and the template of another has nothing to do with them.
+    again = changes(client.post(f"{at(client)}/whatIf", json=sent))
+    assert {name: each["changeType"] for name, each in again.items()} == dict.fromkeys(names, "NoChange") | {
+        "sys": "Ignore"
+    }
+    deployed(client, at(client), sent)
+    empty = {"$schema": "x", "contentVersion": "1.0.0.0", "resources": []}
+    others = changes(client.post(f"{at(client)}/whatIf", json=body(empty)))
+    assert {name: each["changeType"] for name, each in others.items()} == dict.fromkeys(
+        ("c1", "sys", "np1", "taken"), "Ignore"
+    )
+
+
+def test_a_changed_template_changes_what_it_may(app: InProcess) -> None:
+    client, reader = app.client, app.make_principal("reader")
+    sent = access(reader)
+    # As bicep wrote a scope before it took to resourceId.
+    scope = f"[format('{CLUSTER_TYPE}/{{0}}', parameters('clusterName'))]"
+    sent["properties"]["template"]["resources"][4]["scope"] = scope
+    deployed(client, at(client), sent)
+    _, _, maintenance, snapshot, assignment = sent["properties"]["template"]["resources"]
+    maintenance["properties"]["timeInWeek"][0]["day"] = "Friday"
+    snapshot["tags"] = {"from": "elsewhere"}
+    assignment["properties"]["description"] = "for the auditors"
+
+    foreseen = changes(client.post(f"{at(client)}/whatIf", json=sent))
+    deployed(client, at(client), sent)
+
+    modified = {name: each["delta"] for name, each in foreseen.items() if each["changeType"] == "Modify"}
+    assert {path for delta in modified.values() for path in [delta[0]["path"]]} == {
+        "properties.timeInWeek",
+        "tags.from",
+        "properties.description",
+    }
+    taken = client.get(f"{client.group()}/providers/Microsoft.ContainerService/snapshots/taken").json()
+    assert taken["tags"] == {"from": "elsewhere"}
+
+
+def test_existing_snapshots_and_assignments_are_referred_to(app: InProcess) -> None:
+    client, reader = app.client, app.make_principal("reader")
+    first = deployed(client, at(client), access(reader))
+    name = first["properties"]["outputs"]["assignmentId"]["value"].rpartition("/")[2]
+    existing = {
+        "$schema": "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#",
+        "languageVersion": "2.0",
+        "contentVersion": "1.0.0.0",
+        "resources": {
+            "taken": {
+                "existing": True,
+                "type": "Microsoft.ContainerService/snapshots",
+                "apiVersion": "2025-10-01",
+                "name": "taken",
+            },
+            "access": {
+                "existing": True,
+                "type": "Microsoft.Authorization/roleAssignments",
+                "apiVersion": "2022-04-01",
+                "scope": f"[resourceId('{CLUSTER_TYPE}', 'c1')]",
+                "name": name,
+            },
+            "pool": {
+                "type": f"{CLUSTER_TYPE}/agentPools",
+                "apiVersion": "2025-10-01",
+                "name": "c1/np2",
+                "properties": {
+                    "count": 1,
+                    "vmSize": "Standard_D2s_v5",
+                    "creationData": {
+                        "sourceResourceId": "[resourceId('Microsoft.ContainerService/snapshots', 'taken')]"
+                    },
+                    "tags": {"heldBy": "[reference('access').principalId]"},
+                },
+                "dependsOn": ["taken", "access"],
+            },
+        },
+    }
+    deployed(client, at(client, "second"), body(existing))
+    made = client.get(client.pool("np2")).json()["properties"]
+    taken = client.get(f"{client.group()}/providers/Microsoft.ContainerService/snapshots/taken").json()
+    assert made["nodeImageVersion"] == taken["properties"]["nodeImageVersion"]
+    assert reader.principal is not None
+    assert made["tags"] == {"heldBy": reader.principal.object_id}
+
+
+def test_roles_are_assigned_at_the_subscription_by_whoever_may(app: InProcess) -> None:
+    client, reader = app.client, app.make_principal("reader")
+    assert reader.principal is not None
+    sent = {
+        "location": "eastus",
+        **body(
+            {
+                "$schema": "https://schema.management.azure.com/schemas/2018-05-01/subscriptionDeploymentTemplate.json#",
+                "contentVersion": "1.0.0.0",
+                "resources": [
+                    {
+                        "type": "Microsoft.Authorization/roleAssignments",
+                        "apiVersion": "2022-04-01",
+                        "name": "[guid(subscription().id, 'reader')]",
+                        "properties": {
+                            "roleDefinitionId": f"[subscriptionResourceId('{DEFINITION_TYPE}', '{READER.id}')]",
+                            "principalId": reader.principal.object_id,
+                        },
+                    }
+                ],
+            }
+        ),
+    }
+    contributor = app.make_principal("contributor", (CONTRIBUTOR, client.subscription))
+    refused = contributor.put(below_subscription(client), json=sent)
+    assert refused.json()["error"]["details"][0]["code"] == "AuthorizationFailed"
+    assert reader.get(client.group()).status_code == 403
+    deployed(client, below_subscription(client), sent)
+    assert reader.get(client.group()).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("place", "change", "code"),
+    [
+        (2, {"properties": {}}, "InvalidParameter"),
+        (2, {"name": "c1/nonsense"}, "InvalidParameter"),
+        (3, {"location": "westus2"}, "InvalidParameter"),
+        (3, {"properties": {"creationData": {"sourceResourceId": NO_POOL}}}, "InvalidParameter"),
+        (3, {"properties": {"creationData": {"sourceResourceId": "/subscriptions/x/y"}}}, "LinkedAuthorizationFailed"),
+        (4, {"name": "no-guid"}, "InvalidParameter"),
+        (4, {"scope": "[resourceId('Microsoft.ContainerService/managedClusters', 'none')]"}, "ResourceNotFound"),
+        (4, {"properties": {"roleDefinitionId": NO_ROLE, "principalId": NOBODY}}, "RoleDefinitionDoesNotExist"),
+        (4, {"properties": {"roleDefinitionId": A_ROLE, "principalId": NOBODY}}, "PrincipalNotFound"),
+    ],
+)
+def test_what_a_put_would_refuse_the_template_is_refused_for(
+    app: InProcess, place: int, change: dict[str, Any], code: str
+) -> None:
+    client, sent = app.client, access(app.make_principal("reader"))
+    sent["properties"]["template"]["resources"][place] |= change
+    sent["properties"]["template"].pop("outputs")
+    before = everything(client)
+    refused = client.put(at(client), json=sent)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "InvalidTemplateDeployment"), refused.text
+    assert [detail["code"] for detail in refused.json()["error"]["details"]] == [code]
+    assert everything(client) == before
 
 
 def test_the_deletion_of_a_group_takes_its_deployments_with_it(client: ArmClient) -> None:

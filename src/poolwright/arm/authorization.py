@@ -6,7 +6,6 @@ Invariant: an assignment lies in one subscription, and is neither seen nor chang
 from __future__ import annotations
 
 import asyncio
-import re
 from typing import Final
 
 import orjson
@@ -21,7 +20,7 @@ from poolwright.arm.documents import listing
 from poolwright.arm.http import json_response, listed, read_body
 from poolwright.arm.odata import clauses
 from poolwright.arm.paths import CLUSTER, GROUP, POOL, SUBSCRIPTION
-from poolwright.arm.wire import GUID, decode_role_assignment, encode_role, encode_role_assignment
+from poolwright.arm.wire import decode_role_assignment, encode_role, encode_role_assignment
 from poolwright.domain import roles
 from poolwright.domain.roles import RoleAssignment
 from poolwright.store import identity_statements
@@ -118,13 +117,7 @@ class Authorization(Area):
 
     async def put_assignment(self, request: Request) -> Response:
         name, subscription = request.path_params["name"], self._subscription(request)
-        if re.fullmatch(GUID, name) is None:
-            raise errors.InvalidParameter(
-                f"The role assignment ID '{name}' is not valid. The role assignment ID must be a GUID.",
-                target="roleAssignmentName",
-                remedy="name the assignment with a new GUID",
-            )
-        wanted = decode_role_assignment(await read_body(request), subscription.subscription_id)
+        wanted = decode_role_assignment(await read_body(request), subscription.subscription_id, name)
         scope = request.scope["path"].rpartition(_ASSIGNMENTS)[0]
         control, by = self._service.access_control, self._access(request).principal.object_id
         assignment, created = await self._changed(

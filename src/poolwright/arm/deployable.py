@@ -18,6 +18,7 @@ import orjson
 from sqlalchemy.engine import Connection
 
 from poolwright import errors
+from poolwright.access_control import AccessControl
 from poolwright.arm.errors import error_body
 from poolwright.arm.linked import not_linked, sources_of
 from poolwright.arm.sent import without_secrets
@@ -25,10 +26,14 @@ from poolwright.arm.wire import (
     decode_cluster,
     decode_group,
     decode_node_pool,
+    decode_role_assignment,
     encode_cluster,
     encode_node_pool,
+    encode_role_assignment,
 )
 from poolwright.arm.wire_deployments import Change, shown_deployment
+from poolwright.arm.wire_maintenance import decode_maintenance, encode_maintenance
+from poolwright.arm.wire_snapshots import decode_snapshot, encode_snapshot
 from poolwright.control_plane import Accepted, Call, ControlPlane, WhatIf
 from poolwright.domain import activity, roles
 from poolwright.domain.deployment import (
@@ -41,12 +46,25 @@ from poolwright.domain.deployment import (
     ResourceState,
 )
 from poolwright.domain.profile import Profile
-from poolwright.domain.resource_id import CLUSTER_TYPE, NODE_POOL_TYPE, ClusterId, GroupId, NodePoolId
+from poolwright.domain.resource_id import (
+    CLUSTER_TYPE,
+    MAINTENANCE_TYPE,
+    NODE_POOL_TYPE,
+    SNAPSHOT_TYPE,
+    ClusterId,
+    GroupId,
+    MaintenanceId,
+    NodePoolId,
+    SnapshotId,
+)
+from poolwright.domain.snapshot import Snapshot
 from poolwright.operations.activity import ActivityLog
 from poolwright.operations.deployments import concluded_deployment
 from poolwright.operations.durable import DurableOperations
+from poolwright.side_resources import SideResources
 from poolwright.store import identity_statements, statements
 from poolwright.store.identity_statements import Subscription
+from poolwright.store.records import load
 from poolwright.templates.template import Requested, World, body_of, deployment_id, prepare, requested
 
 Json = dict[str, Any]
@@ -57,18 +75,21 @@ SubscriptionOf = Callable[[str], Subscription | None]
 
 @dataclass(frozen=True, slots=True)
 class Doing:
-    """What a row works with: the transaction, the verbs, and the deployment's call."""
+    """What a row works with: the transaction, the verbs, the deployment's call, and `by`, its deployer's object ID."""
 
     connection: Connection
     plane: ControlPlane
+    side: SideResources
+    control: AccessControl
     profile: Profile
     subscription_of: SubscriptionOf
     call: Call
+    by: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class DeployableType:
-    """A row: a resource type, where it goes (`group`, `subscription` or `any`), its PUT and its GET.
+    """A row: a resource type, where it goes (`group`, `subscription` or `any`), its PUT and its GET, by its ID.
 
     `put` returns None when there is no operation; a deployment within a deployment is prepared first, and has
     none. `what_if` says more of what a PUT would do.
@@ -162,6 +183,47 @@ def _what_if_pool(doing: Doing, identifier: str, body: Json) -> WhatIf:
     return doing.plane.what_if_node_pool(doing.connection, _pool_id(identifier), wanted, doing.call)
 
 
+def _snapshot_id(identifier: str) -> SnapshotId:
+    return SnapshotId(_group_id(identifier), identifier.strip("/").split("/")[7])
+
+
+def _put_snapshot(doing: Doing, identifier: str, body: Json) -> None:
+    doing.side.put_snapshot(doing.connection, _snapshot_id(identifier), *decode_snapshot(body))
+
+
+def _show_snapshot(doing: Doing, identifier: str) -> Json | None:
+    snapshot = statements.snapshot(doing.connection, _snapshot_id(identifier).key)
+    return orjson.loads(encode_snapshot(snapshot)) if snapshot is not None else None
+
+
+def _maintenance_id(identifier: str) -> MaintenanceId:
+    return MaintenanceId(_cluster_id(identifier), identifier.strip("/").split("/")[9])
+
+
+def _put_maintenance(doing: Doing, identifier: str, body: Json) -> None:
+    maintenance_id = _maintenance_id(identifier)
+    sent = decode_maintenance(body, maintenance_id.name)
+    doing.side.put_maintenance_configuration(doing.connection, maintenance_id, sent)
+
+
+def _show_maintenance(doing: Doing, identifier: str) -> Json | None:
+    configuration = statements.maintenance_configuration(doing.connection, _maintenance_id(identifier).key)
+    return orjson.loads(encode_maintenance(configuration)) if configuration is not None else None
+
+
+def _put_assignment(doing: Doing, identifier: str, body: Json) -> None:
+    scope, _, name = identifier.lower().rpartition(f"/providers/{roles.ASSIGNMENT_TYPE.lower()}/")
+    subscription = doing.subscription_of(scope.strip("/").split("/")[1])
+    assert subscription is not None
+    wanted = decode_role_assignment(body, subscription.subscription_id, name)
+    doing.control.put_role_assignment(doing.connection, subscription, scope, name, wanted, by=doing.by)
+
+
+def _show_assignment(doing: Doing, identifier: str) -> Json | None:
+    held = identity_statements.assignment(doing.connection, identifier.lower())
+    return encode_role_assignment(held, identifier.strip("/").split("/")[1].lower()) if held is not None else None
+
+
 def _show_deployment(doing: Doing, identifier: str) -> Json | None:
     deployment = statements.deployment(doing.connection, deployment_id(identifier).key)
     if deployment is None:
@@ -174,7 +236,10 @@ TYPES: Final[Mapping[str, DeployableType]] = {
     for row in (
         DeployableType(CLUSTER_TYPE, "group", _put_cluster, _show_cluster),
         DeployableType(NODE_POOL_TYPE, "group", _put_pool, _show_pool, _what_if_pool),
+        DeployableType(MAINTENANCE_TYPE, "group", _put_maintenance, _show_maintenance),
+        DeployableType(SNAPSHOT_TYPE, "group", _put_snapshot, _show_snapshot),
         DeployableType(GROUP_TYPE, "subscription", _put_group, _show_group),
+        DeployableType(roles.ASSIGNMENT_TYPE, "any", _put_assignment, _show_assignment),
         DeployableType(DEPLOYMENT_TYPE, "any", None, _show_deployment),
     )
 }
@@ -216,7 +281,7 @@ class Deployable:
         self, connection: Connection, deployment: Deployment, resource: DeploymentResource, body: Mapping[str, Any]
     ) -> str | None:
         assert self._plane is not None
-        doing = self._doing(connection, self._plane, deployment, resource)
+        doing = self._doing(connection, self._plane, _call(deployment, resource), _deployer(deployment))
         accepted = self._log.recorded(
             connection,
             _logged(connection, deployment, resource),
@@ -233,8 +298,7 @@ class Deployable:
 
     def _shown(self, connection: Connection, identifier: str) -> Mapping[str, Any] | None:
         assert self._plane is not None
-        call = Call(api_version="", correlation_id="")
-        return self._show(Doing(connection, self._plane, self._profile, self._subscription_of, call), identifier)
+        return self._show(self._doing(connection, self._plane, Call(api_version="", correlation_id="")), identifier)
 
     def begin(self, operation_id: str) -> None:
         assert self._operations is not None
@@ -252,7 +316,7 @@ class Deployable:
         return rehearsal
 
     def ignored(self, connection: Connection, group: GroupId, but: set[str]) -> list[Json]:
-        """Return the clusters and node pools of a resource group besides those with the keys."""
+        """Return the clusters, node pools and snapshots of a resource group besides those with the keys."""
         assert self._plane is not None
         shown = []
         for cluster in statements.clusters_of_group(connection, group):
@@ -260,6 +324,10 @@ class Deployable:
             if cluster.id.key not in but:
                 shown.append(self._shown(connection, str(cluster.id)))
             shown += [self._shown(connection, str(pool.id)) for pool in pools if pool.id.key not in but]
+        for (record,) in connection.execute(statements.SNAPSHOTS_OF_GROUP, {"key": group.key}):
+            snapshot = load(Snapshot, record)
+            if snapshot.id.key not in but:
+                shown.append(orjson.loads(encode_snapshot(snapshot)))
         return [dict(document) for document in shown if document is not None]
 
     def _rehearse(
@@ -285,7 +353,7 @@ class Deployable:
                 resources[resource.ordinal] = replace(resource, state=ResourceState.SUCCEEDED)
                 if resource.existing or not resource.condition:
                     continue
-                doing = self._doing(connection, plane, deployment, resource)
+                doing = self._doing(connection, plane, _call(deployment, resource), _deployer(deployment))
                 try:
                     body: Json = {}
                     if resource.nested is None:
@@ -367,11 +435,9 @@ class Deployable:
             )
         return row.show(doing, identifier)
 
-    def _doing(
-        self, connection: Connection, plane: ControlPlane, deployment: Deployment, resource: DeploymentResource
-    ) -> Doing:
-        call = Call(api_version=resource.api_version, correlation_id=deployment.correlation_id)
-        return Doing(connection, plane, self._profile, self._subscription_of, call)
+    def _doing(self, connection: Connection, plane: ControlPlane, call: Call, by: str | None = None) -> Doing:
+        side, control = SideResources(plane, self._now), AccessControl(now=self._now, new_id=self._new_id)
+        return Doing(connection, plane, side, control, self._profile, self._subscription_of, call, by)
 
     def _world(self, connection: Connection, facts: Mapping[str, Any], correlation_id: str) -> World:
         def group(subscription: str, name: str) -> Mapping[str, Any] | None:
@@ -403,13 +469,23 @@ class Deployable:
         )
 
 
+def _call(deployment: Deployment, resource: DeploymentResource) -> Call:
+    return Call(api_version=resource.api_version, correlation_id=deployment.correlation_id)
+
+
+def _deployer(deployment: Deployment) -> str | None:
+    """The object ID of who deploys."""
+    deployer = deployment.facts.get("deployer")
+    return deployer["objectId"] if deployer is not None else None
+
+
 def _logged(connection: Connection, deployment: Deployment, resource: DeploymentResource) -> activity.Change:
     """The change as the activity log has it: the deployer's, as if it had sent the PUT."""
     deployer = deployment.facts.get("deployer", {})
     tenant, object_id = deployer.get("tenantId", ""), deployer.get("objectId")
     known = identity_statements.service_principals(connection, tenant)
     return activity.Change(
-        subscription=deployment.id.subscription,
+        subscription=resource.id.split("/")[2].lower(),
         tenant=tenant,
         caller=next((one.app_id for one in known if one.object_id == object_id), object_id or activity.SERVICE),
         object_id=object_id,

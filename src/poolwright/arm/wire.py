@@ -9,6 +9,7 @@ Invariant: what `encode_*` returns has no secret, and no null outside the `poolw
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -326,8 +327,17 @@ def decode_quota_limit(body: Json) -> int:
     return checked(QuotaBody, body, "").limit
 
 
-def decode_role_assignment(body: Json, subscription: str) -> WantedAssignment:
-    """Return the wish of a role assignment's PUT. Raises `InvalidParameter` for a condition, which would be ignored."""
+def decode_role_assignment(body: Json, subscription: str, name: str) -> WantedAssignment:
+    """Return the wish of a role assignment's PUT. Raises `InvalidParameter` for a name that is no GUID.
+
+    So it does for a condition, which would be ignored.
+    """
+    if re.fullmatch(GUID, name, re.IGNORECASE) is None:
+        raise errors.InvalidParameter(
+            f"The role assignment ID '{name}' is not valid. The role assignment ID must be a GUID.",
+            target="roleAssignmentName",
+            remedy="name the assignment with a new GUID",
+        )
     sent = checked(AssignmentBody, body, "").properties
     if sent.condition is not None:
         raise errors.InvalidParameter(

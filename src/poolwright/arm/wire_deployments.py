@@ -28,7 +28,7 @@ Json = dict[str, Any]
 _VOLATILE: Final = frozenset(
     (
         *("eTag", "provisioningState", "systemData", "status", "observedGenerations", "observedBy", "lastGood"),
-        *("recentlyUsedVersions", "image"),
+        *("recentlyUsedVersions", "image", "createdOn", "createdBy", "updatedOn", "updatedBy"),
     )
 )
 
