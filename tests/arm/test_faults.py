@@ -18,7 +18,7 @@ from poolwright.arm.faults import CODES, decode_fault, encode_fault, fault_schem
 from poolwright.cli import faults as command
 from poolwright.domain.fault import CAPACITY_CODES, Tally
 from poolwright.domain.operation import OperationKind
-from poolwright.domain.roles import CONTRIBUTOR, OWNER
+from poolwright.domain.roles import CONTRIBUTOR, OWNER, READER
 from poolwright.operations.plans import STEPS
 from tests.support.everything import everything
 from tests.support.in_process import InProcess
@@ -325,6 +325,27 @@ def test_a_request_without_a_token_is_not_counted(client: ArmClient) -> None:
     put(client, effect={"throttle": 7}, match={"method": "GET"})
     assert client.get(client.pool("sys"), headers={"Authorization": ""}).status_code == 401
     assert client.get(f"{FAULTS}/f").json()["state"]["matched"] == 0
+
+
+def test_a_request_of_somebody_who_may_not_is_not_counted(app: InProcess) -> None:
+    client, reader = app.client, app.make_principal("reader", (READER, app.client.group()))
+    put(client, effect={"throttle": 7}, match={"pool": "np1", "method": "PUT"}, count=1)
+    assert reader.put(client.pool("np1"), json={}).status_code == 403
+    assert client.get(f"{FAULTS}/f").json()["state"]["matched"] == 0
+    assert client.put(client.pool("np1"), json={}).status_code == 429
+
+
+def test_a_fault_refuses_in_the_words_and_with_the_log_of_a_missing_role(app: InProcess) -> None:
+    client, owner = app.client, app.credentials.client_id
+    put(client, effect={"refuse": "AuthorizationFailed"}, match={"path": "*/agentPools/np1"})
+    refused = client.put(client.pool("np1"), json={"properties": {"count": 1}})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "AuthorizationFailed")
+    assert client.get(client.pool("np1")).status_code == 403, "a read is refused, and not logged"
+    path = f"{client.subscription}/providers/Microsoft.Insights/eventtypes/management/values"
+    wanted = f"eventTimestamp ge '2020-01-01' and resourceUri eq '{client.pool('np1')}' and status eq 'Failed'"
+    (event,) = client.get(path, params=dict(client.params) | {"$filter": wanted}).json()["value"]
+    assert (event["caller"], event["authorization"]["scope"]) == (owner, client.pool("np1"))
+    assert event["authorization"]["action"] == "Microsoft.ContainerService/managedClusters/agentPools/write"
 
 
 def test_what_if_knows_no_faults_at_admission(client: ArmClient) -> None:

@@ -71,6 +71,12 @@ def test_polling_has_a_larger_bucket_and_reading_one_for_all(app: InProcess) -> 
     assert app.client.get(app.client.pool("np1")).status_code == 200
 
 
+def test_somebody_who_may_not_uses_up_nothing(app: InProcess) -> None:
+    nobody, path = app.make_principal("nobody"), app.client.pool("np1")
+    assert {nobody.put(path, json={}).status_code for _ in range(25)} == {403}
+    assert app.client.put(path, json={"properties": {"count": 1}}).status_code == 201
+
+
 def test_without_the_setting_nobody_waits(service: ServiceProcess) -> None:
     client = service.client
     client.make_cluster()

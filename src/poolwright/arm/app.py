@@ -1,6 +1,6 @@
 """The HTTP application: routes, authentication, polling. It decides nothing.
 
-A request goes: fold the path -> who calls -> api-version -> subscription -> gate -> may the caller -> handler.
+A request goes: fold the path -> who calls -> api-version -> subscription -> may the caller -> gate -> handler.
 A handler reads, calls one verb, writes. Reads send the wire form that was stored when the resource was written.
 
 Invariant: no handler of a resource runs before its row's action was granted to the caller; every reply
@@ -147,8 +147,6 @@ class ArmApp:
             return
         scope["poolwright.api_version"] = paths.api_version(scope["query_string"])
         self._require_subscription(scope["path"], scope["poolwright.caller"])
-        if self._gate.is_watched:
-            await self._gate.let_through(scope)
         await self._resources(scope, receive, send)
 
     def _identify(self, scope: Scope, headers: dict[bytes, bytes]) -> Response | None:
@@ -219,6 +217,8 @@ class ArmApp:
                 access: Access = scope["poolwright.access"]
                 if not access.may_everywhere(action, names["subscription"]) and not self._may_here(row, request):
                     await self._refuse(request)
+            if self._gate.is_watched:
+                await self._let_through(request)
             return await handler(request)
 
         return dispatch
@@ -235,6 +235,14 @@ class ArmApp:
             over = found[0] if found is not None else over
         access: Access = request.scope["poolwright.access"]
         return access.may(action, over)
+
+    async def _let_through(self, request: Request) -> None:
+        try:
+            await self._gate.let_through(request.scope)
+        except errors.Forbidden as error:
+            # A fault stands in for the real thing, which is logged.
+            await self._service.trail.refused(request, error)
+            raise
 
     async def _refuse(self, request: Request) -> NoReturn:
         caller: Caller = request.scope["poolwright.caller"]

@@ -1,5 +1,8 @@
 """What may come between a request and its handler: the documented limits, and faults for requests.
 
+Only what the caller may do gets here: Azure Resource Manager routes a request to AKS, whose limits these are, when it
+has authorized it. So nobody without rights uses up a limit or the count of a fault.
+
 Invariant: with neither, a request costs one look into memory here.
 """
 
