@@ -73,7 +73,7 @@ log = structlog.get_logger(__name__)
 
 EXECUTOR_ID = "poolwright"
 _GRACE_SECONDS = 2
-_PURGE_PAUSE_SECONDS = 3600
+_PURGE_PAUSE_SECONDS = 60
 _RENEWAL_PAUSE_SECONDS = 60
 # Settings that decide what is refused and how pools come about; a change of one is in the activity log.
 _NOTED_SETTINGS = {"engine", "locations", "profile", "throttle"}
@@ -139,7 +139,7 @@ def up(settings: Settings, *, announce: Callable[[], None] = lambda: None) -> in
             with _signals_end_it():
                 seeder.apply()
         threading.Thread(target=skus.warm, daemon=True).start()
-        threading.Thread(target=_keep_activity_short, args=(database,), daemon=True).start()
+        threading.Thread(target=_keep_activity_short, args=(database, settings.activity_kept), daemon=True).start()
         renewed = partial(renew, directory=directory.tls, names=(settings.host, *settings.names))
         code = _run(app, listener, tls, renewed, lambda: _ready(directory, url, tls, announce))
     except _Signaled as signaled:
@@ -297,12 +297,12 @@ def _own_addresses(settings: Settings) -> Callable[[str], bool]:
     return is_own
 
 
-def _keep_activity_short(database: Database) -> None:
-    """Delete what is too old for the activity log, now and every hour, a few entries at a time."""
+def _keep_activity_short(database: Database, most: int) -> None:
+    """Delete what is too old or too much for the activity log, now and every minute, a few entries at a time."""
     while True:
         try:
             with database.transaction() as connection:
-                purged = activity_statements.purge(connection, time.time() - RETENTION_SECONDS)
+                purged = activity_statements.purge(connection, time.time() - RETENTION_SECONDS, most)
         except OperationalError as error:
             log.warning("activity_not_purged", cause=str(error.orig))
             purged = 0

@@ -42,6 +42,8 @@ class Settings(BaseSettings):
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     seed: Path | None = None
+    # Fewer, and an operation could lose its beginning before it ends.
+    activity_kept: Annotated[int, Field(ge=1000, le=10_000_000)] = 100_000
     requests_kept: Annotated[int, Field(ge=0, le=1_000_000)] = 1000
     stop_with_stdin: bool = False
     simulated_boot_seconds: Annotated[float, Field(ge=0)] = 0.0

@@ -344,9 +344,24 @@ def test_old_entries_are_deleted_in_batches_and_young_ones_stay(
     with app.database.transaction() as connection:
         for _ in range(10):
             writing.done(connection, change)
-        assert [purge(connection, 1006.0) for _ in range(3)] == [4, 2, 0]
+        assert [purge(connection, 1006.0, 1000) for _ in range(3)] == [4, 2, 0]
         left = events(connection, ActivityQuery(subscription="s"), 100)
     assert [recorded.event.at for recorded in left] == [1009.0, 1008.0, 1007.0, 1006.0]
+
+
+def test_what_is_too_much_goes_oldest_first_in_batches(app: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(activity_statements, "PURGED_AT_ONCE", 4)
+    # The clock was set back in between: an old entry stands behind a young one.
+    clock = iter([1000.0, 2000.0, 900.0, *(float(at) for at in range(2001, 2008))])
+    writing = ActivityLog(lambda: next(clock), lambda: str(uuid.uuid4()))
+    change = Change(subscription="s", tenant="t", caller="c", action="a/write", resource_id="/x", correlation_id="y")
+    with app.database.transaction() as connection:
+        for _ in range(10):
+            writing.done(connection, change)
+        assert purge(connection, 1500.0, 10) == 2, "the young entry in between stays"
+        assert [purge(connection, 0.0, 3) for _ in range(3)] == [4, 1, 0]
+        left = events(connection, ActivityQuery(subscription="s"), 100)
+    assert [recorded.event.at for recorded in left] == [2007.0, 2006.0, 2005.0]
 
 
 def test_role_assignments_are_logged_as_az_s_change_log_reads_them(app: InProcess) -> None:

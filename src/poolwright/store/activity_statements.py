@@ -1,6 +1,6 @@
 """The statements of the activity log.
 
-Invariant: entries are added and, when they are too old, deleted; none is changed.
+Invariant: entries are added and, when they are too old or too many, deleted; none is changed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from poolwright.store.records import dump, load
 
 _TABLE: Final = tables.activity
 _READ: Final = (_TABLE.c.sequence, _TABLE.c.record, _TABLE.c.before, _TABLE.c.after)
-PURGED_AT_ONCE: Final = 1000
+# So many hold up the next change by tens of milliseconds, on a busy machine.
+PURGED_AT_ONCE: Final = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,14 +105,18 @@ def events(connection: Connection, query: ActivityQuery, most: int) -> list[Reco
     return [_recorded(row) for row in rows]
 
 
-def purge(connection: Connection, older_than: float) -> int:
-    """Delete the oldest entries, if they are too old, and return how many; no more than `PURGED_AT_ONCE`."""
+def purge(connection: Connection, older_than: float, most: int) -> int:
+    """Delete the oldest entries that are too old, or more than `most`, and return how many.
+
+    No more than `PURGED_AT_ONCE` go at once.
+    """
+    surplus = connection.execute(sa.select(sa.func.count()).select_from(_TABLE)).scalar_one() - most
     oldest = connection.execute(
         sa.select(_TABLE.c.sequence, _TABLE.c.at).order_by(_TABLE.c.sequence).limit(PURGED_AT_ONCE)
     ).all()
-    gone = [row.sequence for row in oldest if row.at < older_than]
+    gone = [row.sequence for place, row in enumerate(oldest) if row.at < older_than or place < surplus]
     if gone:
-        connection.execute(sa.delete(_TABLE).where(_TABLE.c.sequence >= gone[0], _TABLE.c.sequence <= gone[-1]))
+        connection.execute(sa.delete(_TABLE).where(_TABLE.c.sequence.in_(gone)))
     return len(gone)
 
 
