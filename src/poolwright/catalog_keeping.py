@@ -11,9 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Final, TypeVar
 
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
 from poolwright.catalog.in_force import (
     CatalogInForce,
@@ -27,6 +29,7 @@ from poolwright.catalog.in_force import (
 )
 from poolwright.domain.offer import Restriction
 from poolwright.store import statements
+from poolwright.store.database import only_reading
 from poolwright.store.statements import CataloguePart
 
 T = TypeVar("T")
@@ -50,6 +53,15 @@ def stored(connection: Connection, locations: Sequence[str]) -> Replacements:
         restrictions=statements.catalogue_parts(connection, RESTRICTIONS, SetRestrictions, locations),
         former=former.get(EVERYWHERE, FormerSizes(())),
     )
+
+
+def stored_at(path: Path, locations: Sequence[str]) -> Replacements:
+    """Return the same of a database that is only read. Raises `ValueError` where that is not possible."""
+    try:
+        with only_reading(path) as connection:
+            return stored(connection, locations)
+    except SQLAlchemyError as error:
+        raise ValueError(str(error)) from error
 
 
 def parts_of(imported: Replacements) -> tuple[CataloguePart, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -169,3 +170,36 @@ def test_a_restriction_of_what_is_not_there_is_refused(
     ended = poolwright("catalog", "restrict", *arguments, "-l", "eastus")
     assert (ended.code, ended.out) == (1, "")
     assert told in ended.err
+
+
+def test_explain_answers_by_the_catalogue_in_force_and_says_so(
+    poolwright: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = ("explain", "-s", "Standard_D4s_v5")
+    assert "Catalogue         built-in" in poolwright.done(*other).out.splitlines()
+    poolwright.done("catalog", "import", file(tmp_path, "skus.json", [changed(restrictions=[])]))
+
+    directory = os.environ["POOLWRIGHT_DATA_DIR"]
+    called = f"sizes of {directory}, else built-in"
+    assert poolwright.done("explain", "-s", SIZE, "-o", "json").json["properties"]["catalogue"] == called
+    refused = poolwright(*other)
+    assert (refused.code, f"  catalogue: {called}" in refused.err.splitlines()) == (1, True), refused.err
+    assert "VMSizeNotSupported" in refused.err
+    # By the built-in one where it is asked for, in a location without imports, and where another service is named.
+    assert poolwright.done(*other, "--built-in").out == poolwright.done(*other, "-l", "westus2").out
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("POOLWRIGHT_ENDPOINT", "https://127.0.0.1:1")
+        assert "Catalogue         built-in" in poolwright.done(*other).out.splitlines()
+        assert poolwright(*other, "--data-dir", directory).code == 1
+
+
+def test_explain_says_when_the_catalogue_in_force_cannot_be_read(alone: CommandLine, tmp_path: Path) -> None:
+    known = {"tenantId": "t", "clientId": "c", "clientSecret": "s", "subscriptionId": "u"}
+    (tmp_path / "credentials.json").write_text(json.dumps(known))
+    (tmp_path / "endpoint.json").write_text(json.dumps({"url": "https://127.0.0.1:1"}))
+    for content in (None, b"no database"):
+        if content is not None:
+            (tmp_path / "poolwright.sqlite").write_bytes(content)
+        told = alone.done("explain", "-s", SIZE, "--data-dir", str(tmp_path)).out
+        assert f"Catalogue         built-in; the one of {tmp_path} cannot be read: " in told
+    assert (tmp_path / "poolwright.sqlite").read_bytes() == b"no database", "it is only read"

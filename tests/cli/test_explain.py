@@ -100,6 +100,7 @@ def test_a_decision_is_the_one_of_the_service(asked: Asked, poolwright: CommandL
 
     explained = poolwright.done("explain", *asked.options.split(), "-o", "json").json
 
+    assert explained["properties"].pop("catalogue") == "built-in"
     wanted = reply.json()
     del wanted["id"], wanted["properties"]["after"]
     assert explained == wanted

@@ -1,11 +1,13 @@
 """`poolwright explain`: what a node pool would get, and why, without a service.
 
 The answer comes from `domain.node_pool.settle`, the function behind the PUT, for a made-up cluster that
-runs the node pool's Kubernetes version; so the two never differ.
+runs the node pool's Kubernetes version; so the two never differ. What was imported into the catalogue, or restricted in
+it, is read in the data directory of the service that other commands would talk to, whether it runs or not.
 """
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +18,7 @@ from poolwright.cli.failure import USAGE, Failure, NoService, Refused
 from poolwright.cli.node_pools import print_decision
 from poolwright.cli.options import (
     CustomHeaders,
+    DataDir,
     Fips,
     GpuDriverOption,
     KubernetesVersion,
@@ -32,6 +35,8 @@ from poolwright.cli.options import (
 from poolwright.cli.output import Json, Output, error_text
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from poolwright.catalog.catalog import LocationCatalog
     from poolwright.domain.cluster import Cluster
     from poolwright.domain.node_pool import NodePool, NodePoolRequest
@@ -80,17 +85,21 @@ def explain(
     profile: Annotated[
         ProfileName, typer.Option(envvar="POOLWRIGHT_PROFILE", help="Whose truth to follow.", case_sensitive=False)
     ] = ProfileName.DOCUMENTED,
+    built_in: Annotated[
+        bool, typer.Option("--built-in", help="By the built-in catalogue, whatever was imported.")
+    ] = False,
+    data_dir: DataDir = None,
     output: OutputForm = Output.TABLE,
 ) -> None:
     """Say which generation and image a pool would get, and why.
 
-    Needs no service; `--profile` or POOLWRIGHT_PROFILE says whose rules.
+    Needs no service; `--profile` or POOLWRIGHT_PROFILE says whose rules. The answer names its catalogue: the one
+    in force in the data directory, or the built-in one where there is none.
 
     Exits with 1 when the node pool would be refused, with the error the PUT would give, or when it would be
     accepted and then fail.
     """
     from poolwright import errors
-    from poolwright.catalog.catalog import Catalog
     from poolwright.domain.generation import Generation
     from poolwright.domain.node_pool import NodePoolRequest
     from poolwright.domain.node_pool_kind import Mode
@@ -119,7 +128,7 @@ def explain(
         gpu_driver=value_of(gpu_driver),
     )
     header = _header(use_windows_gen2_vm, aks_custom_headers)
-    catalog = Catalog.built_in((location,)).at(location)
+    catalog, called = _catalogue(location, None if built_in else _service_directory(data_dir))
     try:
         pool = _settled(name, request, catalog, Profile(profile.value), header, _subscription())
     except errors.InvalidRequest as error:
@@ -127,11 +136,52 @@ def explain(
 
         body = error_body(error)
         raise Refused(
-            error_text(body, status=_STATUS),
+            f"{error_text(body, status=_STATUS)}\n  catalogue: {called}",
             status=_STATUS,
             document={"error": body} if output is Output.JSON else None,
         ) from error
-    print_decision(_decision(pool), output)
+    print_decision(_decision(pool, called), output)
+
+
+def _service_directory(data_dir: Path | None) -> Path | None:
+    """The data directory of the service that other commands would talk to; None when it is elsewhere."""
+    directory = connection.data_directory(data_dir)
+    named = os.environ.get("POOLWRIGHT_ENDPOINT")
+    try:
+        there = connection.of_directory(directory)
+    except NoService:
+        return None
+    return directory if data_dir is not None or named is None or named.rstrip("/") == there.url.rstrip("/") else None
+
+
+def _catalogue(location: str, directory: Path | None) -> tuple[LocationCatalog, str]:
+    """The location's catalogue, and what to call it."""
+    from poolwright.catalog.catalog import Catalog, normalized_location
+
+    built_in = Catalog.built_in((location,))
+    if directory is None:
+        return built_in.at(location), "built-in"
+    from poolwright.catalog.in_force import in_force
+    from poolwright.catalog_keeping import stored_at
+    from poolwright.installation import DataDirectory
+
+    try:
+        found = stored_at(DataDirectory(directory).database, (normalized_location(location),))
+    except ValueError as error:
+        cause = str(error).splitlines()[0]
+        return built_in.at(location), f"built-in; the one of {directory} cannot be read: {cause}"
+    parts = [
+        name
+        for name, is_there in (
+            ("sizes", found.sizes),
+            ("Kubernetes versions", found.versions),
+            ("node images", found.images),
+            ("restrictions", found.restrictions),
+        )
+        if is_there
+    ]
+    called = f"{', '.join(parts)} of {directory}, else built-in" if parts else "built-in"
+    return in_force(built_in, found).at(location), called
 
 
 def _settled(
@@ -194,13 +244,14 @@ def _subscription() -> str:
         return _NO_SUBSCRIPTION
 
 
-def _decision(pool: NodePool) -> Json:
-    """The decision in the form of the service's whatIf."""
+def _decision(pool: NodePool, catalogue: str) -> Json:
+    """The decision in the form of the service's whatIf, with the catalogue it was made by."""
     properties: Json = {
         "exists": False,
         "generation": pool.generation.value,
         "nodeImageVersion": pool.node_image,
         "rule": {"id": pool.rule.id, "text": pool.rule.text, "source": pool.rule.source},
+        "catalogue": catalogue,
         "warnings": [{"code": warning.code, "message": warning.message} for warning in pool.warnings],
     }
     if pool.late_failure is not None:

@@ -77,6 +77,8 @@ def decision_text(properties: Mapping[str, Any]) -> str:
         ("Source", rule["source"]),
     ]
     warnings = [("Warning", f"{warning['code']}: {warning['message']}") for warning in properties["warnings"]]
+    if "catalogue" in properties:
+        decided.append(("Catalogue", properties["catalogue"]))
     if before is None:
         return _aligned(decided + warnings)
     if before["rule"] != rule:

@@ -362,6 +362,20 @@ class Database:
         self.engine.dispose()
 
 
+@contextmanager
+def only_reading(path: Path) -> Iterator[Connection]:
+    """Yield a connection that changes nothing, to a database that a service may be working on or not.
+
+    Raises what SQLAlchemy raises where there is none.
+    """
+    engine = sa.create_engine(f"sqlite:///file:{quote(str(path))}?mode=ro&uri=true")
+    try:
+        with engine.connect() as connection:
+            yield connection
+    finally:
+        engine.dispose()
+
+
 def _begin(connection: Connection) -> None:
     """Begin to write. sqlite3 would begin only at the first change, and not at all for CREATE TABLE."""
     if connection.dialect.name == "sqlite":
