@@ -231,7 +231,8 @@ def _seeder(
         reading.read(settings.seed.expanduser()),
         context=context,
         operations=operations,
-        plane_with=lambda carrying_out, faults: _control_plane(settings, catalogs, carrying_out, faults),
+        plane_with=lambda carrying_out, faults, catalogs: _control_plane(settings, catalogs, carrying_out, faults),
+        catalogs=catalogs,
         subscription=Directory(context.database, time.time, time.monotonic).home,
         profile=settings.profile,
     )

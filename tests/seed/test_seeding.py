@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ import yaml
 from poolwright.domain.profile import Profile
 from poolwright.seed.reading import WrongSeed, parse
 from poolwright.seed.seeding import Seeder
+from tests.arm.test_catalog_import import VERSIONS
+from tests.arm.test_catalog_import import changed as listed_sku
 from tests.seed.test_sections import GOOD
 from tests.support.everything import everything
 from tests.support.in_process import InProcess
@@ -31,6 +34,7 @@ def seeder(app: InProcess, seed: object) -> Seeder:
         context=app.context,
         operations=app.operations,
         plane_with=app.control_plane,
+        catalogs=app.catalogs,
         subscription=app.credentials.subscription_id,
         profile=app.profile,
     )
@@ -165,6 +169,7 @@ resourceGroups:
         context=app.context,
         operations=app.operations,
         plane_with=app.control_plane,
+        catalogs=app.catalogs,
         subscription=app.credentials.subscription_id,
         profile=app.profile,
     )
@@ -365,3 +370,117 @@ def test_faults_that_are_there_count_no_rehearsal(app: InProcess) -> None:
     assert (place, code) == ("resourceGroups[0].clusters[0]", "AllocationFailed")
     state = app.client.get("/_poolwright/faults/once").json()["state"]
     assert (state["matched"], state["fired"]) == (0, 0), "the seed was rehearsed on a copy"
+
+
+def own_world(tmp_path: Path) -> dict[str, Any]:
+    """A seed with a catalogue of its own, in a file beside it, and with what stands beside clusters."""
+    (tmp_path / "skus.json").write_text(json.dumps([listed_size(size) for size in ("D2s_v5", "D4s_v5", "D2_v3")]))
+    (tmp_path / "versions.json").write_text(json.dumps(VERSIONS))
+    seed = changed(
+        lambda cluster: cluster.update(
+            maintenanceConfigurations=[
+                {"name": "default", "properties": {"timeInWeek": [{"day": "Monday", "hourSlots": [1]}]}}
+            ]
+        )
+    )
+    seed["resourceGroups"][0]["clusters"][0]["properties"] = {}
+    seed["resourceGroups"][0]["clusters"][0]["nodePools"][0]["properties"]["vmSize"] = "Standard_D2s_v5"
+    seed["resourceGroups"][0]["snapshots"] = [
+        {"name": "golden", "nodePool": "c1/win1", "tags": {"kept": "yes"}},
+        {"name": "system", "nodePool": "C1/sys"},
+    ]
+    seed["catalogImports"] = [{"file": "skus.json"}, {"file": "versions.json", "location": "eastus"}]
+    seed["restrictions"] = [
+        {
+            "location": "eastus",
+            "size": "Standard_D4s_v5",
+            "restrictions": [{"type": "Location", "reasonCode": "NotAvailableForSubscription"}],
+        }
+    ]
+    return seed
+
+
+def listed_size(name: str) -> dict[str, Any]:
+    generations = "V1" if name.endswith("v3") else "V1,V2"
+    capabilities = {"vCPUs": "2", "MemoryGB": "8", "HyperVGenerations": generations}
+    shown = [{"name": key, "value": value} for key, value in capabilities.items()]
+    return listed_sku(name=f"Standard_{name}", capabilities=shown, restrictions=[])
+
+
+def apply_from(app: InProcess, directory: Path, seed: object) -> None:
+    maker(app, directory, seed).apply()
+
+
+def maker(app: InProcess, directory: Path, seed: object) -> Seeder:
+    return Seeder(
+        parse(str(directory / "seed.yaml"), yaml.safe_dump(seed, sort_keys=False)),
+        context=app.context,
+        operations=app.operations,
+        plane_with=app.control_plane,
+        catalogs=app.catalogs,
+        subscription=app.credentials.subscription_id,
+        profile=app.profile,
+    )
+
+
+def test_a_seed_brings_its_catalogue_and_what_stands_beside_clusters(app: InProcess, tmp_path: Path) -> None:
+    client, seed = app.client, own_world(tmp_path)
+    apply_from(app, tmp_path, seed)
+
+    place = client.get("/_poolwright/catalog").json()["locations"][0]
+    assert (place["sizes"]["origin"], place["sizes"]["count"], place["sizes"]["restricted"]) == ("imported", 3, 1)
+    assert place["kubernetesVersions"]["origin"] == "imported"
+    refused = client.put(client.pool("np1"), json={"properties": {"vmSize": "Standard_D4s_v5"}})
+    assert refused.json()["error"]["code"] == "VMSizeNotSupported"
+    snapshots = f"{client.group()}/providers/Microsoft.ContainerService/snapshots"
+    golden, system = (client.get(f"{snapshots}/{name}").json() for name in ("golden", "system"))
+    assert golden["tags"] == {"kept": "yes"}
+    assert golden["properties"]["creationData"]["sourceResourceId"] == client.pool("win1")
+    assert golden["properties"]["poolwright"]["generation"] == "V2"
+    assert system["properties"]["osSku"] == "Ubuntu"
+    windows = client.get(f"{client.cluster()}/maintenanceConfigurations/default").json()["properties"]
+    assert windows == {"timeInWeek": [{"day": "Monday", "hourSlots": [1]}]}
+
+    # Once; but another file under the same name is another entry.
+    before = client.get("/_poolwright/catalog").json()
+    apply_from(app, tmp_path, seed)
+    assert client.get("/_poolwright/catalog").json() == before
+    (tmp_path / "skus.json").write_text(json.dumps([listed_size("D2s_v5")]))
+    apply_from(app, tmp_path, seed)
+    assert client.get("/_poolwright/catalog").json()["locations"][0]["sizes"]["count"] == 1
+
+
+def test_a_reset_goes_back_to_the_seed_s_catalogue(app: InProcess, tmp_path: Path) -> None:
+    seeding = maker(app, tmp_path, own_world(tmp_path))
+    app.again = seeding.apply_again
+    seeding.apply()
+    for _ in range(2):
+        assert app.client.delete("/_poolwright/catalog").status_code == 200
+        assert app.client.post("/_poolwright/reset").status_code == 204
+        place = app.client.get("/_poolwright/catalog").json()["locations"][0]
+        assert (place["sizes"]["count"], place["sizes"]["restricted"]) == (3, 1)
+
+
+def test_what_is_wrong_beside_clusters_is_said_at_its_place(app: InProcess, tmp_path: Path) -> None:
+    seed = own_world(tmp_path)
+    group = seed["resourceGroups"][0]
+    group["snapshots"][0]["nodePool"] = "c1/none"
+    group["clusters"][0]["maintenanceConfigurations"].append({"name": "nonsense", "properties": {"timeInWeek": []}})
+    seed["restrictions"][0]["size"] = "Standard_Nonsense"
+    (tmp_path / "skus.json").write_text('[{"resourceType": 1}]')
+    seed["catalogImports"][1].pop("location")
+    before = everything(app.client)
+    with pytest.raises(WrongSeed) as wrong:
+        apply_from(app, tmp_path, seed)
+    assert {problem.place for problem in wrong.value.problems} >= {
+        "catalogImports[0].file",
+        "catalogImports[1].location",
+        "restrictions[0].size",
+        "resourceGroups[0].snapshots[0].nodePool",
+        "resourceGroups[0].clusters[0].maintenanceConfigurations[1].properties.maintenanceWindow",
+    }
+    assert everything(app.client) == before
+    assert app.client.get("/_poolwright/catalog").json()["locations"][0]["sizes"]["origin"] == "built-in"
+    seed["catalogImports"][0]["file"] = "none.json"
+    with pytest.raises(WrongSeed, match=r"catalogImports\[0\]\.file: .*there is no file"):
+        apply_from(app, tmp_path, seed)

@@ -137,10 +137,12 @@ class InProcess:
         self._runner = asyncio.Runner()
         self.client = InProcessClient(self)
 
-    def control_plane(self, operations: DurableOperations, faults: Faults) -> ControlPlane:
+    def control_plane(
+        self, operations: DurableOperations, faults: Faults, catalogs: CatalogInForce | None = None
+    ) -> ControlPlane:
         """The verbs, with operations carried out by these."""
         return ControlPlane(
-            catalogs=self.catalogs,
+            catalogs=catalogs or self.catalogs,
             operations=operations,
             render=WireRenderer(),
             profile=self.profile,

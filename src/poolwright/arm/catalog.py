@@ -29,7 +29,8 @@ from poolwright.arm.skus import decode_restrictions, encode_sku
 from poolwright.catalog.catalog import LocationCatalog, normalized_location
 from poolwright.catalog.in_force import InForce, Replacements
 from poolwright.catalog_keeping import RESTRICTIONS, SIZES, VERSIONS, parts_of
-from poolwright.domain.offer import Offer
+from poolwright.control_plane import ControlPlane
+from poolwright.domain.offer import Offer, Restriction
 from poolwright.store import statements
 
 _ORIGIN = an_object({"origin": {"enum": ["built-in", "imported"]}, "count": COUNT})
@@ -130,24 +131,9 @@ class CatalogueInForce(Area):
 
     async def restrict_size(self, request: Request) -> Response:
         plane, keeper = self._service.control_plane, self._service.catalog_keeper
-        location = plane.require_location(request.path_params["location"], "location")
-        offer = _require_offer(plane.catalog.at(location), name_as_sent(request))
-        try:
-            restrictions = decode_restrictions(await read_body(request), location)
-        except Misshapen as misshapen:
-            raise errors.InvalidRequestContent(
-                f"The request content was invalid: {misshapen.place}: {misshapen.expected}.",
-                target=misshapen.place,
-                remedy="send restrictions as Compute lists them: type, restrictionInfo, reasonCode",
-            ) from misshapen
-        unknown = sorted({zone for one in restrictions for zone in one.zones or ()} - set(offer.zones))
-        if unknown:
-            raise errors.InvalidParameter(
-                f"VM size '{offer.size.name}' has no zone(s) {', '.join(unknown)} in location '{location}'.",
-                target="restrictions",
-                remedy=f"choose from zones {', '.join(offer.zones)}" if offer.zones else "restrict the whole location",
-            )
-        name = offer.size.name
+        location, name, restrictions = decode_size_restrictions(
+            plane, request.path_params["location"], name_as_sent(request), await read_body(request)
+        )
         await self._change(request, lambda connection: keeper.restrict(connection, location, name, restrictions))
         changed = _require_offer(plane.catalog.at(location), name)
         return json_response(orjson.dumps(encode_sku(changed, location)))
@@ -172,6 +158,30 @@ class CatalogueInForce(Area):
             images = lists.images_report(catalog.images)
             report["nodeImages"] = {"named": images.named, "kept": images.kept, "unknown": images.unknown}
         return report
+
+
+def decode_size_restrictions(
+    plane: ControlPlane, location: str, size: str, body: dict[str, Any]
+) -> tuple[str, str, tuple[Restriction, ...]]:
+    """Return location, size and restrictions as the catalogue has them. Raises where it does not have them."""
+    location = plane.require_location(location, "location")
+    offer = _require_offer(plane.catalog.at(location), size)
+    try:
+        restrictions = decode_restrictions(body, location)
+    except Misshapen as misshapen:
+        raise errors.InvalidRequestContent(
+            f"The request content was invalid: {misshapen.place}: {misshapen.expected}.",
+            target=misshapen.place,
+            remedy="send restrictions as Compute lists them: type, restrictionInfo, reasonCode",
+        ) from misshapen
+    unknown = sorted({zone for one in restrictions for zone in one.zones or ()} - set(offer.zones))
+    if unknown:
+        raise errors.InvalidParameter(
+            f"VM size '{offer.size.name}' has no zone(s) {', '.join(unknown)} in location '{location}'.",
+            target="restrictions",
+            remedy=f"choose from zones {', '.join(offer.zones)}" if offer.zones else "restrict the whole location",
+        )
+    return location, offer.size.name, restrictions
 
 
 def _require_offer(here: LocationCatalog, name: str) -> Offer:

@@ -81,6 +81,10 @@ class CatalogInForce:
         self._built_in = built_in
         self._state = self.with_replacements(replacements or Replacements())
 
+    def apart(self) -> CatalogInForce:
+        """Return another one with the same catalogue, which is replaced by itself."""
+        return CatalogInForce(self._built_in, self.replacements)
+
     @property
     def state(self) -> InForce:
         return self._state

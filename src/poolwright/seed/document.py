@@ -6,9 +6,10 @@ kept as every client's is.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
 
 
 class _Part(BaseModel):
@@ -40,6 +41,13 @@ class SeedNodePool(_Part):
     properties: dict[str, Any] = {}
 
 
+class SeedMaintenanceConfiguration(_Part):
+    """A maintenance configuration of the cluster, as a PUT of it would be."""
+
+    name: Name
+    properties: dict[str, Any]
+
+
 class SeedCluster(_Part):
     """A managed cluster. Its node pools of mode System are part of its own PUT; each other one has a PUT of its own."""
 
@@ -51,6 +59,17 @@ class SeedCluster(_Part):
     headers: Headers = Headers()
     properties: dict[str, Any] = {}
     nodePools: Annotated[list[SeedNodePool], Field(min_length=1)]
+    maintenanceConfigurations: list[SeedMaintenanceConfiguration] = []
+
+
+class SeedSnapshot(_Part):
+    """A snapshot of a node pool, taken when its last operation of the seed has ended."""
+
+    name: Name
+    nodePool: Annotated[
+        str, Field(pattern=r"^[^/]+/[^/]+$", description="Cluster and node pool of the resource group: `c1/np1`.")
+    ]
+    tags: Tags | None = None
 
 
 class SeedResourceGroup(_Part):
@@ -60,6 +79,36 @@ class SeedResourceGroup(_Part):
     location: Name
     tags: Tags | None = None
     clusters: list[SeedCluster] = []
+    snapshots: list[SeedSnapshot] = []
+
+
+def _beside_the_seed(path: str, info: ValidationInfo) -> str:
+    """The path of a file that is there, from where the seed lies."""
+    found = (info.context or {}).get("directory", Path()) / Path(path).expanduser()
+    if not found.is_file():
+        raise ValueError(f"there is no file {found}")
+    return str(found)
+
+
+class SeedCatalogImport(_Part):
+    """A list that replaces a part of the built-in catalogue, as `poolwright catalog import` takes it."""
+
+    file: Annotated[
+        Name, AfterValidator(_beside_the_seed), Field(description="A path, from where the seed lies if it is relative.")
+    ]
+    location: Annotated[str | None, Field(description="Of a list of Kubernetes versions, which does not say it.")] = (
+        None
+    )
+
+
+class SeedRestrictions(_Part):
+    """All restrictions of a size in a location; none of them lifts those of an imported list."""
+
+    location: Name
+    size: Name
+    restrictions: Annotated[
+        list[dict[str, Any]], Field(description="As Compute lists them: type, restrictionInfo, reasonCode.")
+    ]
 
 
 class SeedQuota(_Part):

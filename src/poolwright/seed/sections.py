@@ -5,9 +5,11 @@ Invariant: sections are brought about in the order of the table.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import orjson
@@ -15,31 +17,64 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from sqlalchemy.engine import Connection
 
 from poolwright import errors
+from poolwright.arm.catalog import decode_size_restrictions
+from poolwright.arm.catalog_import import CatalogImport
 from poolwright.arm.faults import decode_fault, fault_schema
 from poolwright.arm.wire import decode_cluster, decode_group, decode_node_pool, decode_quota_limit, properties_schemas
+from poolwright.arm.wire_maintenance import decode_maintenance
+from poolwright.catalog.in_force import CatalogInForce, InForce
+from poolwright.catalog_keeping import CatalogKeeper, parts_of
 from poolwright.control_plane import Accepted, Call, ControlPlane
 from poolwright.domain.profile import Profile
-from poolwright.domain.resource_id import CLUSTER_TYPE, ClusterId, GroupId, NodePoolId
+from poolwright.domain.resource_id import (
+    CLUSTER_TYPE,
+    SNAPSHOT_TYPE,
+    ClusterId,
+    GroupId,
+    MaintenanceId,
+    NodePoolId,
+    SnapshotId,
+)
 from poolwright.operations.faults import Faults
-from poolwright.seed.document import Headers, SeedCluster, SeedFault, SeedNodePool, SeedQuota, SeedResourceGroup
+from poolwright.seed.document import (
+    Headers,
+    SeedCatalogImport,
+    SeedCluster,
+    SeedFault,
+    SeedMaintenanceConfiguration,
+    SeedNodePool,
+    SeedQuota,
+    SeedResourceGroup,
+    SeedRestrictions,
+    SeedSnapshot,
+)
 from poolwright.seed.reading import Place, SeedFile, WrongSeed, path_of
-from poolwright.store import fault_statements
+from poolwright.side_resources import SideResources
+from poolwright.store import fault_statements, statements
 
 API_VERSION: Final = "2026-06-01"
 CORRELATION_ID: Final = "seed"
+_CHUNK_BYTES: Final = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where a seed is applied: verbs, faults, whose resources, by whose rules."""
+    """Where a seed is applied: verbs, catalogue, faults, whose resources, by whose rules, at what time."""
 
     plane: ControlPlane
+    catalogs: CatalogInForce
     faults: Faults
     subscription: str
     profile: Profile
+    now: Callable[[], float]
+
+    @property
+    def side(self) -> SideResources:
+        return SideResources(self.plane, self.now)
 
 
-Verb = Callable[[Destination, Connection], Accepted | None]
+# A verb returns the operation it began, or the catalogue that is in force after the commit.
+Verb = Callable[[Destination, Connection], Accepted | InForce | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +105,44 @@ class Section:
     items: Callable[[Any, Place], Iterator[Item]]
 
 
+def _catalog_import(entry: SeedCatalogImport, place: Place) -> Iterator[Item]:
+    def put(destination: Destination, connection: Connection) -> InForce:
+        lists = CatalogImport(entry.location)
+        with open(entry.file, "rb") as file:
+            while chunk := file.read(_CHUNK_BYTES):
+                lists.feed(chunk)
+        imported = lists.end(destination.now())
+        return CatalogKeeper(destination.catalogs).import_lists(connection, imported, parts_of(imported))
+
+    with open(entry.file, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    yield Item(
+        key=_key(*place[:1], entry.file, entry.location or ""),
+        resource="providers/Poolwright/catalog",
+        place=place,
+        content=[digest, entry.location],
+        verb=put,
+        place_of=lambda target: (*place, "location" if target == "location" else "file"),
+    )
+
+
+def _restrictions(entry: SeedRestrictions, place: Place) -> Iterator[Item]:
+    def put(destination: Destination, connection: Connection) -> InForce:
+        location, size, wanted = decode_size_restrictions(
+            destination.plane, entry.location, entry.size, {"restrictions": entry.restrictions}
+        )
+        return CatalogKeeper(destination.catalogs).restrict(connection, location, size, wanted)
+
+    yield Item(
+        key=_key(*place[:1], entry.location, entry.size),
+        resource=f"providers/Poolwright/locations/{entry.location}/sizes/{entry.size}",
+        place=place,
+        content=entry.model_dump(),
+        verb=put,
+        place_of=lambda target: (*place, *_parts(target)),
+    )
+
+
 def _quota(entry: SeedQuota, place: Place) -> Iterator[Item]:
     def put(destination: Destination, connection: Connection) -> None:
         limit = decode_quota_limit({"limit": entry.limit})
@@ -96,12 +169,62 @@ def _resource_group(entry: SeedResourceGroup, place: Place) -> Iterator[Item]:
         key=key,
         resource=f"resourceGroups/{entry.name}",
         place=place,
-        content=entry.model_dump(exclude={"clusters"}),
+        content=entry.model_dump(exclude={"clusters", "snapshots"}),
         verb=put,
         place_of=lambda target: (*place, *_parts(target)),
     )
     for index, cluster in enumerate(entry.clusters):
         yield from _cluster(entry.name, cluster, (*place, "clusters", index), key)
+    for index, snapshot in enumerate(entry.snapshots):
+        yield _snapshot(entry, snapshot, (*place, "snapshots", index), key)
+
+
+def _snapshot(group: SeedResourceGroup, entry: SeedSnapshot, place: Place, parent: str) -> Item:
+    of_cluster, of_pool = entry.nodePool.split("/")
+
+    def put(destination: Destination, connection: Connection) -> None:
+        group_id = GroupId(destination.subscription, group.name)
+        pool_id = NodePoolId(ClusterId(group_id, of_cluster), of_pool)
+        sent = _given(tags=entry.tags)
+        snapshot_id = SnapshotId(group_id, entry.name)
+        # In the region of its node pool, where that is known.
+        cluster = statements.cluster(connection, pool_id.cluster_id.key)
+        location = cluster.location if cluster is not None else None
+        destination.side.put_snapshot(connection, snapshot_id, location, str(pool_id), sent)
+
+    # After what makes its node pool, where the seed does.
+    for cluster in group.clusters:
+        if cluster.name.lower() == of_cluster.lower():
+            parent = _key(parent, cluster.name)
+            for pool in cluster.nodePools:
+                if pool.name.lower() == of_pool.lower() and not _is_system(pool):
+                    parent = _key(parent, pool.name)
+    return Item(
+        key=_key(*place[:1], group.name, "snapshots", entry.name),
+        resource=f"resourceGroups/{group.name}/providers/{SNAPSHOT_TYPE}/{entry.name}",
+        place=place,
+        content=entry.model_dump(),
+        verb=put,
+        parent=parent,
+        place_of=lambda target: (*place, "nodePool" if "creationData" in target else target),
+    )
+
+
+def _maintenance(group: str, cluster: str, entry: SeedMaintenanceConfiguration, place: Place, parent: str) -> Item:
+    def put(destination: Destination, connection: Connection) -> None:
+        identifier = MaintenanceId(ClusterId(GroupId(destination.subscription, group), cluster), entry.name)
+        sent = decode_maintenance({"properties": entry.properties}, entry.name)
+        destination.side.put_maintenance_configuration(connection, identifier, sent)
+
+    return Item(
+        key=_key(parent, "maintenanceConfigurations", entry.name),
+        resource=f"{_cluster_resource(group, cluster)}/maintenanceConfigurations/{entry.name}",
+        place=place,
+        content=entry.model_dump(),
+        verb=put,
+        parent=parent,
+        place_of=lambda target: (*place, *_parts(target)),
+    )
 
 
 def _cluster(group: str, entry: SeedCluster, place: Place, parent: str) -> Iterator[Item]:
@@ -129,7 +252,9 @@ def _cluster(group: str, entry: SeedCluster, place: Place, parent: str) -> Itera
             case parts:
                 return (*place, *parts)
 
-    content = entry.model_dump() | {"nodePools": [pool.model_dump() for _, pool in system]}
+    content = entry.model_dump(exclude={"maintenanceConfigurations"}) | {
+        "nodePools": [pool.model_dump() for _, pool in system]
+    }
     yield Item(
         key=key,
         resource=_cluster_resource(group, entry.name),
@@ -142,6 +267,8 @@ def _cluster(group: str, entry: SeedCluster, place: Place, parent: str) -> Itera
     for index, pool in enumerate(entry.nodePools):
         if not _is_system(pool):
             yield _node_pool(group, entry.name, pool, (*place, "nodePools", index), key)
+    for index, configuration in enumerate(entry.maintenanceConfigurations):
+        yield _maintenance(group, entry.name, configuration, (*place, "maintenanceConfigurations", index), key)
 
 
 def _node_pool(group: str, cluster: str, entry: SeedNodePool, place: Place, parent: str) -> Item:
@@ -176,8 +303,16 @@ def _fault(entry: SeedFault, place: Place) -> Iterator[Item]:
     )
 
 
-# A new section is a new row. Limits stand before what they limit; faults act when everything else is there.
+# A new section is a new row. The catalogue and limits stand before what they limit; faults act when everything else
+# is there.
 SECTIONS: Final = (
+    Section(
+        "catalogImports",
+        "Lists of a subscription, in the place of the built-in catalogue.",
+        SeedCatalogImport,
+        _catalog_import,
+    ),
+    Section("restrictions", "Restrictions of sizes by location.", SeedRestrictions, _restrictions),
     Section("quotas", "vCPU limits by location and family.", SeedQuota, _quota),
     Section("resourceGroups", "Resource groups, their clusters and node pools.", SeedResourceGroup, _resource_group),
     Section("faults", "Bad days on demand, as `poolwright faults add` takes them.", SeedFault, _fault),
@@ -215,7 +350,7 @@ def schema() -> dict[str, Any]:
 def items_of(file: SeedFile) -> list[Item]:
     """Return what comes about from the seed, in order. Raises `WrongSeed` with everything that is not as it must be."""
     try:
-        seed = Seed.model_validate(file.value)
+        seed = Seed.model_validate(file.value, context={"directory": Path(file.name).absolute().parent})
     except ValidationError as error:
         raise WrongSeed(
             file.name,

@@ -22,6 +22,7 @@ import structlog
 from sqlalchemy.engine import Connection
 
 from poolwright import errors
+from poolwright.catalog.in_force import CatalogInForce, InForce
 from poolwright.control_plane import Accepted, ControlPlane
 from poolwright.domain.activity import OPERATOR, type_of
 from poolwright.domain.machine import Machine
@@ -65,7 +66,8 @@ class Seeder:
         *,
         context: Context,
         operations: DurableOperations,
-        plane_with: Callable[[DurableOperations, Faults], ControlPlane],
+        plane_with: Callable[[DurableOperations, Faults, CatalogInForce], ControlPlane],
+        catalogs: CatalogInForce,
         subscription: str,
         profile: Profile,
     ) -> None:
@@ -73,15 +75,22 @@ class Seeder:
         self._items = items_of(file)
         self._context = context
         self._plane_with = plane_with
+        self._catalogs = catalogs
         self._subscription = subscription
         self._profile = profile
         self._log = ActivityLog(context.now, context.new_id)
         self._site = _Site(
-            Destination(plane_with(operations, context.faults), context.faults, subscription, profile),
+            self._destination(operations, context.faults, catalogs, context.now),
             context.database,
             operations,
             context.wait,
         )
+
+    def _destination(
+        self, operations: DurableOperations, faults: Faults, catalogs: CatalogInForce, now: Callable[[], float]
+    ) -> Destination:
+        plane = self._plane_with(operations, faults, catalogs)
+        return Destination(plane, catalogs, faults, self._subscription, self._profile, now)
 
     def apply(self) -> None:
         """Bring about what is new or another in the seed, and return when its operations have ended.
@@ -132,12 +141,14 @@ class Seeder:
                     continue
                 try:
                     with site.database.transaction() as connection:
-                        accepted = self._done(site.destination, connection, item)
+                        done = self._done(site.destination, connection, item)
                 except errors.PoolwrightError as error:
                     missing.add(item.key)
                     problems += self._refusals(item, error)
                     continue
-                operation = accepted.operation if accepted is not None else None
+                if isinstance(done, InForce):
+                    site.destination.catalogs.put(done)
+                operation = _operation(done)
                 if operation is not None:
                     site.operations.begin(operation.id)
                 begun.append((item, operation.id if operation is not None else None))
@@ -152,7 +163,7 @@ class Seeder:
         if problems:
             raise WrongSeed(self._file.name, problems)
 
-    def _done(self, destination: Destination, connection: Connection, item: Item) -> Accepted | None:
+    def _done(self, destination: Destination, connection: Connection, item: Item) -> Accepted | InForce | None:
         """Do it, with its entry in the activity log: whoever started the service wanted it."""
         resource_id = f"/subscriptions/{destination.subscription}/{item.resource}"
         action = f"{type_of(resource_id)}/write"
@@ -161,7 +172,7 @@ class Seeder:
             connection,
             change,
             lambda connection: item.verb(destination, connection),
-            lambda accepted: (accepted.operation if accepted is not None else None, None),
+            lambda done: (_operation(done), None),
         )
 
     def _refusals(self, item: Item, error: errors.PoolwrightError) -> Iterator[Problem]:
@@ -198,21 +209,20 @@ class Seeder:
                 with database.engine.connect() as connection:
                     machines = whole_statements.all_records(connection, tables.machines, Machine)
                 engine.ensure([machine.spec for machine in machines])
-                faults = Faults(database, now, self._context.new_id)
+                faults, catalogs = Faults(database, now, self._context.new_id), self._catalogs.apart()
                 context = replace(
                     self._context,
                     database=database,
                     engine=engine,
                     cluster=NoCluster(),
+                    size_of=catalogs.size,
                     now=now,
                     wait=wait,
                     crash=_never,
                     faults=faults,
                 )
                 operations = InMemoryOperations(context)
-                destination = Destination(
-                    self._plane_with(operations, faults), faults, self._subscription, self._profile
-                )
+                destination = self._destination(operations, faults, catalogs, now)
                 yield _Site(destination, database, operations, wait)
             finally:
                 engine.close()
@@ -230,6 +240,10 @@ def _stages(items: Sequence[Item]) -> list[list[Item]]:
             stages.append([])
         stages[stage].append(item)
     return stages
+
+
+def _operation(done: Accepted | InForce | None) -> Operation | None:
+    return done.operation if isinstance(done, Accepted) else None
 
 
 def _failure(site: _Site, operation_id: str) -> OperationError | None:
