@@ -283,8 +283,10 @@ class State:
         if isinstance(self._engine, PortableEngine):
             return self._engine
         raise errors.OperationNotAllowed(
-            f"Machines of the engine '{self._engine.name}' cannot be written into a document.",
-            remedy="use the simulated engine: poolwright up --engine simulated",
+            f"A state is exported and imported with the simulated engine alone: machines of the engine "
+            f"'{self._engine.name}' are not in a document, nor made from one. Nothing has changed.",
+            remedy="reset works with every engine, and so do seeds (poolwright up --seed FILE); to export and import, "
+            "start the service with --engine simulated",
         )
 
     def _written_down(self, subscription: str) -> Document:

@@ -499,3 +499,32 @@ def test_the_names_of_what_is_stored_beside_the_state_stay(app: InProcess) -> No
     app.client.post(RESET)
     with app.database.transaction() as connection:
         assert setting(connection, "tenant_id") == before
+
+
+class OfRealMachines:
+    """An engine whose machines are in no document."""
+
+    name = "local"
+
+    def __init__(self, engine: SimulatedEngine) -> None:
+        self.keys, self.delete = engine.keys, engine.delete
+
+
+def test_another_engine_is_told_what_works_with_it_and_is_reset(make: Callable[[], InProcess]) -> None:
+    service = make()
+    service.client.make_cluster()
+    document = service.client.get(STATE).content
+    service.state._engine = OfRealMachines(engine_of(service))  # type: ignore[assignment]  # all that is asked of it
+    before = seen(service)
+
+    for reply in (
+        service.client.get(STATE),
+        service.client.put(STATE, params={"replace": "true"}, content=document),
+    ):
+        assert reply.status_code == 409
+        assert reply.json()["error"]["code"] == "OperationNotAllowed"
+        assert "machines of the engine 'local' are not in a document, nor made from one" in reply.text
+        assert "reset works with every engine" in reply.text
+    assert seen(service) == before
+    assert service.client.post(RESET).status_code == 204
+    assert is_empty(service)
