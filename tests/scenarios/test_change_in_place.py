@@ -85,7 +85,10 @@ def test_a_rollback_restores_size_wish_and_generation(client: ArmClient) -> None
     pool = properties(client, "back")
     assert (pool["vmSize"], pool["vmGeneration"]) == (BOTH, "V1")
     assert pool["poolwright"]["observedGenerations"] == {"V1": 2, "V2": 0, "unknown": 0}
-    client.done(client.post(f"{client.pool('back')}/upgradeNodeImageVersion"))
+    accepted = client.expect(202, client.post(f"{client.pool('back')}/upgradeNodeImageVersion"))
+    assert accepted.json()["name"] == "back"
+    assert accepted.json()["properties"]["provisioningState"] == "Updating"
+    client.done(accepted)
     assert properties(client, "back")["poolwright"]["resolvedGeneration"] == "V1"
 
 

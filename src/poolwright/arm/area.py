@@ -22,7 +22,7 @@ from poolwright.arm.actions import Requirement, required
 from poolwright.arm.deployable import Deployable
 from poolwright.arm.directory import Access, Directory
 from poolwright.arm.documents import Document
-from poolwright.arm.http import RETRY_AFTER, read_body
+from poolwright.arm.http import RETRY_AFTER, json_response, read_body
 from poolwright.arm.linked import not_linked, sources_of
 from poolwright.arm.login import Login
 from poolwright.arm.metrics import Metrics
@@ -38,6 +38,7 @@ from poolwright.domain.cluster import Cluster
 from poolwright.domain.node_pool import NodePool
 from poolwright.domain.operation import Operation
 from poolwright.domain.profile import Profile
+from poolwright.domain.resource_id import NodePoolId
 from poolwright.identity.tokens import TokenVerifier
 from poolwright.kubernetes.endpoint import ClusterEndpoint
 from poolwright.operations.durable import DurableOperations
@@ -177,15 +178,22 @@ class Area(ABC):
         return Response(status_code=202, headers=headers)
 
     async def _posted(
-        self, request: Request, verb: Callable[[Connection], Accepted], *, begins: bool = True
+        self,
+        request: Request,
+        verb: Callable[[Connection], Accepted],
+        *,
+        begins: bool = True,
+        shown: NodePoolId | None = None,
     ) -> Response:
+        """Accept an operation; the reply has a body only where a node pool is `shown` in it."""
         accepted = await self._accepted(request, verb)
         assert accepted.operation is not None
+        row = self._reader.row(statements.POOL_WIRE, key=shown.key) if shown is not None else None
         if begins:
             self._begin(accepted)
         headers = self._polling(request, accepted)
         headers["Location"] = self._operation_url(request, accepted.operation, "operationresults")
-        return Response(status_code=202, headers=headers)
+        return Response(status_code=202, headers=headers) if row is None else json_response(row[0], 202, headers)
 
     async def _body(self, request: Request) -> dict[str, Any]:
         """The JSON object sent. Raises `LinkedAuthorizationFailed` where its source is not the caller's to read."""

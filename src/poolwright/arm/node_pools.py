@@ -93,7 +93,7 @@ class NodePools(Area):
                 "POST",
                 POOL + "/upgradenodeimageversion",
                 self.upgrade_node_image,
-                answers={202: None},
+                answers={202: documents.POOL},
                 begins=True,
                 headers=("AKSSnapshotId",),
             ),
@@ -213,7 +213,9 @@ class NodePools(Area):
         # How `az aks nodepool upgrade --node-image-only --snapshot-id` names the snapshot.
         snapshot = request.headers.get("akssnapshotid") or None
         return await self._posted(
-            request, lambda connection: plane.upgrade_node_image(connection, pool_id, call, snapshot)
+            request,
+            lambda connection: plane.upgrade_node_image(connection, pool_id, call, snapshot),
+            shown=pool_id,
         )
 
     async def delete_machines(self, request: Request) -> Response:
