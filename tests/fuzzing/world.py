@@ -162,6 +162,7 @@ class World:
     def __init__(self, service: ServiceProcess) -> None:
         self.service = service
         self.client: ArmClient = service.client
+        self.client.sent = None
         self.state = State(service.data_dir)
         # By the end of the names of operations at that scope.
         self._scopes = {

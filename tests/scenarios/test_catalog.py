@@ -261,7 +261,6 @@ def test_an_import_that_is_refused_changes_nothing(app: InProcess, parts: list[A
             (400, "InvalidRequestContent"),
             (400, "InvalidParameter"),
         )
-        require_valid(reply.json(), "ErrorResponse")
     assert state(app) == before
 
 

@@ -12,7 +12,6 @@ import pytest
 from poolwright import errors
 from poolwright.arm.errors import status_of
 from tests.support.everything import everything
-from tests.support.schema import require_valid
 from tests.support.service import ArmClient, ServiceProcess
 
 FAULTS = "/_poolwright/faults"
@@ -50,7 +49,6 @@ def put(client: ArmClient, pool: str, **properties: Any) -> httpx.Response:
 def failure(client: ArmClient, reply: httpx.Response) -> dict[str, Any]:
     """The error of the operation, which must have failed; its node pool says the same."""
     operation = client.operation(reply)
-    require_valid(operation, "OperationStatusResult")
     assert operation["status"] == "Failed", operation
     pool = client.get(operation["resourceId"]).json()["properties"]
     assert pool["provisioningState"] == "Failed"
@@ -77,7 +75,6 @@ def test_every_error_of_a_request_can_be_had_on_demand(client: ArmClient, leaf: 
         add(client, match=match, refuse=leaf.code, count=1)
         refused = put(client, "wanted")
         assert (refused.status_code, refused.json()["error"]["code"]) == (status_of(leaf), leaf.code)
-        require_valid(refused.json(), "ErrorResponse")
         assert "{" not in refused.json()["error"]["message"]
         assert refused.json()["error"]["additionalInfo"][0]["info"]["fault"] == "f"
         assert state(client)["fired"] == 1

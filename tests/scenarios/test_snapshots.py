@@ -14,7 +14,6 @@ from poolwright.domain.profile import Profile
 from poolwright.store import statements
 from tests.support.everything import everything
 from tests.support.in_process import InProcess
-from tests.support.schema import require_valid
 from tests.support.service import ArmClient
 
 V1_ONLY, BOTH, ALSO_BOTH, V2_ONLY = "Standard_D2_v3", "Standard_D2s_v5", "Standard_D4s_v5", "Standard_D4ads_v6"
@@ -59,7 +58,6 @@ def from_snapshot(client: ArmClient, name: str, **more: Any) -> dict[str, Any]:
 
 def error_of(reply: httpx.Response, status: int) -> dict[str, Any]:
     assert reply.status_code == status, reply.text
-    require_valid(reply.json(), "ErrorResponse")
     error: dict[str, Any] = reply.json()["error"]
     return error
 
@@ -69,7 +67,6 @@ def test_a_snapshot_shows_what_it_keeps_of_the_node_pool(client: ArmClient) -> N
     taken = take(client, "Shown", "gen2", tags={"team": "a"})
     assert taken.status_code == 201
     document = taken.json()
-    require_valid(document, "Snapshot")
     kept = document["properties"]
     assert kept["creationData"] == {"sourceResourceId": client.pool("gen2")}
     assert (kept["snapshotType"], kept["vmSize"]) == ("NodePool", BOTH)
@@ -81,7 +78,6 @@ def test_a_snapshot_shows_what_it_keeps_of_the_node_pool(client: ArmClient) -> N
     assert client.get(path(client, "SHOWN")).json() == document
     for place in (f"{client.subscription}/{PROVIDER}/snapshots", f"{client.group()}/{PROVIDER}/snapshots"):
         listed = client.get(place).json()
-        require_valid(listed, "SnapshotListResult")
         assert document in listed["value"]
     assert client.get(f"{client.group('west')}/{PROVIDER}/snapshots").json() == {"value": []}
 
@@ -123,7 +119,6 @@ def test_a_node_pool_and_a_cluster_are_made_from_a_snapshot(client: ArmClient) -
     }
     client.done(client.put(client.cluster("made", "west"), json=body))
     document = client.get(client.cluster("made", "west")).json()
-    require_valid(document, "ManagedCluster")
     [profile] = document["properties"]["agentPoolProfiles"]
     assert profile["nodeImageVersion"] == kept["nodeImageVersion"]
 

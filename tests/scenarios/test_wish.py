@@ -9,7 +9,6 @@ import httpx
 import pytest
 
 from tests.support.everything import everything
-from tests.support.schema import require_valid
 from tests.support.service import ArmClient, ServiceProcess
 
 WINDOWS = {"osType": "Windows", "osSKU": "Windows2022"}
@@ -172,7 +171,6 @@ def test_every_verb_of_az_leaves_a_windows_gen2_pool_alone(
     for verb in VERBS:
         client.done(verb(client, name, echoes))
         after = client.get(client.pool(name)).json()
-        require_valid(after, "AgentPool")
         assert decided(after["properties"]) == decided(made), verb.__name__
         expected = "V2" if profile == "documented" else None
         assert after["properties"].get("vmGeneration") == expected, verb.__name__

@@ -238,7 +238,7 @@ class InProcessClient(ArmClient):
         secret: str = "",
         subscription_id: str | None = None,
     ) -> None:
-        httpx.Client.__init__(self, transport=_Transport(service), base_url=BASE, timeout=30)
+        super().__init__(transport=_Transport(service), base_url=BASE, timeout=30)
         self.principal, self.secret = principal, secret
         token = service.token() if principal is None else self.log_in()
         self.set_up(token, subscription_id or service.credentials.subscription_id)
