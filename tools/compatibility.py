@@ -38,6 +38,9 @@ from poolwright.operations.waves import WAVE_STEPS
 from poolwright.templates.evaluation import SPECIAL
 from poolwright.templates.functions import FUNCTIONS
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from tools.az_commands import STATES, az_commands
+
 DOCUMENT = Path(__file__).parent.parent / "docs" / "compatibility.md"
 SCHEMA = DOCUMENT.with_name("fault.schema.json")
 
@@ -122,6 +125,7 @@ def tables() -> dict[str, str]:
             ],
         ),
         "aks-operations": _aks_operations(),
+        "az-commands": _az_commands(),
         "plans": _table(
             ("operation", "steps"),
             [(kind.words, " → ".join(_steps(part) for part in plan)) for kind, plan in PLANS.items()],
@@ -194,6 +198,19 @@ def _aks_operations() -> str:
         for row in known
     ]
     return f"Offered: {' and '.join(counts)}.\n\n" + _table(("operation", "method", "here"), rows)
+
+
+def _az_commands() -> str:
+    """Every command of `az aks` with its state, and how many there are of each."""
+    commands = az_commands()
+    counts = [
+        (f"`{state}`", str(sum(row.state == state for row in commands)), claim) for state, claim in STATES.items()
+    ]
+    return (
+        _table(("state", "commands", "the command"), counts)
+        + "\n\n"
+        + _table(("command", "state", "why"), [(f"`az {row.command}`", row.state, row.told) for row in commands])
+    )
 
 
 def _offered() -> list[OfferedRoute]:

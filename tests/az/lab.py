@@ -16,6 +16,9 @@ from registered_az import Az
 from poolwright.az import configuration
 from tests.support.service import ServiceProcess
 
+# What each command that was run against a service came to, in this process: (command, outcome).
+RAN: set[tuple[str, str]] = set()
+
 
 class Lab:
     """An az that is logged in to a running service."""
@@ -29,7 +32,7 @@ class Lab:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("HOME", str(home))
             configuration.prepare(az_path, service.data_dir, login)
-            self.az = Az(az_path, configuration.environment(service.data_dir, login))
+            self.az = Az(az_path, configuration.environment(service.data_dir, login), RAN)
 
     def ok(self, command: str, *more: str) -> str:
         """What a command prints; it must succeed."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +21,20 @@ HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Az:
-    """An az that is set up for one recorder."""
+    """An az that is set up for one recorder or service. What commands came to is put into `ran`."""
 
     path: Path
     environment: Mapping[str, str]
+    ran: set[tuple[str, str]] = field(default_factory=set)
 
     def run(self, command: str, *more: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [str(self.path), *command.split(), *more], env=self.environment, capture_output=True, text=True, check=False
+        words = command.split()
+        ended = subprocess.run(
+            [str(self.path), *words, *more], env=self.environment, capture_output=True, text=True, check=False
         )
+        name = itertools.takewhile(lambda word: not word.startswith("-"), words)
+        self.ran.add((" ".join(name), outcome_of(ended)))
+        return ended
 
     def json(self, command: str) -> Any:
         outcome = self.run(command, "--output", "json")
@@ -49,6 +55,14 @@ class Az:
 
     def run_all(self, commands: Sequence[str]) -> list[dict[str, Any]]:
         return list(self.inside("run_commands.py", json.dumps([command.split() for command in commands])))
+
+
+def outcome_of(ended: subprocess.CompletedProcess[str]) -> str:
+    """ "succeeded", "failed", or the operation that was refused because it is not offered."""
+    if ended.returncode == 0:
+        return "succeeded"
+    refused = re.search(r"\(OperationNotOffered\) The operation (\w+) of", ended.stderr)
+    return refused[1] if refused else "failed"
 
 
 def interpreter_of(az: Path) -> str:

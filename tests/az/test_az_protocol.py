@@ -1,6 +1,6 @@
 """Every other az command of AKS, and those of features, providers and resources, against a real service process.
 
-`COMMANDS` says of each command of `az aks` what becomes of it here; a test compares it with az's own table.
+tools/az-commands.csv says of each command of `az aks` what becomes of it here; a test compares it with az's own table.
 """
 
 from __future__ import annotations
@@ -14,51 +14,14 @@ import pytest
 from lab import Lab
 
 from tests.support.service import ServiceProcess
+from tools.az_commands import STATES, az_commands
 
 V1_ONLY, BOTH, ALSO_BOTH = "Standard_D2_v3", "Standard_D2s_v5", "Standard_D4s_v5"
 OF_CLUSTER = "--resource-group rg --cluster-name c1"
 CLUSTER = "--resource-group rg --name c1"
+IDENTITY = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.ManagedIdentity/userAssignedIdentities/u"
+ZONE = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.Network/dnszones/example.com"
 AUTO, NODE_OS = "aksManagedAutoUpgradeSchedule", "aksManagedNodeOSUpgradeSchedule"
-
-# Run in these files.
-SCENARIO = """
-create delete get-credentials get-upgrades get-versions list scale show start stop upgrade wait
-machine-list machine-show
-nodepool-add nodepool-delete nodepool-delete-machines nodepool-get-rollback-versions nodepool-get-upgrades nodepool-list
-nodepool-manual-scale-add nodepool-manual-scale-update nodepool-manual-scale-delete nodepool-operation-abort
-nodepool-rollback nodepool-scale nodepool-show nodepool-start nodepool-stop nodepool-update nodepool-upgrade
-nodepool-wait
-"""
-HERE = """
-update operation-abort enable-addons disable-addons browse
-approuting-enable approuting-update approuting-disable approuting-zone-list
-maintenanceconfiguration-add maintenanceconfiguration-delete maintenanceconfiguration-list
-maintenanceconfiguration-show maintenanceconfiguration-update
-mesh-enable mesh-disable
-nodepool-auto-scale-add nodepool-auto-scale-update nodepool-auto-scale-delete
-nodepool-snapshot-create nodepool-snapshot-delete nodepool-snapshot-list nodepool-snapshot-show nodepool-snapshot-update
-nodepool-snapshot-wait snapshot-create snapshot-delete snapshot-list snapshot-show snapshot-wait
-"""
-# Changes of one property that the service keeps, in a PUT like that of `mesh enable` and `approuting enable`.
-KEPT = """
-approuting-gateway-istio-enable approuting-gateway-istio-disable
-approuting-zone-add approuting-zone-delete approuting-zone-update
-mesh-enable-egress-gateway mesh-disable-egress-gateway mesh-enable-ingress-gateway mesh-disable-ingress-gateway
-mesh-proxy-redirection-mechanism mesh-upgrade-start mesh-upgrade-complete mesh-upgrade-rollback
-"""
-# Refused with OperationNotOffered; az reads or lists before it changes, so each of these is refused in the same way.
-NOT_OFFERED = """
-command-invoke command-result
-identity-binding-create identity-binding-delete identity-binding-list identity-binding-show
-mesh-get-revisions mesh-get-upgrades
-namespace-add namespace-delete namespace-get-credentials namespace-list namespace-show namespace-update
-oidc-issuer-rotate-signing-keys rotate-certs update-credentials
-safeguards-delete safeguards-list safeguards-show safeguards-update safeguards-wait
-trustedaccess-role-list trustedaccess-rolebinding-create trustedaccess-rolebinding-delete
-trustedaccess-rolebinding-list trustedaccess-rolebinding-show trustedaccess-rolebinding-update
-"""
-# These need kubectl, a desktop, or hosts of Azure that az names itself (`safeguards create` never looks at the cloud).
-OUTSIDE = "check-acr install-cli install-desktop remove-dev-spaces use-dev-spaces safeguards-create"
 
 pytestmark = pytest.mark.az
 
@@ -72,12 +35,9 @@ def cluster(lab: Lab) -> str:
 
 
 def test_every_command_of_az_aks_is_accounted_for(lab: Lab) -> None:
-    known: list[str] = lab.az.inside("list_commands.py", "aks")
-    # `az aks connection` belongs to another resource provider, Microsoft.ServiceLinker.
-    theirs = {name.removeprefix("aks ").replace(" ", "-") for name in known if not name.startswith("aks connection ")}
-    ours = [name for group in (SCENARIO, HERE, KEPT, NOT_OFFERED, OUTSIDE) for name in group.split()]
-    assert len(ours) == len(set(ours))
-    assert theirs == set(ours)
+    listed = [row.command for row in az_commands()]
+    assert listed == lab.az.inside("list_commands.py", "aks")
+    assert {row.state for row in az_commands()} == STATES.keys()
 
 
 def test_a_snapshot_is_created_shown_listed_tagged_and_waited_for(lab: Lab, cluster: str) -> None:
@@ -249,6 +209,78 @@ def test_what_works_inside_the_cluster_is_kept_with_it_and_shown(lab: Lab, clust
     assert "/workloads" in lab.ok(f"aks browse {of_kept} --disable-browser")
 
 
+def test_networks_and_registries_are_not_here_and_az_says_so(lab: Lab, cluster: str) -> None:
+    subnet = f"{lab.service.client.group()}/providers/Microsoft.Network/virtualNetworks/v/subnets/s"
+    create = "aks create -g rg --no-ssh-key --node-count 1 --name"
+    skipped, asked, attached = lab.together(
+        [
+            f"{create} skipped --vnet-subnet-id {subnet} --skip-subnet-role-assignment",
+            f"{create} asked --vnet-subnet-id {subnet}",
+            f"{create} attached --attach-acr registry",
+        ]
+    )
+    assert skipped.returncode == 0, skipped.stderr
+    assert json.loads(skipped.stdout)["agentPoolProfiles"][0]["vnetSubnetId"] == subnet
+    assert (asked.returncode, "(InvalidResourceType)" in asked.stderr) == (3, True)
+    assert (attached.returncode, "'Microsoft.ContainerRegistry/registries' could not be found" in attached.stderr) == (
+        1,
+        True,
+    )
+    names = {row["name"] for row in lab.service.client.get(f"{lab.service.client.group()}/resources").json()["value"]}
+    # az looks for the registry when the cluster is there.
+    assert (names & {"skipped", "asked", "attached"}) == {"skipped", "attached"}
+
+
+def test_zones_and_gateways_are_kept_with_the_cluster(lab: Lab, cluster: str) -> None:
+    client = lab.service.client
+    for name in ("zones", "gates"):
+        client.make_cluster(name)
+    routing = ("aks approuting", "-g rg -n zones")
+    mesh = ("aks mesh", "-g rg -n gates")
+    # Each of one cluster after the other, and of both clusters at a time.
+    for (one, more), (other, further) in zip(
+        (
+            ("enable", ""),
+            ("zone add", f"--ids {ZONE}"),
+            ("zone update", f"--ids {ZONE}"),
+            ("zone list", ""),
+            ("gateway istio enable", ""),
+            ("gateway istio disable", "--yes"),
+        ),
+        (
+            ("enable", ""),
+            ("enable-ingress-gateway", "--ingress-gateway-type Internal"),
+            ("enable-egress-gateway", "--istio-egressgateway-name out --gateway-configuration-name way"),
+            ("proxy-redirection-mechanism", "--mechanism CNIChaining"),
+            ("disable-ingress-gateway", "--ingress-gateway-type Internal --yes"),
+            ("disable-egress-gateway", "--istio-egressgateway-name out --yes"),
+        ),
+        strict=True,
+    ):
+        commands = [f"{routing[0]} {one} {routing[1]} {more}", f"{mesh[0]} {other} {mesh[1]} {further}"]
+        for command, outcome in zip(commands, lab.together(commands), strict=True):
+            assert outcome.returncode == 0, f"{command}: {outcome.stderr}"
+    routed = client.get(client.cluster("zones")).json()["properties"]["ingressProfile"]["webAppRouting"]
+    assert routed["dnsZoneResourceIds"] == [ZONE]
+    assert routed["gatewayAPIImplementations"]["appRoutingIstio"]["mode"] == "Disabled"
+    istio = client.get(client.cluster("gates")).json()["properties"]["serviceMeshProfile"]["istio"]
+    assert istio["components"]["proxyRedirectionMechanism"] == "CNIChaining"
+    assert [gateway["enabled"] for gateway in istio["components"]["ingressGateways"]] == [False]
+    assert [gateway["enabled"] for gateway in istio["components"]["egressGateways"]] == [False]
+    deleted, start, complete, rollback = lab.together(
+        [
+            f"aks approuting zone delete -g rg -n zones --ids {ZONE} --yes",
+            "aks mesh upgrade start -g rg -n gates --revision asm-1-27",
+            "aks mesh upgrade complete -g rg -n gates --yes",
+            "aks mesh upgrade rollback -g rg -n gates --yes",
+        ]
+    )
+    assert deleted.returncode == 0, deleted.stderr
+    assert (start.returncode, "(OperationNotOffered)" in start.stderr) == (1, True)
+    # az counts the revisions of the mesh, of which it is told none.
+    assert (complete.returncode, rollback.returncode) == (1, 1)
+
+
 def test_autoscale_profiles_are_kept_with_the_node_pool(lab: Lab, cluster: str) -> None:
     scale = {"scale": {"manual": [{"size": BOTH, "count": 1}]}}
     lab.service.client.make_pool("vms", {"type": "VirtualMachines", "virtualMachinesProfile": scale})
@@ -264,6 +296,8 @@ def test_autoscale_profiles_are_kept_with_the_node_pool(lab: Lab, cluster: str) 
 REFUSED = {
     "command invoke": f"{CLUSTER} --command hostname",
     "command result": f"{CLUSTER} --command-id 5",
+    "identity-binding create": f"{OF_CLUSTER} --name x --managed-identity-resource-id {IDENTITY}",
+    "identity-binding delete": f"{OF_CLUSTER} --name x --yes",
     "identity-binding list": OF_CLUSTER,
     "identity-binding show": f"{OF_CLUSTER} --name x",
     "mesh get-revisions": "--location eastus",
@@ -271,13 +305,19 @@ REFUSED = {
     "namespace list": OF_CLUSTER,
     "namespace show": f"{OF_CLUSTER} --name x",
     "namespace add": f"{OF_CLUSTER} --name x --cpu-request 1m --cpu-limit 1m --memory-request 1Mi --memory-limit 1Mi",
+    "namespace update": f"{OF_CLUSTER} --name x --cpu-request 1m",
+    "namespace delete": f"{OF_CLUSTER} --name x",
     "namespace get-credentials": f"{OF_CLUSTER} --name x",
     "oidc-issuer rotate-signing-keys": f"{CLUSTER} --yes",
     "rotate-certs": f"{CLUSTER} --yes",
     "safeguards show": CLUSTER,
     "safeguards list": CLUSTER,
+    "safeguards update": f"{CLUSTER} --level Warn",
+    "safeguards wait": f"{CLUSTER} --exists --timeout 5 --interval 1",
     "safeguards delete": f"{CLUSTER} --yes",
     "trustedaccess role list": "--location eastus",
+    "trustedaccess rolebinding create": f"{OF_CLUSTER} --name x --source-resource-id {IDENTITY} --roles a/b",
+    "trustedaccess rolebinding update": f"{OF_CLUSTER} --name x --roles a/b",
     "trustedaccess rolebinding list": OF_CLUSTER,
     "trustedaccess rolebinding show": f"{OF_CLUSTER} --name x",
     "trustedaccess rolebinding delete": f"{OF_CLUSTER} --name x --yes",
