@@ -132,7 +132,12 @@ class Clusters(Area):
                 answers={200: documents.KUBERNETES_VERSIONS},
             ),
             OfferedRoute(
-                "ContainerServices_ListOrchestrators", "GET", LOCATION + "/orchestrators", self.list_orchestrators
+                "ContainerServices_ListOrchestrators",
+                "GET",
+                LOCATION + "/orchestrators",
+                self.list_orchestrators,
+                answers={200: documents.ORCHESTRATORS},
+                query=("resource-type",),
             ),
         )
 

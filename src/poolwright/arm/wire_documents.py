@@ -228,6 +228,10 @@ KUBERNETES_VERSIONS: Final = document(
     "KubernetesVersions",
     {"values": list_of(an_object({"version": TEXT, "capabilities": ANYTHING, "patchVersions": ANYTHING}))},
 )
+ORCHESTRATORS: Final = resource(
+    "Orchestrators",
+    an_object({"orchestrators": list_of(an_object({"orchestratorVersion": TEXT, "upgrades": list_of(ANYTHING)}))}),
+)
 CREDENTIALS: Final = document("Credentials", {"kubeconfigs": list_of(an_object({"name": TEXT, "value": TEXT}))})
 NODE_IMAGE: Final = document("NodeImageVersion", {"fullName": TEXT, "os": TEXT, "sku": TEXT, "version": TEXT})
 

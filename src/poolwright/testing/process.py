@@ -22,7 +22,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from poolwright.testing.client import Client
 
-READY_TIMEOUT_SECONDS: Final = 30
+READY_TIMEOUT_SECONDS: Final = 60
 END_TIMEOUT_SECONDS: Final = 30
 _SHOWN_LOG_LINES: Final = 100
 
