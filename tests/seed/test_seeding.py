@@ -24,6 +24,8 @@ from tests.support.in_process import InProcess
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[InProcess]:
     service = InProcess(tmp_path / "data")
+    # Sent by the seed and not by the client, and known to nobody.
+    service.client.sent = {"somethingNew"}
     yield service
     service.close()
 
