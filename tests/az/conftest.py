@@ -49,7 +49,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def _is_whole(session: pytest.Session) -> bool:
     """Whether all tests of this directory were run and passed."""
     config, here = session.config, Path(__file__).parent
-    chosen = config.getoption("keyword") or config.getoption("markexpr") or config.getoption("deselect")
+    chosen = any(config.getoption(name) for name in ("keyword", "markexpr", "deselect", "lf", "collectonly"))
     asked = {config.invocation_params.dir / argument for argument in config.args}
     return not chosen and not session.testsfailed and bool(asked & {here, here.parent})
 
