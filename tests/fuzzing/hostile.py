@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from poolwright.arm import maintenance, snapshots
+from poolwright.arm import wire_maintenance, wire_snapshots
 from poolwright.arm.wire import ClusterBody, ClusterProperties, PoolProperties
 
 # Names the properties of a request have or nearly have, and values they are or nearly are.
@@ -14,9 +14,9 @@ PROPERTIES = st.sampled_from(
     sorted(
         {*PoolProperties.model_fields, *ClusterProperties.model_fields, *ClusterBody.model_fields}
         | {
-            *maintenance._Properties.model_fields,
-            *maintenance._Window.model_fields,
-            *snapshots._Properties.model_fields,
+            *wire_maintenance._Properties.model_fields,
+            *wire_maintenance._Window.model_fields,
+            *wire_snapshots._Properties.model_fields,
         }
         | {"osSku", "VMSIZE", "poolwright", "eTag", "provisioningState", "name", "x9"}
     )
