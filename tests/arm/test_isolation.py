@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from poolwright.arm.offered import AREAS
@@ -91,7 +91,10 @@ def test_whatever_is_asked_of_a_foreign_subscription_it_is_not_found(
     # httpx would read a path that begins with two slashes as a host.
     path = "/" + spelled(template.format_map(names), upper, slashes).lstrip("/") + end
 
-    reply = tenants.stranger.request(method, path, json={"location": "eastus", "limit": 1, "properties": {}})
+    request = tenants.stranger.build_request(method, path, json={"location": "eastus", "limit": 1, "properties": {}})
+    # httpx itself goes up where the path says so, and asks for nothing foreign then.
+    assume(known["subscription"] in request.url.path.lower())
+    reply = tenants.stranger.send(request)
 
     assert reply.status_code == 404, (method, path, reply.text)
     if method != "HEAD":
