@@ -201,7 +201,7 @@ def test_old_versions_of_tls_are_refused(service: ServiceProcess, client: ArmCli
     context.set_ciphers("ALL:@SECLEVEL=0")
     with pytest.warns(DeprecationWarning, match="TLSv1"):
         context.minimum_version = context.maximum_version = version
-    with pytest.raises(ssl.SSLError, match=r"(?i)protocol|version"):
+    with pytest.raises(ssl.SSLError, match=r"(?i)protocol|version|EOF"):
         connect(service, context)
     assert client.is_healthy()
 

@@ -121,7 +121,7 @@ def test_a_start_on_a_damaged_database_says_so_in_one_line(data: Path, name: str
 
 def test_a_database_of_a_newer_version_is_left_to_that_version(data: Path) -> None:
     with sqlite3.connect(without_log(data)) as connection:
-        assert connection.execute("UPDATE alembic_version SET version_num = '9999'").rowcount == 1
+        assert connection.execute("UPDATE pw_alembic_version SET version_num = '9999'").rowcount == 1
     connection.close()
     before = without_log(data).read_bytes()
     ended = up(data)

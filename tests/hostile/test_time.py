@@ -120,7 +120,7 @@ def test_a_start_with_what_has_expired_renews_it(fresh: ServiceProcess, tmp_path
     assert fresh.start().client.is_healthy()
     # Who trusted an authority that has expired has to read the new one.
     if moment is EXPIRED:
-        with Client.of(fresh.url, old, fresh.credentials) as client:
+        with contextlib.closing(Client.of(fresh.url, old, fresh.credentials)) as client:
             assert client.is_healthy()
     else:
         assert old.read_bytes() != fresh.ca.read_bytes()
