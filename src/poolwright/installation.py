@@ -82,6 +82,11 @@ class DataDirectory:
         return self.machines / "simulated.sqlite"
 
     @property
+    def images(self) -> Path:
+        """The disk images that real machines boot from."""
+        return self.path / "images"
+
+    @property
     def endpoint(self) -> Path:
         """The address of the service that runs, or ran last, on this directory."""
         return self.path / "endpoint.json"

@@ -51,6 +51,7 @@ def test_the_tree_has_the_commands_people_know_from_az() -> None:
         "operations show/watch",
         "quota list/set/reset",
         "faults add/list/show/clear/schema",
+        "images build/import/list/show/remove",
         "sp reset",
         "state export/import",
         "seed schema",

@@ -18,6 +18,7 @@ from poolwright.cli import (
     credentials,
     faults,
     groups,
+    images,
     operations,
     quota,
     seed,
@@ -83,6 +84,7 @@ app.add_typer(groups.app, name="group")
 app.add_typer(clusters.app, name="aks")
 app.add_typer(sizes.app, name="vm")
 app.add_typer(catalog.app, name="catalog")
+app.add_typer(images.app, name="images")
 app.add_typer(operations.app, name="operations")
 app.add_typer(quota.app, name="quota")
 app.add_typer(faults.app, name="faults")

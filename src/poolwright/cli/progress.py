@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 Show = Callable[[Mapping[str, Any]], None]
+Steps = Callable[[str, float], None]
 
 
 @contextmanager
@@ -24,6 +25,15 @@ def shown(doing: str, *, lines: bool) -> Iterator[Show]:
         yield _lines(doing)
     else:
         yield lambda operation: None
+
+
+@contextmanager
+def steps_shown(doing: str, *, lines: bool) -> Iterator[Steps]:
+    """Yield what to call with each step of work done here, and how much is done by then, from 0 to 1."""
+    with shown(doing, lines=lines) as show:
+        yield lambda step, share: show(
+            {"percentComplete": round(share * 100), "properties": {"poolwright": {"step": step}}}
+        )
 
 
 def detail(operation: Mapping[str, Any]) -> str:
