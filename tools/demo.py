@@ -1,7 +1,8 @@
 """Walks the page "Use Generation 2 virtual machines in AKS" with the real az on a service of its own.
 
 The transcript explains itself to somebody who sees Poolwright for the first time. The service is
-started on a free port with its data in a temporary directory, and both are gone at the end.
+started on a free port with its data in a temporary directory, and both are gone at the end. The machines are
+simulated, or real ones on this host where POOLWRIGHT_ENGINE is `local` (`make demo ENGINE=local`).
 
 Exit code 0 when every step did what it should, 1 when one did not, 130 after Ctrl-C.
 """
@@ -36,8 +37,22 @@ POOL = "--resource-group myResourceGroup --cluster-name myAKSCluster"
 INTRODUCTION = """\
 This walks the page "Use Generation 2 virtual machines in Azure Kubernetes Service (AKS)", command by command. \
 Everything below is the real Azure CLI (az) talking to a Poolwright service on this computer as if it were Azure: no \
-account, no cost, and the virtual machines are simulated. A line with "..." stands for lines of az's output that are \
-left out here."""
+account, no cost, and {machines}. A line with "..." stands for lines of az's output that are left out here."""
+
+MACHINES = {
+    "simulated": "the virtual machines are simulated",
+    "local": "the virtual machines are real: QEMU boots each one with BIOS or UEFI, and its firmware says which. They "
+    "boot Poolwright's own small Linux, which stands in for AKS's node images, for Windows too",
+}
+# What the machines say they are comes from here.
+WITNESSES = {"simulated": "simulated", "local": "guest-agent"}
+ENGINE = os.environ.get("POOLWRIGHT_ENGINE", "simulated")
+# The most machines there are at once is eleven.
+LOCAL_SETTINGS = {
+    "POOLWRIGHT_ENGINE": "local",
+    "POOLWRIGHT_WINDOWS_STAND_IN": "true",
+    "POOLWRIGHT_LOCAL_MEMORY_MIB": "256",
+}
 
 UPDATES = """\
 This is what AKS itself does not do: one update, and the machines of the node pool are replaced wave by wave, new ones \
@@ -153,7 +168,12 @@ SECTIONS = (
         (
             Step(
                 f"aks nodepool show {POOL} --name win2",
-                ("gen2", '"observedBy": "simulated"', '"requestedBy": "header"', '"resolvedGeneration": "V2"'),
+                (
+                    "gen2",
+                    f'"observedBy": "{WITNESSES[ENGINE]}"',
+                    '"requestedBy": "header"',
+                    '"resolvedGeneration": "V2"',
+                ),
                 "gen2 is there; Generation 2 was asked for by the header, chosen, and seen on all three machines.",
                 (
                     "name",
@@ -218,6 +238,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Walk the page on VM generations with the real az.")
     parser.add_argument("--keep", action="store_true", help="leave the service running and say how to reach it")
     keep = parser.parse_args().keep
+    if ENGINE not in MACHINES:
+        parser.error(f"POOLWRIGHT_ENGINE is one of {', '.join(MACHINES)}, not '{ENGINE}'")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         az = ensure_az()
@@ -238,7 +260,7 @@ def walk(az: Path, data_dir: Path, keep: bool) -> int:
     environ = environment(data_dir, service)
     started = time.monotonic()
     results = []
-    print_wrapped(INTRODUCTION)
+    print_wrapped(INTRODUCTION.format(machines=MACHINES[ENGINE]))
     for section in SECTIONS:
         print(f"\n{section.title}\n{'=' * len(section.title)}")
         print_wrapped(section.text)
@@ -324,6 +346,8 @@ def running_service(keep: bool) -> Iterator[Path]:
     data_dir = Path(tempfile.mkdtemp(prefix="poolwright-demo-"))
     environ = {name: value for name, value in os.environ.items() if not name.startswith("POOLWRIGHT_")}
     environ |= {"POOLWRIGHT_PORT": "0", "POOLWRIGHT_DATA_DIR": str(data_dir)}
+    if ENGINE == "local":
+        environ |= LOCAL_SETTINGS
     log = data_dir / "service.log"
     with log.open("w") as stderr:
         service = subprocess.Popen(
@@ -345,9 +369,15 @@ def running_service(keep: bool) -> Iterator[Path]:
         completed = True
     finally:
         if not (keep and completed):
+            if ENGINE == "local":
+                # Real machines outlive the service.
+                remove = [sys.executable, "-m", "poolwright.cli.main", "reset", "--yes"]
+                subprocess.run(remove, env=environ, check=False, stdout=subprocess.DEVNULL)
             service.terminate()
             service.wait()
             shutil.rmtree(data_dir)
+            if ENGINE == "local":
+                subprocess.run([sys.executable, "-m", "poolwright.cli.main", "host", "clean"], env=environ, check=False)
 
 
 def say_how_to_reach(data_dir: Path, service: Service) -> None:

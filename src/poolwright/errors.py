@@ -383,6 +383,12 @@ class MachineNotFound(NotFound):
     advice = "`az aks machine list` shows what exists"
 
 
+class EvidenceNotFound(NotFound):
+    code = "EvidenceNotFound"
+    cause = "the machine has no firmware that could show anything, or has not shown it yet"
+    advice = "run real machines, and wait until the machine is ready: `az aks machine list` shows what each has shown"
+
+
 class DeploymentNotFound(NotFound):
     code = "DeploymentNotFound"
     wording = "azure"

@@ -83,8 +83,13 @@ class DataDirectory:
 
     @property
     def images(self) -> Path:
-        """The disk images that real machines boot from."""
+        """The disk images that were imported, or built on purpose, for this service's machines."""
         return self.path / "images"
+
+    @property
+    def evidence_key(self) -> Path:
+        """What signs the evidence of machines; the public half is beside it, `.pub`."""
+        return self.path / "evidence-key.pem"
 
     @property
     def endpoint(self) -> Path:
@@ -98,6 +103,10 @@ class DataDirectory:
 
     def write_endpoint(self, url: str, ca: Path) -> None:
         write_atomically(self.endpoint, orjson.dumps({"url": url, "ca": str(ca), "pid": os.getpid()}))
+
+
+class EngineUnavailable(RuntimeError):
+    """The host lacks what the machine engine needs; the message says what to do."""
 
 
 class AlreadyRunning(RuntimeError):

@@ -50,11 +50,11 @@ from poolwright.catalog.in_force import CatalogInForce
 from poolwright.catalog_keeping import CatalogKeeper, stored
 from poolwright.control_plane import ControlPlane
 from poolwright.domain.activity import RETENTION_SECONDS
+from poolwright.engines import engine_of
 from poolwright.identity.tls import TlsFiles, ensure_certificates, renew
 from poolwright.identity.tokens import SigningKey, TokenVerifier
 from poolwright.installation import DataDirectory
 from poolwright.kubernetes.endpoint import NoCluster
-from poolwright.machines.simulated import Behaviour, SimulatedEngine
 from poolwright.operations.activity import ActivityLog
 from poolwright.operations.crash_hook import crash_hook
 from poolwright.operations.durable import DurableOperations
@@ -97,10 +97,8 @@ def up(settings: Settings, *, announce: Callable[[], None] = lambda: None) -> in
     database = installation.open_database(directory)
     installation.ensure_identity(database, directory, local=settings.local_credentials)
     installation.note_settings(database, settings.model_dump(mode="json", include=_NOTED_SETTINGS))
-    engine = SimulatedEngine(
-        directory.simulated_machines, time.time, Behaviour(boot_seconds=settings.simulated_boot_seconds)
-    )
     catalogs = _catalogs(settings, database)
+    engine = engine_of(settings, directory, catalogs)
     faults = Faults(database, time.time, _new_id)
     deployable = Deployable(settings.profile, time.time, _new_id)
     context = Context(
@@ -203,14 +201,14 @@ def _catalogs(settings: Settings, database: Database) -> CatalogInForce:
 
 
 def _control_plane(
-    settings: Settings, catalogs: CatalogInForce, operations: DurableOperations, faults: Faults
+    settings: Settings, engine_name: str, catalogs: CatalogInForce, operations: DurableOperations, faults: Faults
 ) -> ControlPlane:
     return ControlPlane(
         catalogs=catalogs,
         operations=operations,
         render=WireRenderer(),
         profile=settings.profile,
-        engine_name=settings.engine,
+        engine_name=engine_name,
         now=time.time,
         new_id=_new_id,
         faults=faults,
@@ -231,7 +229,9 @@ def _seeder(
         reading.read(settings.seed.expanduser()),
         context=context,
         operations=operations,
-        plane_with=lambda carrying_out, faults, catalogs: _control_plane(settings, catalogs, carrying_out, faults),
+        plane_with=lambda carrying_out, faults, catalogs: _control_plane(
+            settings, context.engine.name, catalogs, carrying_out, faults
+        ),
         catalogs=catalogs,
         subscription=Directory(context.database, time.time, time.monotonic).home,
         profile=settings.profile,
@@ -256,7 +256,7 @@ def _application(
     def base_of(request: Request) -> str:
         return paths.base_url(request, settings.public_url, url)
 
-    control_plane = _control_plane(settings, catalogs, operations, faults)
+    control_plane = _control_plane(settings, context.engine.name, catalogs, operations, faults)
     deployable.attach(control_plane, operations, lambda subscription: known.subscriptions.get(subscription))
     return ArmApp(
         Service(
@@ -265,6 +265,7 @@ def _application(
             catalog_keeper=CatalogKeeper(catalogs),
             operations=operations,
             state=state,
+            engine=context.engine,
             requests=RequestLog(settings.requests_kept, time.time),
             faults=faults,
             throttle=Throttle(time.monotonic) if settings.throttle == "documented" else None,

@@ -11,7 +11,9 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from poolwright.domain.machine import WhenLost
 from poolwright.domain.profile import Profile
+from poolwright.machines.local.allocation import DEFAULT_CPUS, DEFAULT_MEMORY_MIB
 
 DEFAULT_DATA_DIR = Path("~/.local/share/poolwright")
 DEFAULT_PORT = 8445
@@ -32,7 +34,7 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65535)] = DEFAULT_PORT
     host: str = "127.0.0.1"
     data_dir: Path = DEFAULT_DATA_DIR
-    engine: Literal["simulated"] = "simulated"
+    engine: Literal["simulated", "local", "auto"] = "simulated"
     profile: Profile = Profile.DOCUMENTED
     locations: Listed = ("eastus", "westus2")
     names: Listed = ()
@@ -46,6 +48,15 @@ class Settings(BaseSettings):
     activity_kept: Annotated[int, Field(ge=1000, le=10_000_000)] = 100_000
     requests_kept: Annotated[int, Field(ge=0, le=1_000_000)] = 1000
     stop_with_stdin: bool = False
+    local_uri: str | None = None
+    local_accelerator: Literal["auto", "kvm", "tcg"] = "auto"
+    local_memory_mib: Annotated[int, Field(ge=1)] = DEFAULT_MEMORY_MIB
+    local_cpus: Annotated[int, Field(ge=1)] = DEFAULT_CPUS
+    local_parallel_boots: Annotated[int | None, Field(ge=1)] = None
+    local_when_lost: WhenLost = WhenLost.REPAIR
+    local_bridge: str | None = None
+    local_stand_ins: Path = Path("~/.cache/poolwright/images")
+    windows_stand_in: bool = False
     simulated_boot_seconds: Annotated[float, Field(ge=0)] = 0.0
     test_crash: str | None = None
 

@@ -1,43 +1,18 @@
-"""What every machine engine does the same, and how the simulated one can be made to misbehave.
-
-Another engine joins the contract as a further parameter of the fixture `bench`.
-"""
+"""The contract of all engines for the simulated one, and how that one can be made to misbehave."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from poolwright.domain.generation import Generation
-from poolwright.domain.machine import MachineSpec, Witness
-from poolwright.machines.engine import MachineEngine, PermanentError
+from poolwright.domain.machine import Witness
+from poolwright.machines.engine import PermanentError
 from poolwright.machines.simulated import Behaviour, SimulatedEngine
-
-V1 = MachineSpec(
-    key="pool/machines/m0",
-    generation=Generation.V1,
-    node_image="AKSUbuntu-2204containerd-202512.18.0",
-    size="Standard_D2s_v5",
-    vcpus=2,
-    memory_gb=8.0,
-    secure_boot=False,
-    vtpm=False,
-    running=True,
-    zone="1",
-)
-V2 = replace(
-    V1,
-    key="pool/machines/m1",
-    generation=Generation.V2,
-    node_image="AKSUbuntu-2204gen2containerd-202512.18.0",
-    secure_boot=True,
-    vtpm=True,
-    zone=None,
-)
-OFF = replace(V1, key="pool/machines/m2", running=False)
+from tests.machines.contract import OFF, V1, V2, Bench, EngineContract
 
 
 @dataclass
@@ -50,135 +25,30 @@ class Clock:
         return self.seconds
 
 
-@dataclass
-class Bench:
-    """An engine under test. `reopen` closes it and opens it again on what it left; `boots` counts starts by key."""
+class SimulatedBench(Bench):
+    engine: SimulatedEngine
 
-    start: Callable[[], MachineEngine]
-    boots_of: Callable[[MachineEngine], dict[str, int]]
-    engine: MachineEngine = field(init=False)
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.engine = SimulatedEngine(path, Clock())
 
-    def __post_init__(self) -> None:
-        self.engine = self.start()
+    def boots(self) -> dict[str, int]:
+        return self.engine.boots()
+
+    def settle(self, keys: Sequence[str]) -> None:
+        """Nothing is on its way: its machines are at once what they are to be."""
 
     def reopen(self) -> None:
         self.engine.close()
-        self.engine = self.start()
-
-    def boots(self) -> dict[str, int]:
-        return self.boots_of(self.engine)
+        self.engine = SimulatedEngine(self._path, Clock())
 
 
-def simulated(path: Path) -> Bench:
-    def boots(engine: MachineEngine) -> dict[str, int]:
-        assert isinstance(engine, SimulatedEngine)
-        return engine.boots()
-
-    return Bench(lambda: SimulatedEngine(path / "machines.sqlite", Clock()), boots)
-
-
-@pytest.fixture(params=[simulated], ids=lambda make: make.__name__)
-def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
-    made = request.param(tmp_path)
-    yield made
-    made.engine.close()
-
-
-class TestContract:
-    def test_an_ensured_machine_is_there_as_specified(self, bench: Bench) -> None:
-        bench.engine.ensure([V1, V2, OFF])
-        facts = bench.engine.observe([V1.key, V2.key, OFF.key])
-        assert {key: (fact.ready, fact.running) for key, fact in facts.items()} == {
-            V1.key: (True, True),
-            V2.key: (True, True),
-            OFF.key: (False, False),
-        }
-        assert {key: fact.observed for key, fact in facts.items()} == {
-            V1.key: Generation.V1,
-            V2.key: Generation.V2,
-            OFF.key: None,
-        }
-        assert (facts[V2.key].secure_boot, facts[V2.key].vtpm) == (True, True)
-        assert (facts[V1.key].partition_table, facts[V2.key].partition_table) == ("mbr", "gpt")
-        assert all(fact.key == key and fact.cause is None for key, fact in facts.items())
-
-    def test_ensuring_again_changes_nothing(self, bench: Bench) -> None:
-        bench.engine.ensure([V1, V2, OFF])
-        before = bench.engine.observe([V1.key, V2.key, OFF.key]), bench.boots()
-        bench.engine.ensure([OFF, V2, V1])
-        assert (bench.engine.observe([V1.key, V2.key, OFF.key]), bench.boots()) == before
-        assert bench.boots() == {V1.key: 1, V2.key: 1, OFF.key: 0}
-
-    def test_ensuring_some_leaves_the_others_alone(self, bench: Bench) -> None:
-        bench.engine.ensure([V1])
-        bench.engine.ensure([V2])
-        assert bench.engine.keys() == {V1.key, V2.key}
-        assert bench.boots() == {V1.key: 1, V2.key: 1}
-
-    @pytest.mark.parametrize(
-        "changed",
-        [
-            replace(V1, generation=Generation.V2),
-            replace(V1, node_image="AKSUbuntu-2204containerd-202601.07.0"),
-            replace(V1, size="Standard_D4s_v5"),
-            replace(V1, vcpus=4),
-            replace(V1, memory_gb=16.0),
-            replace(V1, secure_boot=True),
-            replace(V1, vtpm=True),
-            replace(V1, zone="2"),
-        ],
-        ids=["generation", "node image", "size", "vcpus", "memory", "secure boot", "vtpm", "zone"],
-    )
-    def test_a_changed_specification_makes_the_machine_again(self, bench: Bench, changed: MachineSpec) -> None:
-        bench.engine.ensure([V1])
-        bench.engine.ensure([changed])
-        assert bench.boots() == {V1.key: 2}
-        fact = bench.engine.observe([V1.key])[V1.key]
-        assert (fact.observed, fact.secure_boot, fact.vtpm) == (changed.generation, changed.secure_boot, changed.vtpm)
-
-    def test_stopping_and_starting_does_not_make_the_machine_again(self, bench: Bench) -> None:
-        bench.engine.ensure([V1])
-        bench.engine.ensure([replace(V1, running=False)])
-        stopped = bench.engine.observe([V1.key])[V1.key]
-        assert (stopped.ready, stopped.running, stopped.observed) == (False, False, Generation.V1)
-        assert bench.boots() == {V1.key: 1}
-        bench.engine.ensure([V1])
-        assert bench.engine.observe([V1.key])[V1.key].ready
-        assert bench.boots() == {V1.key: 2}
-
-    def test_a_machine_made_again_while_stopped_has_shown_nothing_yet(self, bench: Bench) -> None:
-        bench.engine.ensure([V1])
-        bench.engine.ensure([replace(V1, generation=Generation.V2, running=False)])
-        assert bench.engine.observe([V1.key])[V1.key].observed is None
-        assert bench.boots() == {V1.key: 1}
-
-    def test_a_deleted_machine_is_gone_and_deleting_again_is_fine(self, bench: Bench) -> None:
-        bench.engine.ensure([V1, V2])
-        for _ in range(2):
-            bench.engine.delete([V1.key])
-            assert bench.engine.keys() == {V2.key}
-            assert V1.key not in bench.engine.observe([V1.key, V2.key])
-        bench.engine.delete([])
-        assert bench.engine.keys() == {V2.key}
-
-    def test_unknown_keys_are_missing_from_what_is_observed(self, bench: Bench) -> None:
-        assert bench.engine.observe(["nowhere/machines/m0"]) == {}
-        bench.engine.ensure([V1])
-        assert set(bench.engine.observe([V1.key, "nowhere/machines/m0"])) == {V1.key}
-        assert bench.engine.observe([]) == {}
-
-    def test_keys_are_those_of_all_machines(self, bench: Bench) -> None:
-        assert bench.engine.keys() == set()
-        bench.engine.ensure([V1, OFF])
-        assert bench.engine.keys() == {V1.key, OFF.key}
-
-    def test_machines_survive_the_engine_s_own_end(self, bench: Bench) -> None:
-        bench.engine.ensure([V1, V2, OFF])
-        before = bench.engine.observe([V1.key, V2.key, OFF.key])
-        bench.reopen()
-        assert bench.engine.observe([V1.key, V2.key, OFF.key]) == before
-        bench.engine.ensure([V1, V2, OFF])
-        assert bench.boots() == {V1.key: 1, V2.key: 1, OFF.key: 0}
+class TestSimulatedEngine(EngineContract):
+    @pytest.fixture
+    def bench(self, tmp_path: Path) -> Iterator[Bench]:
+        made = SimulatedBench(tmp_path / "machines.sqlite")
+        yield made
+        made.engine.close()
 
 
 @dataclass

@@ -956,6 +956,11 @@ def by_pool(name: str) -> Callable[[InProcess], httpx.Response]:
     return send_it
 
 
+def evidence_of_a_simulated_machine(app: InProcess) -> httpx.Response:
+    machine = app.client.get(f"{app.client.pool('sys')}/machines").json()["value"][0]["name"]
+    return app.client.get(f"/_poolwright/machines/{machine}/evidence")
+
+
 def failing_operation(app: InProcess) -> httpx.Response:
     app.behaviour.refuse = "no room on this host"
     accepted = app.client.put(app.client.pool("np1"), json={"properties": {"count": 1}})
@@ -1190,6 +1195,7 @@ PRODUCED: dict[type[errors.PoolwrightError], tuple[int, Callable[[InProcess], ht
     errors.ParentResourceNotFound: (404, by_path("PUT", "{cluster}x/agentPools/np1", json={})),
     errors.AgentPoolNotFound: (404, by_path("GET", "{pool}x")),
     errors.MachineNotFound: (404, by_path("GET", "{pool}/machines/x")),
+    errors.EvidenceNotFound: (404, evidence_of_a_simulated_machine),
     errors.DeploymentNotFound: (404, by_path("GET", "{sub}/providers/Microsoft.Resources/deployments/none")),
     errors.OperationNotFound: (
         404,

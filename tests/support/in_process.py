@@ -114,6 +114,7 @@ class InProcess:
             catalog_keeper=CatalogKeeper(self.catalogs),
             operations=operations,
             state=self.state,
+            engine=self._engine,
             requests=RequestLog(1000, self._clock),
             faults=self.faults,
             throttle=Throttle(self._clock) if throttled else None,

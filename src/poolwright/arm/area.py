@@ -41,6 +41,7 @@ from poolwright.domain.profile import Profile
 from poolwright.domain.resource_id import NodePoolId
 from poolwright.identity.tokens import TokenVerifier
 from poolwright.kubernetes.endpoint import ClusterEndpoint
+from poolwright.machines.engine import MachineEngine
 from poolwright.operations.durable import DurableOperations
 from poolwright.operations.faults import Faults
 from poolwright.state import State
@@ -65,6 +66,7 @@ class Service:
     catalog_keeper: CatalogKeeper
     operations: DurableOperations
     state: State
+    engine: MachineEngine
     requests: RequestLog
     faults: Faults
     throttle: Throttle | None

@@ -26,6 +26,7 @@ from poolwright.arm.documents import TEXT, Json, document
 from poolwright.arm.faults import Faults
 from poolwright.arm.features import Features
 from poolwright.arm.http import json_response
+from poolwright.arm.machines import Machines
 from poolwright.arm.maintenance import Maintenance
 from poolwright.arm.node_pools import NodePools
 from poolwright.arm.operations import Operations
@@ -70,7 +71,7 @@ AREAS: Final[tuple[type[Area], ...]] = (
     Features,
 )
 # Below /_poolwright: not Azure's, and only for the local operator.
-LOCAL_AREAS: Final[tuple[type[Area], ...]] = (Faults, CatalogueInForce, WholeState, Requests, Description)
+LOCAL_AREAS: Final[tuple[type[Area], ...]] = (Faults, CatalogueInForce, WholeState, Requests, Machines, Description)
 
 
 def rows_of(areas: Iterable[type[Area]]) -> list[OfferedRoute]:

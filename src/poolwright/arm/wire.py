@@ -27,7 +27,7 @@ from poolwright.control_plane import MAX_POOLS, WhatIf
 from poolwright.domain import change
 from poolwright.domain.cluster import Cluster, ClusterRequest, ResourceGroup
 from poolwright.domain.generation import Generation
-from poolwright.domain.machine import Machine
+from poolwright.domain.machine import Machine, MachineFacts
 from poolwright.domain.node_pool import GoodState, NodePool, NodePoolRequest, ScaleProfile
 from poolwright.domain.node_pool_kind import Mode, PoolType, PowerState, Priority, ScaleDownMode
 from poolwright.domain.operation import Operation
@@ -643,14 +643,17 @@ def encode_machine(machine: Machine, pool: NodePool) -> bytes:
         "vtpm": facts.vtpm if facts else None,
         "partitionTable": facts.partition_table if facts else None,
         "lastSeen": timestamp(facts.last_seen) if facts and facts.last_seen is not None else None,
+        "allocated": _allocated(facts),
         "cause": facts.cause if facts else None,
     }
+    if facts is not None:
+        block["image"] = block["image"] | {"booted": facts.booted, "standIn": facts.stand_in}
     document: Json = {
         "id": str(machine.id),
         "name": machine.id.machine,
         "type": MACHINE_TYPE,
         "properties": {
-            "network": {"ipAddresses": []},
+            "network": {"ipAddresses": [{"ip": facts.ip, "family": "IPv4"}] if facts and facts.ip else []},
             "resourceId": str(machine.id),
             "nodeImageVersion": machine.spec.node_image,
             "poolwright": block,
@@ -659,6 +662,13 @@ def encode_machine(machine: Machine, pool: NodePool) -> bytes:
     if machine.spec.zone is not None:
         document["zones"] = [machine.spec.zone]
     return orjson.dumps(document)
+
+
+def _allocated(facts: MachineFacts | None) -> Json | None:
+    """What a machine really got of its host, beside what its size promises; None where nothing runs."""
+    if facts is None or facts.memory_mib is None:
+        return None
+    return {"memoryMiB": facts.memory_mib, "vCPUs": facts.cpus}
 
 
 def encode_operation(operation: Operation) -> bytes:

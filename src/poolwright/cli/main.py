@@ -16,9 +16,12 @@ from poolwright.cli import (
     catalog,
     clusters,
     credentials,
+    evidence,
     faults,
     groups,
+    host,
     images,
+    machines_of_host,
     operations,
     quota,
     seed,
@@ -30,6 +33,7 @@ from poolwright.cli.activity import activity
 from poolwright.cli.az import PassThrough, az
 from poolwright.cli.explain import explain
 from poolwright.cli.failure import Failure
+from poolwright.cli.generations import generations
 from poolwright.cli.options import examples
 from poolwright.cli.output import note, print_json
 from poolwright.cli.requests import requests
@@ -86,6 +90,10 @@ app.add_typer(sizes.app, name="vm")
 app.add_typer(catalog.app, name="catalog")
 app.add_typer(images.app, name="images")
 app.add_typer(operations.app, name="operations")
+app.add_typer(machines_of_host.app, name="machines")
+app.add_typer(evidence.app, name="evidence")
+app.add_typer(host.app, name="host")
+app.command(epilog=examples("poolwright generations", "poolwright generations -o json"))(generations)
 app.add_typer(quota.app, name="quota")
 app.add_typer(faults.app, name="faults")
 app.add_typer(credentials.app, name="sp")

@@ -20,11 +20,11 @@ def told(directory: Path) -> Iterator[None]:
     from alembic.util.exc import CommandError
     from sqlalchemy.exc import DatabaseError
 
-    from poolwright.installation import AlreadyRunning, trouble_of
+    from poolwright.installation import AlreadyRunning, EngineUnavailable, trouble_of
 
     try:
         yield
-    except AlreadyRunning as error:
+    except (AlreadyRunning, EngineUnavailable) as error:
         raise Failure(f"error: {error}") from error
     except OSError as error:
         # What fails while it is being written has no name.

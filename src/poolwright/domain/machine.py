@@ -15,6 +15,13 @@ from poolwright.domain.os_sku import OsType
 from poolwright.domain.resource_id import MachineId, NodePoolId
 
 
+class WhenLost(Enum):
+    """What happens to a machine that ended without the service having asked for it."""
+
+    REPAIR = "repair"
+    REPORT = "report"
+
+
 class Witness(Enum):
     """Who observed the generation of a machine; `simulated` means that no firmware was asked."""
 
@@ -54,7 +61,9 @@ class MachineFacts:
     """One machine as its engine sees it.
 
     `observed` is None until the machine has shown its generation. `cause` says in words why a machine
-    will never be ready. `last_seen` is in UNIX seconds.
+    will never be ready. `last_seen` is in UNIX seconds. `memory_mib` and `cpus` are what it really got of its host,
+    None where nothing was given; `booted` is the disk image it boots from, which `stand_in` says to be in the place of
+    its node image. `ip` is what the guest reports.
     """
 
     key: str
@@ -67,6 +76,11 @@ class MachineFacts:
     partition_table: str | None
     last_seen: float | None
     cause: str | None = None
+    ip: str | None = None
+    memory_mib: int | None = None
+    cpus: int | None = None
+    booted: str | None = None
+    stand_in: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -63,6 +63,24 @@ class MachineEngine(Protocol):
 
 
 @runtime_checkable
+class WitnessingEngine(Protocol):
+    """What an engine has whose machines have firmware that shows what it is. Keys are `MachineSpec.key`."""
+
+    @property
+    def name(self) -> str:
+        """The engine's name, as `--engine` takes it."""
+
+    def console(self, key: str) -> str | None:
+        """Return the end of what a machine has written to its serial console, None where there is no such machine."""
+
+    def evidence(self, key: str) -> Mapping[str, Any] | None:
+        """Return the signed evidence of what a machine has shown, None while it has shown nothing."""
+
+    def evidence_public_key(self) -> str:
+        """Return the PEM of the public key that evidence is verified with."""
+
+
+@runtime_checkable
 class PortableEngine(Protocol):
     """What an engine has whose machines can be written into a document and brought back from it."""
 

@@ -1,0 +1,169 @@
+"""libvirt as the engine uses it: begin, press the button, end, and say what runs.
+
+The only module that imports libvirt's binding, which is compiled and an extra of the package.
+
+Invariant: every method may be called again; each ends the way it says also when half of it had happened before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from poolwright.machines.engine import PermanentError, TemporaryError
+
+if TYPE_CHECKING:
+    import libvirt
+
+T = TypeVar("T")
+_NANOSECONDS: Final = 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """A machine as libvirt has it. `cpu_seconds` is what it has used since it was started, 0 when it is off."""
+
+    name: str
+    uuid: str
+    active: bool
+    cpu_seconds: float
+
+
+def binding() -> Any:
+    """Return libvirt's binding. Raises `PermanentError` that says how to get it."""
+    try:
+        import libvirt
+    except ImportError as error:
+        raise PermanentError(
+            "libvirt's Python binding is not installed", remedy="Run `make setup ENGINE=local`."
+        ) from error
+    # What goes wrong is raised; by itself libvirt prints it as well.
+    libvirt.registerErrorHandler(lambda *_: None, None)
+    return libvirt
+
+
+class Hypervisor:
+    """A connection to libvirt that is made again when it breaks. `ensure_daemon` starts what listens at `uri`."""
+
+    def __init__(self, uri: str, ensure_daemon: Callable[[], None]) -> None:
+        self.uri = uri
+        self._ensure_daemon = ensure_daemon
+        self._libvirt = binding()
+        self._connection: libvirt.virConnect | None = None
+
+    def domains(self, prefix: str) -> Mapping[str, Domain]:
+        """Return the machines that libvirt knows whose names begin so, by UUID."""
+        return self._with(lambda connection: self._domains(connection, prefix))
+
+    def begin(self, xml: str, uuid: str) -> None:
+        """The machine is defined so and runs. Raises `PermanentError` when libvirt or QEMU refuses it."""
+
+        def act(connection: libvirt.virConnect) -> None:
+            known = self._find(connection, uuid)
+            domain = known if known is not None and known.isActive() else connection.defineXML(xml)
+            if not domain.isActive():
+                domain.create()
+
+        self._with(act)
+
+    def press_power_button(self, uuid: str) -> None:
+        """The machine was asked by ACPI to power down, if it runs."""
+
+        def act(connection: libvirt.virConnect) -> None:
+            domain = self._find(connection, uuid)
+            if domain is not None and domain.isActive():
+                domain.shutdownFlags(self._libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN)
+
+        self._with(act)
+
+    def end(self, uuid: str) -> None:
+        """The machine does not run: its plug was pulled if it did."""
+
+        def act(connection: libvirt.virConnect) -> None:
+            domain = self._find(connection, uuid)
+            if domain is not None and domain.isActive():
+                domain.destroy()
+
+        self._with(act)
+
+    def undefine(self, uuid: str) -> None:
+        """libvirt does not know the machine, which does not run; nor its NVRAM and TPM state."""
+
+        def act(connection: libvirt.virConnect) -> None:
+            domain = self._find(connection, uuid)
+            if domain is not None:
+                flags = self._libvirt.VIR_DOMAIN_UNDEFINE_NVRAM | self._libvirt.VIR_DOMAIN_UNDEFINE_TPM
+                domain.undefineFlags(flags)
+
+        self._with(act)
+
+    def tools_answer(self, uuid: str) -> bool:
+        """Whether QEMU's guest agent inside the machine answers, within a second."""
+        import libvirt_qemu
+
+        def act(connection: libvirt.virConnect) -> bool:
+            domain = self._find(connection, uuid)
+            if domain is None or not domain.isActive():
+                return False
+            try:
+                libvirt_qemu.qemuAgentCommand(domain, '{"execute":"guest-ping"}', 1, 0)
+            except self._libvirt.libvirtError as error:
+                if error.get_error_code() in (
+                    self._libvirt.VIR_ERR_AGENT_UNRESPONSIVE,
+                    self._libvirt.VIR_ERR_AGENT_UNSYNCED,
+                ):
+                    return False
+                raise
+            return True
+
+        return self._with(act)
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _domains(self, connection: libvirt.virConnect, prefix: str) -> Mapping[str, Domain]:
+        found = {}
+        for domain in connection.listAllDomains():
+            name = domain.name()
+            if not name.startswith(prefix):
+                continue
+            active = bool(domain.isActive())
+            seconds = domain.info()[4] / _NANOSECONDS if active else 0.0
+            found[domain.UUIDString()] = Domain(name, domain.UUIDString(), active, seconds)
+        return found
+
+    def _find(self, connection: libvirt.virConnect, uuid: str) -> libvirt.virDomain | None:
+        try:
+            return connection.lookupByUUIDString(uuid)
+        except self._libvirt.libvirtError as error:
+            if error.get_error_code() == self._libvirt.VIR_ERR_NO_DOMAIN:
+                return None
+            raise
+
+    def _with(self, act: Callable[[libvirt.virConnect], T]) -> T:
+        """Carry it out, once more on a new connection when the daemon went away meanwhile."""
+        for attempt in (1, 2):
+            connection = self._connected()
+            try:
+                return act(connection)
+            except self._libvirt.libvirtError as error:
+                if connection.isAlive() == 1:
+                    raise PermanentError(f"libvirt refused: {error.get_error_message()}") from error
+                self._connection = None
+                if attempt == 2:
+                    raise TemporaryError("libvirt's daemon went away", retry_after_seconds=1) from error
+        raise AssertionError
+
+    def _connected(self) -> libvirt.virConnect:
+        if self._connection is None:
+            self._ensure_daemon()
+            try:
+                self._connection = self._libvirt.open(self.uri)
+            except self._libvirt.libvirtError as error:
+                raise TemporaryError(
+                    f"no connection to libvirt at {self.uri}: {error.get_error_message()}", retry_after_seconds=2
+                ) from error
+        return self._connection

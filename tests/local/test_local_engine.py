@@ -1,0 +1,151 @@
+"""The contract of all engines for real machines, and what only real machines do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from poolwright.domain.generation import Generation
+from poolwright.domain.machine import WhenLost, Witness
+from poolwright.machines.engine import PermanentError
+from poolwright.machines.images.build import Form
+from poolwright.machines.images.store import DiskImage
+from poolwright.machines.local.allocation import HostRoom
+from poolwright.machines.local.evidence import verify
+from tests.local.bench import LocalBench
+from tests.machines.contract import V1, V2, EngineContract
+
+
+class TestLocalEngine(EngineContract):
+    """Each test boots real machines."""
+
+
+def test_gen1_gen2_and_trusted_launch_show_what_they_are(bench: LocalBench) -> None:
+    plain = replace(V2, key="pool/machines/m3", secure_boot=False, vtpm=False)
+    bench.ensure(V1, V2, plain)
+    facts = bench.engine.observe([V1.key, V2.key, plain.key])
+    assert {key: (fact.observed, fact.secure_boot, fact.vtpm, fact.partition_table) for key, fact in facts.items()} == {
+        V1.key: (Generation.V1, None, False, "mbr"),
+        V2.key: (Generation.V2, True, True, "gpt"),
+        plain.key: (Generation.V2, False, False, "gpt"),
+    }
+    assert {fact.observed_by for fact in facts.values()} == {Witness.GUEST_AGENT}
+    for spec in (V1, V2, plain):
+        statement = bench.engine.evidence(spec.key)
+        assert statement is not None
+        verified = verify(statement, bench.key.public_pem)
+        assert verified["observedGeneration"] == verified["resolvedGeneration"] == spec.generation.value
+        assert verified["report"]["nonce"] == verified["nonce"]
+    # The address comes with a later report.
+    bench.wait(lambda: all(fact.ip == "10.0.2.15" for fact in bench.engine.observe([V1.key, V2.key]).values()))
+    assert all(fact.memory_mib == 512 and fact.cpus == 1 and fact.stand_in for fact in facts.values())
+
+
+@pytest.mark.parametrize(
+    ("spec", "form", "words"),
+    [
+        (replace(V2, secure_boot=False, vtpm=False), Form.GEN1, "UEFI found no boot loader"),
+        (V1, Form.GEN2, "no Generation 1 image"),
+        (V2, Form.UNSIGNED, "Secure Boot refused the boot loader"),
+    ],
+    ids=["a Gen 1 image on UEFI", "a Gen 2 image on BIOS", "an unsigned boot loader under Secure Boot"],
+)
+def test_what_cannot_come_up_is_stopped_and_says_why(bench: LocalBench, spec: object, form: Form, words: str) -> None:
+    assert isinstance(spec, type(V1))
+    bench.image_for = lambda _: bench.images[form]
+    bench.ensure(spec)
+    fact = bench.engine.observe([spec.key])[spec.key]
+    assert (fact.ready, fact.observed) == (False, None)
+    assert fact.cause is not None
+    assert words in fact.cause
+    # It does not go on burning a core.
+    bench.wait(lambda: not any(domain.active for domain in bench.domains()))
+    assert bench.engine.evidence(spec.key) is None
+
+
+def test_the_unsigned_image_boots_where_nobody_checks(bench: LocalBench) -> None:
+    bench.image_for = lambda _: bench.images[Form.UNSIGNED]
+    bench.ensure(replace(V2, secure_boot=False, vtpm=False))
+    assert bench.seen(V2.key)[V2.key].ready
+
+
+def test_the_hybrid_image_shows_the_firmware_and_not_itself(bench: LocalBench) -> None:
+    bench.image_for = lambda _: bench.images[Form.HYBRID]
+    bench.ensure(V1, V2)
+    assert {key: fact.observed for key, fact in bench.seen(V1.key, V2.key).items()} == {
+        V1.key: Generation.V1,
+        V2.key: Generation.V2,
+    }
+
+
+def test_nothing_of_a_deleted_machine_stays(bench: LocalBench) -> None:
+    bench.ensure(V1, V2)
+    uuids = [domain.uuid for domain in bench.domains()]
+    assert len(uuids) == 2
+    bench.engine.delete([V1.key, V2.key])
+    assert bench.domains() == []
+    left = [
+        path
+        for place in (bench.directory, bench.sockets)
+        for path in place.rglob("*")
+        if any(uuid in str(path) or uuid[:8] in str(path) for uuid in uuids)
+    ]
+    assert left == []
+
+
+def test_a_machine_that_somebody_destroys_is_repaired(bench: LocalBench) -> None:
+    bench.ensure(V1)
+    bench.destroy_all()
+    bench.wait(lambda: bench.boots() == {V1.key: 2})
+    bench.settle([V1.key])
+    assert bench.seen(V1.key)[V1.key].ready
+
+
+def test_a_machine_that_somebody_destroys_is_only_reported_where_that_is_wanted(
+    tmp_path: Path, node_images: dict[Form, DiskImage]
+) -> None:
+    bench = LocalBench(tmp_path, node_images, WhenLost.REPORT)
+    try:
+        bench.ensure(V1)
+        bench.destroy_all()
+        bench.wait(lambda: bench.engine.observe([V1.key])[V1.key].cause is not None)
+        fact = bench.engine.observe([V1.key])[V1.key]
+        assert (fact.ready, fact.running) == (False, False)
+        assert "nobody here had asked for it" in str(fact.cause)
+        assert bench.boots() == {V1.key: 1}
+    finally:
+        bench.close()
+
+
+def test_machines_outlive_the_daemon_and_the_engine_finds_them_again(bench: LocalBench) -> None:
+    bench.ensure(V1)
+    for number in range(3):
+        bench.kill_daemon()
+        # One that the new daemon ends itself is repaired.
+        bench.wait(lambda: bool(bench.domains()) and not bench.engine.underway([V1.key]))
+        assert bench.seen(V1.key)[V1.key].ready, number
+
+
+def test_an_orphan_is_ended(bench: LocalBench) -> None:
+    bench.ensure(V1)
+    bench.forget(V1.key)
+    bench.wait(lambda: bench.domains() == [])
+
+
+def test_what_does_not_fit_fails_before_anything_is_started(bench: LocalBench) -> None:
+    bench.room = lambda _: HostRoom(memory_mib=600, cpus=2, disk_bytes=10**12)
+    with pytest.raises(PermanentError, match=r"2 machine\(s\) need 1152 MiB of memory, and 600 MiB are free") as raised:
+        bench.engine.ensure([V1, V2])
+    assert raised.value.code == "AllocationFailed"
+    assert bench.engine.keys() == set()
+    assert bench.domains() == []
+
+
+@pytest.fixture
+def bench(tmp_path: Path, node_images: dict[Form, DiskImage]) -> Iterator[LocalBench]:
+    made = LocalBench(tmp_path, node_images)
+    yield made
+    made.close()

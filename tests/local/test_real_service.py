@@ -1,0 +1,185 @@
+"""A real service with real machines: what ARM's clients see, and what a kill of the service leaves alone."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from poolwright.machines.images.build import Form
+from poolwright.machines.images.store import DiskImage
+from poolwright.machines.local import host
+from poolwright.testing.process import Service
+
+V1_ONLY, BOTH = "Standard_D2_v3", "Standard_D2s_v5"
+PATIENCE_SECONDS = 600
+TRUSTED = {"securityProfile": {"enableVTPM": True, "enableSecureBoot": True}}
+
+
+@pytest.fixture
+def service(tmp_path: Path, node_images: dict[Form, DiskImage]) -> Iterator[Service]:
+    made = Service(
+        tmp_path / "data",
+        engine="local",
+        local_stand_ins=node_images[Form.GEN1].path.parent,
+        local_accelerator="tcg",
+        local_memory_mib=256,
+    ).start()
+    try:
+        group = made.client.group()
+        made.client.expect(201, made.client.put(group, json={"location": "eastus"}))
+        yield made
+    finally:
+        if not made.is_running:
+            made.start()
+        # Real machines outlive their service.
+        made.client.timeout = PATIENCE_SECONDS
+        made.reset()
+        made.stop()
+        directory, sockets, account = host.directories(made.data_dir)
+        host.private_daemon(directory, sockets, account).end()
+        for place in (directory, sockets):
+            shutil.rmtree(place, ignore_errors=True)
+
+
+def cluster_of(service: Service, size: str = V1_ONLY) -> dict[str, Any]:
+    """A cluster with one machine."""
+    client = service.client
+    pool = {"name": "sys", "mode": "System", "count": 1, "vmSize": size}
+    body = {
+        "location": "eastus",
+        "identity": {"type": "SystemAssigned"},
+        "properties": {"agentPoolProfiles": [pool]},
+    }
+    ended = client.operation(client.put(client.cluster(), json=body), PATIENCE_SECONDS)
+    assert ended["status"] == "Succeeded", ended
+    return dict(client.get(client.pool("sys")).json()["properties"])
+
+
+def put(service: Service, pool: str, **properties: Any) -> httpx.Response:
+    return service.client.put(service.client.pool(pool), json={"properties": properties})
+
+
+def machines(service: Service, pool: str) -> list[dict[str, Any]]:
+    listed = service.client.get(f"{service.client.pool(pool)}/machines").json()["value"]
+    return [machine["properties"]["poolwright"] | {"name": machine["name"]} for machine in listed]
+
+
+def wait(until: Callable[[], object], seconds: float = PATIENCE_SECONDS) -> None:
+    deadline = time.monotonic() + seconds
+    while not until():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def poolwright(service: Service, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "poolwright.cli.main", *arguments],
+        env=service.environment | {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+    )
+
+
+def test_a_pool_is_rolled_from_bios_to_uefi_through_a_kill(service: Service, tmp_path: Path) -> None:
+    """Killed while the first machine boots, and again while the wave's new one does."""
+    client = service.client
+    pool = {"name": "sys", "mode": "System", "count": 1, "vmSize": V1_ONLY}
+    body = {"location": "eastus", "identity": {"type": "SystemAssigned"}, "properties": {"agentPoolProfiles": [pool]}}
+    accepted = client.put(client.cluster(), json=body)
+    wait(lambda: machines(service, "sys"))
+    service.kill()
+    service.start()
+    ended = service.client.operation(_at(service, accepted), PATIENCE_SECONDS)
+    assert ended["status"] == "Succeeded", ended
+    before = machines(service, "sys")
+    assert [(machine["observedGeneration"], machine["firmware"]) for machine in before] == [("V1", "bios")]
+    assert before[0]["observedBy"] == "guest-agent"
+    assert before[0]["image"]["standIn"] is True
+
+    ended = service.client.operation(put(service, "sys", mode="System", count=2, vmSize=V1_ONLY), PATIENCE_SECONDS)
+    assert ended["status"] == "Succeeded", ended
+    accepted = put(service, "sys", mode="System", count=2, vmSize=BOTH)
+    wait(lambda: len(machines(service, "sys")) > 2)
+    service.kill()
+    service.start()
+    ended = service.client.operation(_at(service, accepted), PATIENCE_SECONDS)
+    assert ended["status"] == "Succeeded", ended
+    after = machines(service, "sys")
+    assert [(machine["observedGeneration"], machine["firmware"]) for machine in after] == [("V2", "uefi")] * 2
+    assert not {machine["name"] for machine in before} & {machine["name"] for machine in after}
+
+    key = tmp_path / "evidence.pub"
+    printed = poolwright(service, "machines", "evidence", after[0]["name"], "--key-to", str(key))
+    evidence = tmp_path / "evidence.json"
+    evidence.write_text(printed.stdout)
+    assert json.loads(printed.stdout)["observedGeneration"] == "V2"
+    assert poolwright(service, "evidence", "verify", str(evidence), "--key", str(key)).returncode == 0
+    evidence.write_text(printed.stdout.replace('"V2"', '"V1"'))
+    refused = poolwright(service, "evidence", "verify", str(evidence), "--key", str(key))
+    assert refused.returncode == 1
+    assert "does not verify" in refused.stderr
+    console = poolwright(service, "machines", "console", after[0]["name"]).stdout
+    assert "poolwright-agent:" in console
+
+
+def test_trusted_launch_is_seen_by_the_guest_and_its_unsigned_twin_does_not_come_up(
+    service: Service, node_images: dict[Form, DiskImage]
+) -> None:
+    cluster_of(service)
+    ended = service.client.operation(put(service, "tl", count=1, vmSize=BOTH, **TRUSTED), PATIENCE_SECONDS)
+    assert ended["status"] == "Succeeded", ended
+    assert [(m["secureBoot"], m["vtpm"], m["observedGeneration"]) for m in machines(service, "tl")] == [
+        (True, True, "V2")
+    ]
+    definition = service.client.get(service.client.pool("tl")).json()["properties"]["poolwright"]["image"]["definition"]
+    unsigned = str(node_images[Form.UNSIGNED].path)
+    imported = poolwright(service, "images", "import", "--definition", definition, "--with-agent", unsigned)
+    assert imported.returncode == 0, imported.stderr
+    ended = service.client.operation(put(service, "twin", count=1, vmSize=BOTH, **TRUSTED), PATIENCE_SECONDS)
+    assert ended["status"] == "Failed"
+    assert "Secure Boot refused the boot loader" in ended["error"]["message"]
+    assert service.client.get(service.client.pool("twin")).json()["properties"]["provisioningState"] == "Failed"
+
+
+def test_windows_without_a_disk_is_refused_with_the_way_to_import_one(service: Service) -> None:
+    cluster_of(service)
+    ended = service.client.operation(
+        put(service, "win", count=1, vmSize=BOTH, osType="Windows", osSKU="Windows2022"), PATIENCE_SECONDS
+    )
+    assert ended["status"] == "Failed"
+    assert ended["error"]["code"] == "ImageNotFound"
+    assert "poolwright images import --definition windows-2022-containerd" in json.dumps(ended["error"])
+
+
+def test_stop_and_start_power_machines_down_and_up_again(service: Service) -> None:
+    cluster_of(service)
+    client = service.client
+    ended = client.operation(put(service, "np1", count=1, vmSize=V1_ONLY), PATIENCE_SECONDS)
+    assert ended["status"] == "Succeeded", ended
+    before = machines(service, "np1")
+    for code in ("Stopped", "Running"):
+        ended = client.operation(
+            put(service, "np1", count=1, vmSize=V1_ONLY, powerState={"code": code}), PATIENCE_SECONDS
+        )
+        assert ended["status"] == "Succeeded", ended
+        assert client.get(client.pool("np1")).json()["properties"]["powerState"]["code"] == code
+    assert [machine["name"] for machine in machines(service, "np1")] == [machine["name"] for machine in before]
+    assert machines(service, "np1")[0]["observedGeneration"] == "V1"
+
+
+def _at(service: Service, accepted: httpx.Response) -> httpx.Response:
+    """The reply as the service would give it now: it may listen on another port."""
+    url = httpx.URL(accepted.headers["Azure-AsyncOperation"])
+    now = httpx.URL(service.url)
+    accepted.headers["Azure-AsyncOperation"] = str(url.copy_with(host=now.host, port=now.port))
+    return accepted

@@ -1,0 +1,232 @@
+"""A machine's life: every phase, every way from it, and what must hold whatever is seen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from poolwright.domain.generation import Generation
+from poolwright.domain.machine import MachineSpec, WhenLost, Witness
+from poolwright.machines.local.agent import Heartbeat, Message, Report, Stopping
+from poolwright.machines.local.life import (
+    MOST_REPAIRS,
+    SILENT_AFTER_SECONDS,
+    STOP_TIMEOUT_SECONDS,
+    Action,
+    Life,
+    Phase,
+    Seen,
+    advance,
+)
+
+UUID = "0a1b2c3d-0000-4000-8000-000000000001"
+SPEC = MachineSpec("c/machines/m0", Generation.V1, "image", "Standard_D2s_v5", 2, 8.0, False, False, True)
+OFF = replace(SPEC, running=False)
+TRUSTED = replace(SPEC, generation=Generation.V2, secure_boot=True, vtpm=True)
+BIOS = Report.model_validate(
+    {
+        "nonce": "n1",
+        "firmware": "bios",
+        "disk": {"name": "vda", "bytes": 67108864, "bus": "virtio0", "partitionTable": "mbr"},
+        "memory": {"totalKiB": 216000, "availableKiB": 190000},
+        "cpus": 1,
+        "uuid": UUID,
+        "machine": "m0",
+        "uptime": 3.4,
+    }
+)
+UEFI = BIOS.model_copy(update={"firmware": "uefi", "secure_boot": True, "tpm": "2"})
+NOW = 1000.0
+
+
+def a(phase: Phase, spec: MachineSpec = SPEC, **more: object) -> Life:
+    return replace(Life(spec=spec, uuid=UUID, phase=phase, began=NOW), **more)
+
+
+def seen(*messages: Message, active: bool = True, after: float = 1.0, **more: object) -> Seen:
+    return replace(Seen(now=NOW + after, active=active, messages=messages), **more)
+
+
+def after(life: Life, what: Seen, when_lost: WhenLost = WhenLost.REPAIR) -> tuple[Phase, tuple[Action, ...]]:
+    changed, actions = advance(life, what, when_lost)
+    return changed.phase, actions
+
+
+def test_a_machine_waits_for_room_and_then_begins() -> None:
+    assert after(a(Phase.QUEUED), seen(active=False)) == (Phase.QUEUED, ())
+    begun, actions = advance(a(Phase.QUEUED), seen(active=False, may_begin=True), WhenLost.REPAIR)
+    assert (begun.phase, begun.boots, actions) == (Phase.BOOTING, 1, (Action.BEGIN,))
+
+
+def test_a_machine_that_a_killed_service_had_begun_is_not_begun_again() -> None:
+    assert after(a(Phase.QUEUED), seen(active=True, may_begin=True)) == (Phase.BOOTING, ())
+
+
+def test_a_machine_whose_beginning_a_kill_prevented_is_begun() -> None:
+    assert after(a(Phase.BOOTING), seen(active=False, has_begun=False)) == (Phase.QUEUED, ())
+
+
+def test_only_an_answer_of_the_right_firmware_makes_it_ready() -> None:
+    assert after(a(Phase.BOOTING), seen()) == (Phase.BOOTING, ())
+    assert after(a(Phase.BOOTING), seen(Heartbeat(3.0))) == (Phase.BOOTING, ())
+    assert after(a(Phase.BOOTING), seen(BIOS)) == (Phase.READY, (Action.WITNESS,))
+    assert after(a(Phase.BOOTING, TRUSTED), seen(UEFI)) == (Phase.READY, (Action.WITNESS,))
+
+
+@pytest.mark.parametrize(
+    ("spec", "report", "words"),
+    [
+        (SPEC, UEFI, "generation V1 and booted UEFI, which is V2"),
+        (TRUSTED, BIOS, "generation V2 and booted BIOS, which is V1"),
+        (TRUSTED, UEFI.model_copy(update={"secure_boot": False}), "Secure Boot was to be on"),
+        (TRUSTED, UEFI.model_copy(update={"secure_boot": None}), "Secure Boot was to be on"),
+        (TRUSTED, UEFI.model_copy(update={"tpm": None}), "it was to have a TPM"),
+        (SPEC, BIOS.model_copy(update={"uuid": UUID.replace("a", "b")}), "another machine answered"),
+    ],
+)
+@pytest.mark.parametrize("phase", [Phase.BOOTING, Phase.READY])
+def test_a_contradiction_stops_it_and_says_why(spec: MachineSpec, report: Report, words: str, phase: Phase) -> None:
+    failed, actions = advance(a(phase, spec, last_seen=NOW), seen(report), WhenLost.REPAIR)
+    assert (failed.phase, actions) == (Phase.FAILED, (Action.END,))
+    assert failed.cause is not None
+    assert words in failed.cause
+    # What it did show stays visible.
+    assert failed.report == report
+
+
+def test_a_hopeless_boot_is_stopped_instead_of_burning_a_core() -> None:
+    panicked = seen(console="Kernel panic - not syncing: no init\n")
+    assert after(a(Phase.BOOTING), panicked) == (Phase.FAILED, (Action.END,))
+    assert after(a(Phase.FAILED), seen(active=True)) == (Phase.FAILED, (Action.END,))
+    assert after(a(Phase.FAILED), seen(active=False)) == (Phase.FAILED, ())
+
+
+@pytest.mark.parametrize("phase", [Phase.BOOTING, Phase.READY, Phase.SILENT])
+def test_a_machine_that_ends_is_started_again_but_not_for_ever(phase: Phase) -> None:
+    life = a(phase, last_seen=NOW)
+    for number in range(MOST_REPAIRS):
+        life, actions = advance(replace(life, phase=phase), seen(active=False), WhenLost.REPAIR)
+        assert (life.phase, life.repairs, actions) == (Phase.QUEUED, number + 1, (Action.END,))
+    life, actions = advance(replace(life, phase=phase), seen(active=False), WhenLost.REPAIR)
+    assert (life.phase, actions) == (Phase.FAILED, (Action.END,))
+    assert life.cause is not None
+    assert f"started {MOST_REPAIRS + 1} times" in life.cause
+
+
+def test_a_lost_machine_is_only_reported_where_that_is_wanted() -> None:
+    lost, actions = advance(a(Phase.READY, last_seen=NOW), seen(active=False), WhenLost.REPORT)
+    assert (lost.phase, actions) == (Phase.FAILED, (Action.END,))
+    assert lost.cause == "the machine ended, and nobody here had asked for it"
+
+
+def test_a_heartbeat_decides_whether_it_is_ready() -> None:
+    late = SILENT_AFTER_SECONDS + 1
+    life = a(Phase.READY, last_seen=NOW)
+    assert after(life, seen(after=late - 2)) == (Phase.READY, ())
+    silent, _ = advance(life, seen(after=late), WhenLost.REPAIR)
+    assert silent.phase is Phase.SILENT
+    assert after(silent, seen(Stopping(), after=late)) == (Phase.SILENT, ())
+    awake, _ = advance(silent, seen(Heartbeat(9.0), after=late), WhenLost.REPAIR)
+    assert (awake.phase, awake.last_seen) == (Phase.READY, NOW + late)
+
+
+FROM_BIOS = {"firmware_log": "Booting from 0000:7c00\n"}
+FROM_UEFI = {"console": 'BdsDxe: starting Boot0001 "UEFI QEMU HARDDISK"\r\nnode login: '}
+
+
+@pytest.mark.parametrize(
+    ("spec", "what", "expected"),
+    [
+        (SPEC, seen(tools=True, **FROM_BIOS), (Phase.READY, Witness.GUEST_TOOLS)),
+        (SPEC, seen(console="node login: ", **FROM_BIOS), (Phase.READY, Witness.FIRMWARE_LOG)),
+        (replace(TRUSTED, vtpm=False), seen(**FROM_UEFI), (Phase.READY, Witness.FIRMWARE_LOG)),
+        (SPEC, seen(console="Linux version 6.1\n", **FROM_BIOS), (Phase.BOOTING, None)),
+        (SPEC, seen(tools=True), (Phase.BOOTING, None)),
+        (SPEC, seen(**FROM_UEFI), (Phase.FAILED, Witness.FIRMWARE_LOG)),
+    ],
+    ids=["tools", "login on BIOS", "login on UEFI", "kernel only", "no firmware seen", "the other firmware"],
+)
+def test_a_machine_without_our_agent_is_seen_from_outside(
+    spec: MachineSpec, what: Seen, expected: tuple[Phase, Witness | None]
+) -> None:
+    shown, actions = advance(a(Phase.BOOTING, spec, has_agent=False), what, WhenLost.REPAIR)
+    assert (shown.phase, shown.observed_by) == expected
+    assert (Action.WITNESS in actions) == (shown.phase is Phase.READY)
+
+
+def test_a_machine_without_our_agent_stays_ready_as_long_as_it_can_be_seen() -> None:
+    late = SILENT_AFTER_SECONDS + 1
+    tools = a(Phase.READY, has_agent=False, observed_by=Witness.GUEST_TOOLS, last_seen=NOW)
+    assert after(tools, seen(after=late, tools=True)) == (Phase.READY, ())
+    assert after(tools, seen(after=late)) == (Phase.SILENT, ())
+    assert after(replace(tools, observed_by=Witness.FIRMWARE_LOG), seen(after=late)) == (Phase.READY, ())
+
+
+def test_a_stop_asks_first_and_pulls_the_plug_only_later() -> None:
+    stopping, actions = advance(a(Phase.READY, OFF), seen(), WhenLost.REPAIR)
+    assert (stopping.phase, actions) == (Phase.STOPPING, (Action.POWER_BUTTON,))
+    assert after(stopping, seen()) == (Phase.STOPPING, ())
+    assert after(stopping, seen(after=STOP_TIMEOUT_SECONDS + 2)) == (Phase.STOPPING, (Action.END,))
+    assert after(stopping, seen(active=False)) == (Phase.OFF, ())
+    assert after(a(Phase.OFF), seen(active=False, may_begin=True)) == (Phase.BOOTING, (Action.BEGIN,))
+
+
+def test_a_machine_that_is_wanted_again_while_it_stops_comes_down_first() -> None:
+    assert after(a(Phase.STOPPING), seen(may_begin=True)) == (Phase.STOPPING, ())
+    assert after(a(Phase.STOPPING), seen(active=False, may_begin=True)) == (Phase.BOOTING, (Action.BEGIN,))
+
+
+def test_what_is_outdated_is_thrown_away_before_it_is_made_anew() -> None:
+    anew, actions = advance(a(Phase.READY, outdated=True, report=BIOS, boots=2), seen(), WhenLost.REPAIR)
+    assert actions == (Action.END, Action.WIPE)
+    assert (anew.phase, anew.outdated, anew.report, anew.boots) == (Phase.QUEUED, False, None, 2)
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_what_leaves_leaves_from_every_phase(phase: Phase) -> None:
+    _, actions = advance(a(phase, leaving=True), seen(), WhenLost.REPAIR)
+    assert actions == (Action.END, Action.WIPE, Action.FORGET)
+
+
+MESSAGES = st.lists(st.sampled_from([BIOS, UEFI, Heartbeat(1.0), Stopping()]), max_size=2).map(tuple)
+SEEN = st.builds(
+    Seen,
+    now=st.just(NOW),
+    active=st.booleans(),
+    has_begun=st.booleans(),
+    cpu_seconds=st.sampled_from([0.0, 10.0, 1e4]),
+    messages=MESSAGES,
+    console=st.sampled_from(["", "Linux\n", "Kernel panic - not syncing: x\n"]),
+    firmware_log=st.sampled_from(["", "Booting from 0000:7c00\n"]),
+    may_begin=st.booleans(),
+)
+
+
+@given(
+    st.lists(SEEN, max_size=25),
+    st.sampled_from([SPEC, OFF, TRUSTED]),
+    st.sampled_from(WhenLost),
+)
+def test_whatever_is_seen_ready_means_witnessed(things: list[Seen], spec: MachineSpec, when_lost: WhenLost) -> None:
+    life, witnessed = Life(spec=spec, uuid=UUID), False
+    for number, thing in enumerate(things):
+        before = life
+        life, actions = advance(life, replace(thing, now=NOW + 7 * number), when_lost)
+        if Action.BEGIN in actions:
+            witnessed = False
+        witnessed = witnessed or Action.WITNESS in actions
+        assert life.boots >= before.boots
+        assert life.repairs <= MOST_REPAIRS
+        assert (life.cause is not None) == (life.phase is Phase.FAILED)
+        if life.phase is Phase.READY:
+            assert witnessed
+            assert life.observed is spec.generation
+        if before.phase is Phase.FAILED:
+            assert life == before
+        # A machine that is not wanted up is never begun, one that is active never begun twice.
+        if Action.BEGIN in actions:
+            assert spec.running
+            assert not thing.active
