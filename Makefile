@@ -30,8 +30,9 @@ check: $(VENV)/.dev
 demo: setup
 	@$(BIN)/python tools/demo.py
 
-bench: $(VENV)/.bench
-	@$(BIN)/python -m bench
+# ENGINE=local measures real machines against bare QEMU instead.
+bench: $(if $(ENGINE_SETUP),$(ENGINE_SETUP),$(VENV)/.bench)
+	@$(BIN)/python -m bench$(if $(filter local,$(ENGINE)),.real)
 
 # Other options go by name: `make soak SOAK="--minutes 2 --seed 7 --output json"`.
 soak: setup

@@ -97,6 +97,7 @@ def _local(settings: Settings, directory: DataDirectory, catalogs: CatalogInForc
         Host(
             directory=place,
             sockets=sockets,
+            logs=daemon.logs if account.name is not None else host.session_logs(),
             account=account,
             accelerator=_accelerator(settings),
             caps=Caps(settings.local_memory_mib, settings.local_cpus),

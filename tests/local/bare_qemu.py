@@ -34,11 +34,13 @@ class Hardware:
     secure_boot: bool = False
     network: bool = False
     machine: str = "m1"
+    virtio_disk: bool = False
     further: Sequence[str] = ()
 
     def options(self, directory: Path) -> list[str]:
         if self.generation == 1:
-            disk = ["-machine", "pc", "-m", "256M", "-device", "ide-hd,drive=disk,bootindex=1"]
+            device = "virtio-blk-pci" if self.virtio_disk else "ide-hd"
+            disk = ["-machine", "pc", "-m", "256M", "-device", f"{device},drive=disk,bootindex=1"]
         else:
             code, variables, machine, memory = "OVMF_CODE_4M.fd", "OVMF_VARS_4M.fd", "q35", "256M"
             if self.secure_boot:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from poolwright.domain.machine import MachineSpec, WhenLost
+from poolwright.machines.engine import TemporaryError
 from poolwright.machines.images.build import Form
 from poolwright.machines.images.store import DiskImage
 from poolwright.machines.local import host
@@ -55,6 +56,7 @@ class LocalBench(Bench):
             Host(
                 directory=self.directory,
                 sockets=self.sockets,
+                logs=self.daemon.logs,
                 account=self._account,
                 accelerator=Accelerator.TCG,
                 caps=Caps(),
@@ -92,10 +94,14 @@ class LocalBench(Bench):
     def domains(self) -> list[Domain]:
         """What libvirt knows, by a connection of its own."""
         watching = Hypervisor(self.daemon.uri, self.daemon.ensure)
-        try:
-            return list(watching.domains("poolwright-").values())
-        finally:
-            watching.close()
+        while True:
+            try:
+                return list(watching.domains("poolwright-").values())
+            except TemporaryError:
+                # It was killed a moment ago.
+                time.sleep(0.1)
+            finally:
+                watching.close()
 
     def destroy_all(self) -> None:
         """Pull every plug, behind the engine's back."""

@@ -71,6 +71,11 @@ class PrivateDaemon:
         return f"qemu+unix:///session?socket={self._socket}"
 
     @property
+    def logs(self) -> Path:
+        """Where it and QEMU write about machines."""
+        return self.home / "cache" / "libvirt" / "qemu" / "log"
+
+    @property
     def pid(self) -> int | None:
         """The process that runs, None where none does."""
         try:

@@ -46,10 +46,14 @@ _EMULATOR: Final = "qemu-system-x86_64"
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """What the engine is told about its host. `directory` is reachable for the account, `sockets` has a short path."""
+    """What the engine is told about its host.
+
+    `directory` is reachable for the account, `sockets` has a short path, and libvirt logs about machines in `logs`.
+    """
 
     directory: Path
     sockets: Path
+    logs: Path
     account: Account
     accelerator: Accelerator
     caps: Caps
@@ -342,6 +346,9 @@ class LocalEngine:
                 files = self._files(life)
                 for directory in (files.directory, files.sockets):
                     shutil.rmtree(directory, ignore_errors=True)
+                # QEMU's, and swtpm's beside it.
+                for written in self._host.logs.glob(f"{self._name(life)}*.log"):
+                    written.unlink(missing_ok=True)
             case Action.FORGET:
                 with self._changed:
                     if self._lives.get(life.key) == life:

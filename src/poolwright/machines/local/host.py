@@ -108,6 +108,12 @@ def private_daemon(directory: Path, sockets: Path, account: Account) -> PrivateD
     return PrivateDaemon(account, directory / "libvirt", sockets / "libvirt.d")
 
 
+def session_logs() -> Path:
+    """Return where libvirt's session daemon of this account writes about machines."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "libvirt" / "qemu" / "log"
+
+
 def _available_mib(meminfo: str) -> int:
     for line in meminfo.splitlines():
         if line.startswith("MemAvailable:"):
