@@ -47,7 +47,7 @@ GROUPS = (
     Group("scenarios", _pytest("tests/scenarios", "tests/cli", "tests/testing")),
     Group("hostile", _pytest("tests/hostile")),
     Group("durability", _pytest("tests/durability", distribution="load")),
-    Group("local", _pytest("tests/local")),
+    Group("local", _pytest("tests/local", distribution="load")),
     Group("az", _pytest("tests/az")),
     Group("clients", _pytest("tests/clients", distribution="load")),
 )

@@ -16,11 +16,15 @@ from poolwright.machines.images.store import DiskImage
 from poolwright.machines.local.allocation import HostRoom
 from poolwright.machines.local.evidence import verify
 from tests.local.bench import LocalBench
-from tests.machines.contract import V1, V2, EngineContract
+from tests.machines.contract import V1, V2, Bench, EngineContract
 
 
 class TestLocalEngine(EngineContract):
-    """Each test boots real machines."""
+    """Each test boots real machines; of what makes a machine another one, one of each kind is enough."""
+
+    @pytest.mark.parametrize("what", ["generation", "trusted launch", "size"])
+    def test_a_changed_specification_makes_the_machine_again(self, bench: Bench, what: str) -> None:
+        super().test_a_changed_specification_makes_the_machine_again(bench, what)
 
 
 def test_gen1_gen2_and_trusted_launch_show_what_they_are(bench: LocalBench) -> None:
