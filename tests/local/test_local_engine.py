@@ -126,7 +126,7 @@ def test_a_machine_that_somebody_destroys_is_only_reported_where_that_is_wanted(
 
 def test_machines_outlive_the_daemon_and_the_engine_finds_them_again(bench: LocalBench) -> None:
     bench.ensure(V1)
-    for number in range(3):
+    for number in range(20):
         bench.kill_daemon()
         # One that the new daemon ends itself is repaired.
         bench.wait(lambda: bool(bench.domains()) and not bench.engine.underway([V1.key]))
