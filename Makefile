@@ -30,12 +30,12 @@ check: $(VENV)/.dev
 demo: setup
 	@$(BIN)/python tools/demo.py
 
-# ENGINE=local measures real machines against bare QEMU instead.
-bench: $(if $(ENGINE_SETUP),$(ENGINE_SETUP),$(VENV)/.bench)
+# Both speak to the service with the client of the tests. ENGINE=local measures real machines against bare QEMU.
+bench: $(VENV)/.dev $(if $(ENGINE_SETUP),$(ENGINE_SETUP),$(VENV)/.bench)
 	@$(BIN)/python -m bench$(if $(filter local,$(ENGINE)),.real)
 
 # Other options go by name: `make soak SOAK="--minutes 2 --seed 7 --output json"`.
-soak: setup
+soak: $(VENV)/.dev
 	@$(BIN)/python -m bench.soak $(SOAK)
 
 # 20 000 requests made from the OpenAPI description; FUZZ="--requests 2000 --seed 7" changes that.
