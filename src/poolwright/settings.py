@@ -5,8 +5,10 @@ Each is also an environment variable: `POOLWRIGHT_` and the name in capitals.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Iterator
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BeforeValidator, Field
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -17,6 +19,9 @@ from poolwright.machines.local.allocation import DEFAULT_CPUS, DEFAULT_MEMORY_MI
 
 DEFAULT_DATA_DIR = Path("~/.local/share/poolwright")
 DEFAULT_PORT = 8445
+PREFIX: Final = "POOLWRIGHT_"
+# Variables that other commands read.
+OF_OTHER_COMMANDS: Final = ("POOLWRIGHT_AZ", "POOLWRIGHT_AZ_HOME", "POOLWRIGHT_ENDPOINT")
 
 
 def _listed(value: object) -> object:
@@ -29,7 +34,7 @@ Listed = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
 class Settings(BaseSettings):
     """What `poolwright up` can be told."""
 
-    model_config = SettingsConfigDict(env_prefix="POOLWRIGHT_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore")
 
     port: Annotated[int, Field(ge=0, le=65535)] = DEFAULT_PORT
     host: str = "127.0.0.1"
@@ -64,3 +69,17 @@ class Settings(BaseSettings):
     def directory(self) -> Path:
         """The data directory as an absolute path, with `~` expanded."""
         return self.data_dir.expanduser().absolute()
+
+
+def unknown(names: Iterable[str], known: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Yield each name that is not known, and what may be meant: `: did you mean 'profile'?`, or nothing."""
+    for name in names:
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            yield name, f": did you mean '{near[0]}'?" if near else ""
+
+
+def unknown_variables(environ: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """The same for the variables named POOLWRIGHT_ that no command reads; as settings do, without regard to case."""
+    mine = (name.upper() for name in environ if name.upper().startswith(PREFIX))
+    return unknown(mine, [PREFIX + name.upper() for name in Settings.model_fields] + [*OF_OTHER_COMMANDS])

@@ -689,10 +689,9 @@ def test_az_goes_on_after_a_restart_with_another_signing_key(lab: Lab) -> None:
 
     before = lab.json("account get-access-token")["accessToken"]
     assert status_with(before) == 200
-    port = httpx.URL(lab.service.url).port
     lab.service.kill()
     (lab.service.data_dir / "signing-key.pem").unlink()
-    lab.service.start(port=port)
+    lab.service.start()
     assert status_with(before) == 401
 
     outcome = lab.az.run("group list")

@@ -64,7 +64,6 @@ class Worker:
 def test_random_kills_under_load_lose_nothing(fresh: ServiceProcess) -> None:
     chance = random.Random(SEED)
     fresh.start(simulated_boot_seconds=0.05)
-    port = int(fresh.url.rpartition(":")[2])
     fresh.client.make_cluster()
     stop = threading.Event()
     workers = [Worker(number, fresh, stop) for number in range(WORKERS)]
@@ -75,7 +74,7 @@ def test_random_kills_under_load_lose_nothing(fresh: ServiceProcess) -> None:
                 await_answers(workers, running, ANSWERS_BETWEEN_KILLS)
                 stop.wait(chance.uniform(0.0, 1.0))
                 fresh.kill()
-                fresh.start(port=port, simulated_boot_seconds=0.05)
+                fresh.start(simulated_boot_seconds=0.05)
             await_answers(workers, running, ANSWERS_BETWEEN_KILLS)
         finally:
             stop.set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -79,9 +80,35 @@ def test_two_at_once_do_not_meet(scratch: Path) -> None:
 def test_a_seed_may_be_a_file_a_text_or_values(scratch: Path) -> None:
     file = scratch / "seed.yaml"
     file.write_text(SEED)
-    for seed in (file, {"resourceGroups": [{"name": "rg", "location": "eastus"}]}):
+    for seed in (file, str(file), {"resourceGroups": [{"name": "rg", "location": "eastus"}]}):
         with testing.service(seed=seed) as service:
             assert service.client.get(service.client.group()).status_code == 200
+
+
+def test_a_text_that_names_no_file_but_could_is_said_to_be_missing(scratch: Path) -> None:
+    with pytest.raises(testing.ServiceEnded, match=r"/nowhere/seed\.yaml: No such file"):
+        testing.service(seed="/nowhere/seed.yaml").__enter__()
+
+
+def test_a_crash_and_the_next_start_are_not_noticed_by_who_knows_the_address(scratch: Path) -> None:
+    with testing.service(seed=SEED) as service:
+        before, environment = service.url, service.environment
+        service.kill()
+        with socket.socket() as other, pytest.raises(OSError, match="in use"):
+            other.bind(("127.0.0.1", int(before.rpartition(":")[2])))
+        service.start()
+        assert (service.url, service.environment) == (before, environment)
+        assert service.client.get(service.client.pool("sys")).status_code == 200
+
+
+def test_a_setting_there_is_not_is_refused(tmp_path: Path) -> None:
+    meant = "Poolwright has no setting 'profil': did you mean 'profile'?"
+    with pytest.raises(TypeError, match=re.escape(meant)):
+        testing.service(profil="azure-2026").__enter__()
+    service = testing.Service(tmp_path / "data")
+    with pytest.raises(TypeError, match=re.escape(meant)):
+        service.start(profil="azure-2026")
+    assert not service.is_running
 
 
 def test_a_failure_inside_has_the_log_in_its_notes_and_nothing_is_left(scratch: Path) -> None:

@@ -1,6 +1,7 @@
 """One `poolwright up` as a child process: started, spoken to, killed, started again, and never left behind.
 
-Invariant: the service ends with the process that started it, also where that is killed: it holds on to a pipe.
+Invariants: the service ends with the process that started it, also where that is killed: it holds on to a pipe.
+Every start of one `Service` has the same address.
 """
 
 from __future__ import annotations
@@ -9,11 +10,13 @@ import json
 import os
 import queue
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,7 +29,9 @@ READY_TIMEOUT_SECONDS: Final = 60
 END_TIMEOUT_SECONDS: Final = 30
 _SHOWN_LOG_LINES: Final = 100
 
-# A file, or what would stand in one.
+_OF_SEED_FILES: Final = (".yaml", ".yml", ".json")
+
+# A file, or what would stand in one. A text of one line that ends as files of seeds do, or names one, is a file.
 Seed = Path | str | Mapping[str, Any]
 
 
@@ -35,15 +40,19 @@ class ServiceEnded(AssertionError):
 
 
 class Service:
-    """A service on a data directory. `settings` are those of `poolwright up`: profile="azure-2026", seed=Path(...)."""
+    """A service on a data directory. `settings` are those of `poolwright up`: profile="azure-2026", seed=Path(...).
+
+    Raises `TypeError` for a setting there is not. Without a port among them it has a free one, the same at every start.
+    """
 
     # What runs `poolwright up`; a test may put something in front of it.
     command: Sequence[str] = (sys.executable, "-m", "poolwright.cli.main", "up")
 
     def __init__(self, data_dir: Path, **settings: object) -> None:
         self.data_dir = data_dir
-        self.settings = settings
+        self.settings = _known(settings)
         self.url = ""
+        self._port: int | None = None
         self._process: subprocess.Popen[str] | None = None
         self._lines: queue.Queue[str | None] = queue.Queue()
         self._log: IO[bytes] | None = None
@@ -60,8 +69,11 @@ class Service:
         environment = {
             name: value for name, value in os.environ.items() if not name.startswith(("POOLWRIGHT_", "AZURE_"))
         }
-        chosen: Mapping[str, object] = {"port": 0, "data_dir": self.data_dir, "stop_with_stdin": True}
-        for name, value in {**chosen, **self.settings, **settings}.items():
+        chosen: dict[str, object] = {"data_dir": self.data_dir, "stop_with_stdin": True, **self.settings}
+        chosen |= _known(settings)
+        if "port" not in chosen:
+            chosen["port"] = self._own_port(str(chosen.get("host", "127.0.0.1")))
+        for name, value in chosen.items():
             environment[f"POOLWRIGHT_{name.upper()}"] = str(value)
         self.data_dir.parent.mkdir(parents=True, exist_ok=True)
         self._log = self.log_path.open("ab")
@@ -189,6 +201,22 @@ class Service:
         self._close_client()
         return code
 
+    def _own_port(self, host: str) -> int:
+        """A port that nobody else gets as long as this object lives, also while no process listens on it.
+
+        A socket that is bound and does not listen keeps it; with SO_REUSEADDR the service can listen there still.
+        """
+        if self._port is None:
+            holder = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+            weakref.finalize(self, holder.close)
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                holder.bind((host, 0))
+            except OSError:
+                return 0  # an address that cannot be: the service says so
+            self._port = holder.getsockname()[1]
+        return self._port
+
     @property
     def _started(self) -> subprocess.Popen[str]:
         if self._process is None:
@@ -214,7 +242,7 @@ def service(
 
     `seed` is a file, or what would stand in one. `directory` is an empty or new directory to use and to leave behind,
     with the log in it. `settings` are further ones of `poolwright up`. An exception that leaves the block has the
-    end of the service's log in its notes.
+    end of the service's log in its notes. Raises `TypeError` for a setting there is not.
     """
     with _directory(directory) as scratch:
         chosen = {"profile": profile, "engine": engine, **settings}
@@ -252,7 +280,19 @@ def _directory(given: Path | None) -> Iterator[Path]:
         yield Path(scratch)
 
 
+def _known(settings: Mapping[str, object]) -> Mapping[str, object]:
+    """The settings, all of which `poolwright up` has. Raises `TypeError`."""
+    from poolwright.settings import Settings, unknown
+
+    for name, meant in unknown(settings, Settings.model_fields):
+        raise TypeError(f"Poolwright has no setting '{name}'{meant}")
+    return settings
+
+
 def _seed_file(seed: Seed, scratch: Path) -> Path:
+    if isinstance(seed, str) and "\n" not in seed and (seed.endswith(_OF_SEED_FILES) or os.path.isfile(seed)):
+        # No document of one line ends like that.
+        seed = Path(seed)
     if isinstance(seed, Path):
         return seed.absolute()
     file = scratch / "seed.yaml"
