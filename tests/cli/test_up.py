@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+import poolwright.settings
+from poolwright.settings import unknown_variables
 from tests.cli.conftest import CommandLine
 from tests.support.service import ServiceProcess
 
@@ -99,8 +101,30 @@ def test_a_wrong_variable_is_named(alone: CommandLine, monkeypatch: pytest.Monke
 
     ended = alone("up")
 
-    assert ended.code == 1
+    assert ended.code == 2
     assert ended.err.startswith("error: POOLWRIGHT_PORT: ")
+
+
+def test_a_variable_that_nothing_reads_is_refused_with_the_one_that_may_be_meant(
+    alone: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POOLWRIGHT_PROFIL", "azure-2026")
+
+    ended = alone("up")
+
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err == "error: there is no variable POOLWRIGHT_PROFIL: did you mean 'POOLWRIGHT_PROFILE'?\n"
+
+
+def test_every_variable_that_is_read_is_known() -> None:
+    read = {
+        name
+        for file in Path(poolwright.settings.__file__).parent.rglob("*.py")
+        for name in re.findall(r"(?<!_)\bPOOLWRIGHT_[A-Z_]*[A-Z]\b", file.read_text())
+    }
+
+    assert {"POOLWRIGHT_AZ", "POOLWRIGHT_ENDPOINT", "POOLWRIGHT_DATA_DIR"} < read
+    assert list(unknown_variables(read)) == []
 
 
 def test_the_command_line_goes_before_the_environment(tmp_path: Path) -> None:

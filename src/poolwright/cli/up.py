@@ -5,6 +5,7 @@ Invariant: only what was given on the command line goes before the environment a
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from enum import StrEnum
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from poolwright.cli import connection, troubles
-from poolwright.cli.failure import Failure
+from poolwright.cli.failure import USAGE, Failure
 from poolwright.cli.output import note
 
 if TYPE_CHECKING:
@@ -94,8 +95,10 @@ def up(
 def _settings(given: dict[str, object]) -> Settings:
     from pydantic import ValidationError
 
-    from poolwright.settings import Settings
+    from poolwright.settings import Settings, unknown_variables
 
+    for name, meant in unknown_variables(os.environ):
+        raise Failure(f"error: there is no variable {name}{meant}", code=USAGE)
     try:
         return Settings(**given)  # type: ignore[arg-type]  # checked by the model, as the environment's are
     except ValidationError as error:
@@ -103,13 +106,13 @@ def _settings(given: dict[str, object]) -> Settings:
 
 
 def _wrong_settings(error: ValidationError, given: dict[str, object]) -> Exception:
-    """A usage error for what the command line has wrong, a failure for the environment."""
+    """A usage error, of the command line or of the environment."""
     problem = error.errors(include_url=False, include_context=False)[0]
     name = str(problem["loc"][0])
     what = f"{problem['msg'][0].lower()}{problem['msg'][1:]}, got '{problem['input']}'"
     if name in given:
         return typer.BadParameter(what, param_hint=f"--{name.replace('_', '-')}")
-    return Failure(f"error: POOLWRIGHT_{name.upper()}: {what}")
+    return Failure(f"error: POOLWRIGHT_{name.upper()}: {what}", code=USAGE)
 
 
 def _say_how_to_connect(settings: Settings) -> None:
