@@ -92,6 +92,11 @@ class DataDirectory:
         return self.path / "evidence-key.pem"
 
     @property
+    def rehearsal(self) -> Path:
+        """Where a seed is rehearsed; nothing is there at any other time, unless the service was killed meanwhile."""
+        return self.path / "rehearsal"
+
+    @property
     def endpoint(self) -> Path:
         """The address of the service that runs, or ran last, on this directory."""
         return self.path / "endpoint.json"

@@ -10,6 +10,7 @@ import io
 import logging
 import os
 import resource
+import shutil
 import signal
 import socket
 import ssl
@@ -89,6 +90,7 @@ def up(settings: Settings, *, announce: Callable[[], None] = lambda: None) -> in
     directory = DataDirectory(settings.directory)
     directory.create()
     held = installation.lock(directory)
+    shutil.rmtree(directory.rehearsal, ignore_errors=True)
     listener = _listen(settings)
     port = listener.getsockname()[1]
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
@@ -115,7 +117,7 @@ def up(settings: Settings, *, announce: Callable[[], None] = lambda: None) -> in
         resources=deployable,
     )
     operations = DbosOperations(database.engine, context, EXECUTOR_ID)
-    seeder = _seeder(settings, context, catalogs, operations)
+    seeder = _seeder(settings, context, catalogs, operations, directory)
     state = State(
         database=database,
         engine=engine,
@@ -216,7 +218,11 @@ def _control_plane(
 
 
 def _seeder(
-    settings: Settings, context: Context, catalogs: CatalogInForce, operations: DbosOperations
+    settings: Settings,
+    context: Context,
+    catalogs: CatalogInForce,
+    operations: DbosOperations,
+    directory: DataDirectory,
 ) -> Seeder | None:
     """What brings the seed about, None where there is none. Raises `WrongSeed`."""
     if settings.seed is None:
@@ -235,6 +241,7 @@ def _seeder(
         catalogs=catalogs,
         subscription=Directory(context.database, time.time, time.monotonic).home,
         profile=settings.profile,
+        scratch=directory.rehearsal,
     )
 
 

@@ -210,6 +210,26 @@ def test_a_signal_while_the_seed_comes_about_ends_it_and_the_next_start_goes_on(
     assert {pool["provisioningState"] for pool in pools} == {"Succeeded"}
 
 
+def test_what_a_kill_leaves_of_a_rehearsal_lies_in_the_data_directory_until_the_next_start(
+    fresh: ServiceProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seed, temporary = tmp_path / "seed.yaml", tmp_path / "temporary"
+    seed.write_text(SEED)
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    rehearsal = fresh.data_dir / "rehearsal"
+    fresh.launch(seed=seed)
+    while not rehearsal.exists():
+        assert fresh.is_running, fresh.log()
+    fresh.kill()
+    assert rehearsal.exists()
+    assert list(temporary.iterdir()) == []
+
+    fresh.start()
+
+    assert not rehearsal.exists()
+
+
 def booting(service: ServiceProcess) -> bool:
     """Whether the seed's first machine was switched on."""
     with contextlib.suppress(sqlite3.OperationalError):

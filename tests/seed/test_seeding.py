@@ -39,6 +39,7 @@ def seeder(app: InProcess, seed: object) -> Seeder:
         catalogs=app.catalogs,
         subscription=app.credentials.subscription_id,
         profile=app.profile,
+        scratch=app.rehearsal,
     )
 
 
@@ -174,6 +175,7 @@ resourceGroups:
         catalogs=app.catalogs,
         subscription=app.credentials.subscription_id,
         profile=app.profile,
+        scratch=app.rehearsal,
     )
     with pytest.raises(
         WrongSeed,
@@ -422,6 +424,7 @@ def maker(app: InProcess, directory: Path, seed: object) -> Seeder:
         catalogs=app.catalogs,
         subscription=app.credentials.subscription_id,
         profile=app.profile,
+        scratch=app.rehearsal,
     )
 
 

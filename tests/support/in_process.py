@@ -58,6 +58,7 @@ class InProcess:
     def __init__(self, path: Path, *, profile: Profile = Profile.DOCUMENTED, throttled: bool = False) -> None:
         directory = DataDirectory(path)
         directory.create()
+        self.rehearsal = directory.rehearsal
         self.now: Callable[[], float] = time.time
         self.monotonic: Callable[[], float] = time.monotonic
         self.address = "127.0.0.1"

@@ -9,8 +9,8 @@ Invariant: a seed of which anything would be refused or fail changes nothing.
 from __future__ import annotations
 
 import hashlib
+import shutil
 import sqlite3
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -58,7 +58,10 @@ class _Site:
 
 
 class Seeder:
-    """Applies one seed. Raises `WrongSeed` when it is made with one that is not as it must be."""
+    """Applies one seed. Raises `WrongSeed` when it is made with one that is not as it must be.
+
+    `scratch` is a directory that is there during a rehearsal only.
+    """
 
     def __init__(
         self,
@@ -70,6 +73,7 @@ class Seeder:
         catalogs: CatalogInForce,
         subscription: str,
         profile: Profile,
+        scratch: Path,
     ) -> None:
         self._file = file
         self._items = items_of(file)
@@ -78,6 +82,7 @@ class Seeder:
         self._catalogs = catalogs
         self._subscription = subscription
         self._profile = profile
+        self._scratch = scratch
         self._log = ActivityLog(context.now, context.new_id)
         self._site = _Site(
             self._destination(operations, context.faults, catalogs, context.now),
@@ -191,8 +196,8 @@ class Seeder:
     @contextmanager
     def _rehearsal(self) -> Iterator[_Site]:
         """Yield a copy of the database, with simulated machines and a clock that waiting moves on."""
-        with tempfile.TemporaryDirectory(prefix="poolwright-rehearsal-") as scratch:
-            copy = Path(scratch) / "poolwright.sqlite"
+        with _directory(self._scratch) as scratch:
+            copy = scratch / "poolwright.sqlite"
             _copy(self._site.database, copy)
             database = Database(create_engine(copy))
             waited = 0.0
@@ -204,7 +209,7 @@ class Seeder:
             def now() -> float:
                 return self._context.now() + waited
 
-            engine = SimulatedEngine(Path(scratch) / "machines.sqlite", now)
+            engine = SimulatedEngine(scratch / "machines.sqlite", now)
             try:
                 with database.engine.connect() as connection:
                     machines = whole_statements.all_records(connection, tables.machines, Machine)
@@ -258,6 +263,16 @@ def _failure(site: _Site, operation_id: str) -> OperationError | None:
 
 def _digest(item: Item) -> str:
     return hashlib.sha256(orjson.dumps(item.content, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+@contextmanager
+def _directory(path: Path) -> Iterator[Path]:
+    """Make a directory for its owner alone; it is gone afterwards."""
+    path.mkdir(mode=0o700)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path)
 
 
 def _copy(database: Database, path: Path) -> None:
