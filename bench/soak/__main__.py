@@ -101,7 +101,7 @@ class Soak:
 
     async def run(self) -> Report:
         """Load, kill, compare; the service is stopped afterwards."""
-        await asyncio.to_thread(self._start, 0)
+        await asyncio.to_thread(self._start)
         async with self._sessions() as sessions:
             await self._set_up(sessions)
             stop = asyncio.Event()
@@ -122,12 +122,12 @@ class Soak:
         self._losses = await asyncio.to_thread(self._compare)
         return self.report
 
-    def _start(self, port: int) -> None:
+    def _start(self) -> None:
         """Start the service and wait until it is ready. Raises `ServiceEnded` where it ends instead, or takes too long.
 
         The wait is longer than in tests: on a machine that is shared, starting has taken half a minute.
         """
-        self._service.launch(port=port, simulated_boot_seconds=BOOT_SECONDS)
+        self._service.launch(simulated_boot_seconds=BOOT_SECONDS)
         give_up = time.monotonic() + START_SECONDS
         while True:
             try:
@@ -169,12 +169,11 @@ class Soak:
         ]
 
     async def _kill_at_random(self) -> None:
-        port = int(self._service.url.rpartition(":")[2])
         for at in self._plan.kills_at():
             await asyncio.sleep(at - self._spent())
             self._kills.append(self._spent())
             await asyncio.to_thread(self._service.kill)
-            await asyncio.to_thread(self._start, port)
+            await asyncio.to_thread(self._start)
             self._restarts.append(self._spent() - self._kills[-1])
 
     async def _sample(self) -> None:
