@@ -55,6 +55,24 @@ def interrupted(arguments: list[str], data_dir: Path) -> tuple[int, str, str]:
     return code, out, seen
 
 
+def test_ctrl_c_while_modules_are_imported_ends_with_130_and_without_a_word(tmp_path: Path) -> None:
+    # Stands for a library that takes long to import.
+    (tmp_path / "typer.py").write_text("import time\nprint('importing', flush=True)\ntime.sleep(60)\n")
+    with subprocess.Popen(
+        [Path(sys.executable).with_name("poolwright"), "up"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "importing\n"
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+
+    assert (process.returncode, out, err) == (130, "", "")
+
+
 def test_ctrl_c_ends_the_command_with_130_and_the_operation_goes_on(slow: ServiceProcess) -> None:
     code, out, seen = interrupted(ADD, slow.data_dir)
 
