@@ -320,7 +320,7 @@ def test_without_a_service_one_line_says_what_to_do(
 def test_where_no_service_was_ever_started_one_line_says_so(alone: CommandLine) -> None:
     ended = alone("aks", "list")
 
-    assert (ended.code, ended.out) == (1, "")
+    assert (ended.code, ended.out) == (3, "")
     assert len(ended.err.splitlines()) == 1
     assert "poolwright up" in ended.err
 

@@ -117,3 +117,31 @@ def test_a_wrong_command_line_ends_with_2(arguments: list[str], alone: CommandLi
 
     assert (ended.code, ended.out) == (2, "")
     assert ended.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        (
+            ("faults", "add", "x", "--no-capacity", "x"),
+            "'AllocationFailed', 'ZonalAllocationFailed', 'SkuNotAvailable'",
+        ),
+        (("explain", "--vm-size", "Standard_D2s_v5", "--os-type", "x"), "'Linux', 'Windows'"),
+        (("catalog", "restrict", "x", "-l", "eastus", "--reason", "x"), "'NotAvailableForSubscription', 'QuotaId'"),
+        (("requests", "--method", "x"), "'GET', 'HEAD', 'PUT', 'POST', 'PATCH', 'DELETE'"),
+    ],
+)
+def test_choices_are_shown_as_documented(arguments: tuple[str, ...], shown: str, alone: CommandLine) -> None:
+    ended = alone(*arguments)
+
+    assert ended.code == 2
+    assert f"'x' is not one of {shown}." in ended.err
+    assert "Value error" not in ended.err
+
+
+def test_choices_are_taken_in_any_case(alone: CommandLine) -> None:
+    given = alone.done(
+        "explain", "--vm-size", "Standard_D2s_v5", "--os-type", "WINDOWS", "--header", "TRUE", "-o", "Json"
+    )
+
+    assert given.json["properties"]["generation"] == "V2"

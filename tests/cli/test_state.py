@@ -105,9 +105,16 @@ def test_requests_show_what_was_sent(poolwright: CommandLine, service: ServicePr
     (entry,) = poolwright.done("requests", "--pool", "win1", "--method", "PUT", "-o", "json").json["value"]
     assert entry["headers"]["usewindowsgen2vm"] == "true"
     assert poolwright.done("requests", "--since", "2999-01-01T00:00:00Z").out == ""
-    refused = poolwright("requests", "--since", "yesterday")
-    assert refused.code == 1
-    assert "'yesterday'" in refused.err
+    assert poolwright.done("requests", "--since", "2999-01-01").out == ""
+
+
+@pytest.mark.parametrize("command", ["requests", "activity"])
+@pytest.mark.parametrize("since", ["yesterday", "1x", "999999999d", ""])
+def test_an_unreadable_time_is_a_usage_error(command: str, since: str, alone: CommandLine) -> None:
+    refused = alone(command, "--since", since)
+
+    assert (refused.code, refused.out) == (2, "")
+    assert f"'{since}' is neither 30s, 5m, 6h, 7d nor a time" in refused.err
 
 
 def test_requests_are_followed_until_ctrl_c(poolwright: CommandLine, service: ServiceProcess) -> None:

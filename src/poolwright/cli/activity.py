@@ -5,22 +5,18 @@ Of the events that Azure's activity log has, this shows how a change stood, not 
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Final
 from urllib.parse import urlsplit
 
 import typer
 
 from poolwright.cli.connection import connect
-from poolwright.cli.options import AnyGroup, DataDir, OutputForm
+from poolwright.cli.options import SINCE_HELP, AnyGroup, DataDir, OutputForm, moment
 from poolwright.cli.output import Json, Output, print_answer
 
 if TYPE_CHECKING:
     from poolwright.cli.client import ServiceClient
 
-_AGO: Final = re.compile(r"(\d{1,6})([mhd])")
-_UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
 DEFAULT_SINCE: Final = "1d"
 
 
@@ -32,14 +28,12 @@ def activity(
     ] = None,
     correlation_id: Annotated[str | None, typer.Option("--correlation-id", help="Only this correlation ID.")] = None,
     caller: Annotated[str | None, typer.Option("--caller", help="Only changes by this app ID.")] = None,
-    since: Annotated[
-        str, typer.Option("--since", help="From when: 30m, 6h, 7d, or a time such as 2026-01-31T12:00:00Z.")
-    ] = DEFAULT_SINCE,
+    since: Annotated[str, typer.Option("--since", help=SINCE_HELP)] = DEFAULT_SINCE,
     data_dir: DataDir = None,
     output: OutputForm = Output.TABLE,
 ) -> None:
     """Show the activity log: who changed what, when, and how it ended. It goes back 90 days."""
-    start = _start(since)
+    start = moment(since).isoformat()
     with connect(data_dir, output) as client:
         clauses = [f"eventTimestamp ge '{start}'"]
         if pool is not None or cluster_name is not None:
@@ -68,17 +62,6 @@ def _all(client: ServiceClient, wanted: str) -> list[Json]:
         page = client.get_target(f"{parts.path}?{parts.query}")
         found += page["value"]
     return found
-
-
-def _start(text: str) -> str:
-    ago = _AGO.fullmatch(text)
-    if ago is not None:
-        return (datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})).isoformat(timespec="seconds")
-    try:
-        parsed = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"'{text}' is neither 30m, 6h, 7d nor a time", param_hint="--since") from error
-    return (parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=UTC)).isoformat()
 
 
 def _row(event: Json) -> dict[str, object]:

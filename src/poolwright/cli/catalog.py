@@ -17,7 +17,7 @@ import typer
 
 from poolwright.cli.connection import connect
 from poolwright.cli.failure import FAILED, USAGE, Failure, Refused
-from poolwright.cli.options import AnyLocation, DataDir, Location, OutputForm, examples
+from poolwright.cli.options import AnyLocation, DataDir, Location, OutputForm, examples, in_any_case
 from poolwright.cli.output import Json, Output, note, print_answer
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def restrict(
         list[str] | None, typer.Option("--zone", "-z", help="Only in this zone; may be given several times.")
     ] = None,
     reason: Annotated[
-        Reason, typer.Option(help="Why, as `az vm list-skus` shows it.", case_sensitive=False)
+        Reason, typer.Option("--reason", help="Why, as `az vm list-skus` shows it.", **in_any_case(Reason))
     ] = Reason.NOT_AVAILABLE,
     clear: Annotated[bool, typer.Option("--clear", help="Lift restrictions: of the zones given, or all.")] = False,
     data_dir: DataDir = None,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from poolwright.cli import changes, connection, troubles
-from poolwright.cli.failure import NOT_FOUND, Failure, NothingThere
+from poolwright.cli.failure import FAILED, NOT_FOUND, Failure
 from poolwright.cli.options import LocalCredentials, OutputForm, OwnDataDir, Yes, examples
 from poolwright.cli.output import Json, Output, print_answer, print_json
 
@@ -50,15 +50,12 @@ def env(
     base_url=os.environ["POOLWRIGHT_ENDPOINT"]). In that shell TLS trusts the service's authority alone.
     """
     directory = connection.data_directory(data_dir)
-    try:
-        if subscription is None:
-            service = connection.of_directory(directory)
-        else:
-            with administration(directory) as operator:
-                credentials_file, subscription_id = operator.owners_file(subscription)
-            service = replace(connection.of_directory(directory, credentials_file), subscription_id=subscription_id)
-    except NothingThere as nothing:
-        raise Failure(nothing.text, code=NOT_FOUND) from nothing
+    if subscription is None:
+        service = connection.of_directory(directory)
+    else:
+        with administration(directory) as operator:
+            credentials_file, subscription_id = operator.owners_file(subscription)
+        service = replace(connection.of_directory(directory, credentials_file), subscription_id=subscription_id)
     if as_json:
         print_json(service.environment)
     else:
@@ -159,7 +156,7 @@ def reset(
 def administration(path: Path) -> Iterator[Administration]:
     """Yield the verbs of the local operator; what they refuse becomes a `Failure`."""
     from poolwright.administration import Administration
-    from poolwright.errors import PoolwrightError
+    from poolwright.errors import NotFound, PoolwrightError
     from poolwright.installation import DataDirectory
 
     directory = DataDirectory(path)
@@ -172,7 +169,8 @@ def administration(path: Path) -> Iterator[Administration]:
         except LookupError as error:
             raise Failure(f"error: {error.args[0]}", code=NOT_FOUND) from error
         except PoolwrightError as error:
-            raise Failure(f"error: {error.code}: {error.message}\n  remedy: {error.remedy}") from error
+            code = NOT_FOUND if isinstance(error, NotFound) else FAILED
+            raise Failure(f"error: {error.code}: {error.message}\n  remedy: {error.remedy}", code=code) from error
 
 
 def keeps_credentials(given: bool | None) -> bool:

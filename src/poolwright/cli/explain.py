@@ -30,6 +30,7 @@ from poolwright.cli.options import (
     VmGenerationOption,
     Vtpm,
     WorkloadRuntimeOption,
+    in_any_case,
     value_of,
 )
 from poolwright.cli.output import Json, Output, error_text
@@ -68,8 +69,8 @@ def explain(
         typer.Option(
             "--use-windows-gen2-vm",
             "--header",
-            case_sensitive=False,
             help="Value of the header UseWindowsGen2VM.",
+            **in_any_case(Truth),
         ),
     ] = None,
     aks_custom_headers: CustomHeaders = None,
@@ -83,7 +84,8 @@ def explain(
     name: Annotated[str, typer.Option("--name", "-n", help="Node pool.")] = "np1",
     location: Annotated[str, typer.Option("--location", "-l", help="Location.")] = "eastus",
     profile: Annotated[
-        ProfileName, typer.Option(envvar="POOLWRIGHT_PROFILE", help="Whose truth to follow.", case_sensitive=False)
+        ProfileName,
+        typer.Option(envvar="POOLWRIGHT_PROFILE", help="Whose truth to follow.", **in_any_case(ProfileName)),
     ] = ProfileName.DOCUMENTED,
     built_in: Annotated[
         bool, typer.Option("--built-in", help="By the built-in catalogue, whatever was imported.")

@@ -1,6 +1,6 @@
 """How a command ends when it does not end well.
 
-    0  done                         3  what was named does not exist (HTTP 404)
+    0  done                         3  what was named does not exist (HTTP 404), or no service was started yet
     1  refused or failed            4  a gate found something
     2  the command line is wrong  130  Ctrl-C
 
@@ -38,6 +38,9 @@ class NoService(Failure):
 
 class NothingThere(NoService):
     """No service was ever started on the data directory, or local credentials are off."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text, code=NOT_FOUND)
 
 
 class NoAnswer(Failure):

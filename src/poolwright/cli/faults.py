@@ -15,7 +15,7 @@ import typer
 
 from poolwright.cli.connection import connect
 from poolwright.cli.failure import Failure
-from poolwright.cli.options import DataDir, OutputForm, examples, value_of
+from poolwright.cli.options import DataDir, OutputForm, examples, in_any_case, value_of
 from poolwright.cli.output import Json, Output, note, print_answer, print_json
 
 app = typer.Typer(no_args_is_help=True, help="Faults: bad days on demand. See docs/compatibility.md for every effect.")
@@ -119,7 +119,7 @@ def add(
     lose_machine: Annotated[int | None, _does("So many machines vanish before --step.", metavar="N")] = None,
     retired_size: Annotated[bool, _does("--size is no longer offered.", "--retired-size")] = False,
     no_capacity: Annotated[
-        Capacity | None, _does("New machines are not made.", "--no-capacity", metavar="CODE", case_sensitive=False)
+        Capacity | None, _does("New machines are not made.", "--no-capacity", **in_any_case(Capacity, shown="CODE"))
     ] = None,
     quota_short: Annotated[bool, _does("One vCPU is missing; with --step half way.", "--quota-short")] = False,
     unsigned_driver: Annotated[

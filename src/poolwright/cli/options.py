@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, is_dataclass
+from datetime import UTC, datetime, timedelta
 from enum import Enum, StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final, get_type_hints
@@ -19,6 +21,9 @@ from typer.core import TyperCommand
 from poolwright.cli.output import Json, Output
 
 DEFAULT_COUNT: Final = 3  # az's
+SINCE_HELP: Final = "From when: 30s, 5m, 6h, 7d ago, or a time such as 2026-01-31T12:00:00Z."
+_AGO: Final = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 class OsType(StrEnum):
@@ -58,6 +63,24 @@ class ScaleDownMode(StrEnum):
     DEALLOCATE = "Deallocate"
 
 
+def in_any_case(kind: type[StrEnum], *, shown: str | None = None) -> dict[str, Any]:
+    """Return what makes an option take the values of an enumeration in any case, and show them as documented.
+
+    typer's own `case_sensitive=False` shows them in lower case.
+    """
+    values = {choice.value.lower(): choice for choice in kind}
+
+    def read(text: str) -> StrEnum:
+        if text.lower() not in values:
+            raise typer.BadParameter(f"'{text}' is not one of {', '.join(repr(value.value) for value in kind)}.")
+        return values[text.lower()]
+
+    def complete(incomplete: str) -> list[str]:
+        return [value.value for value in kind if value.lower().startswith(incomplete.lower())]
+
+    return {"parser": read, "autocompletion": complete, "metavar": shown or "|".join(kind)}
+
+
 DataDir = Annotated[
     Path | None,
     typer.Option(
@@ -80,8 +103,8 @@ OutputForm = Annotated[
     typer.Option(
         "--output",
         "-o",
-        case_sensitive=False,
         help="json prints the wire's JSON on stdout and nothing else; a refusal is its error JSON.",
+        **in_any_case(Output),
     ),
 ]
 Group = Annotated[str, typer.Option("--resource-group", "-g", help="Resource group.")]
@@ -96,17 +119,13 @@ Location = Annotated[str, typer.Option("--location", "-l", help="Location.")]
 AnyLocation = Annotated[str | None, typer.Option("--location", "-l", help="Location.")]
 Size = Annotated[str | None, typer.Option("--node-vm-size", "--vm-size", "-s", help="VM size of the machines.")]
 Count = Annotated[int | None, typer.Option("--node-count", "-c", help="How many machines.")]
-OsTypeOption = Annotated[
-    OsType | None, typer.Option("--os-type", case_sensitive=False, metavar="Linux|Windows", help="OS type.")
-]
+OsTypeOption = Annotated[OsType | None, typer.Option("--os-type", help="OS type.", **in_any_case(OsType))]
 OsSku = Annotated[
     str | None,
     typer.Option("--os-sku", help="OS SKU, for example Ubuntu, AzureLinux, Windows2022."),
 ]
 KubernetesVersion = Annotated[str | None, typer.Option("--kubernetes-version", "-k", help="1.33 or 1.33.2.")]
-ModeOption = Annotated[
-    Mode | None, typer.Option("--mode", case_sensitive=False, metavar="System|User", help="What the node pool is for.")
-]
+ModeOption = Annotated[Mode | None, typer.Option("--mode", help="What the node pool is for.", **in_any_case(Mode))]
 Labels = Annotated[list[str] | None, typer.Option("--labels", help="Labels of the nodes: a=b c=d.")]
 Taints = Annotated[
     str | None,
@@ -121,22 +140,20 @@ VmGenerationOption = Annotated[
     VmGeneration | None,
     typer.Option(
         "--vm-generation",
-        case_sensitive=False,
-        metavar="V1|V2",
         help="Ask for a VM generation (properties.vmGeneration, Poolwright's own).",
+        **in_any_case(VmGeneration),
     ),
 ]
 WorkloadRuntimeOption = Annotated[
     WorkloadRuntime | None,
     typer.Option(
         "--workload-runtime",
-        case_sensitive=False,
-        metavar="NAME",
         help="OCIContainer, WasmWasi, KataVmIsolation or KataMshvVmIsolation.",
+        **in_any_case(WorkloadRuntime, shown="NAME"),
     ),
 ]
 GpuDriverOption = Annotated[
-    GpuDriver | None, typer.Option("--gpu-driver", case_sensitive=False, metavar="Install|None", help="GPU driver.")
+    GpuDriver | None, typer.Option("--gpu-driver", help="GPU driver.", **in_any_case(GpuDriver))
 ]
 MaxSurge = Annotated[
     str | None, typer.Option("--max-surge", metavar="N|N%", help="Machines beyond the count while replacing: 1 or 33%.")
@@ -155,9 +172,8 @@ UndrainableOption = Annotated[
     UndrainableNodeBehavior | None,
     typer.Option(
         "--undrainable-node-behavior",
-        case_sensitive=False,
-        metavar="Schedule|Cordon",
         help="When pods do not leave in time: stop and take pods again, or leave the node cordoned and go on.",
+        **in_any_case(UndrainableNodeBehavior),
     ),
 ]
 Autoscaler = Annotated[
@@ -173,9 +189,8 @@ ScaleDownOption = Annotated[
     ScaleDownMode | None,
     typer.Option(
         "--scale-down-mode",
-        case_sensitive=False,
-        metavar="Delete|Deallocate",
         help="What becomes of machines that scaling down takes away.",
+        **in_any_case(ScaleDownMode),
     ),
 ]
 CustomHeaders = Annotated[
@@ -380,6 +395,20 @@ def precondition_headers(if_match: str | None, if_none_match: str | None) -> dic
     given = {"If-Match": if_match, "If-None-Match": if_none_match}
     bare = {name: value.strip('"') for name, value in given.items() if value is not None}
     return {name: value if value == "*" else f'"{value}"' for name, value in bare.items()}
+
+
+def moment(text: str) -> datetime:
+    """Return the time that --since names, in UTC where it names no zone: so long ago, or ISO 8601."""
+    ago = _AGO.fullmatch(text)
+    try:
+        if ago is not None:
+            return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: float(ago[1])})
+        parsed = datetime.fromisoformat(text)
+        return (parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise typer.BadParameter(
+            f"'{text}' is neither 30s, 5m, 6h, 7d nor a time such as 2026-01-31T12:00:00Z", param_hint="--since"
+        ) from error
 
 
 def value_of(choice: Enum | None) -> str | None:

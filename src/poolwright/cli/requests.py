@@ -13,7 +13,7 @@ import typer
 
 from poolwright.cli.connection import connect
 from poolwright.cli.failure import INTERRUPTED
-from poolwright.cli.options import DataDir, OutputForm
+from poolwright.cli.options import SINCE_HELP, DataDir, OutputForm, in_any_case, moment
 from poolwright.cli.output import Json, Output, print_answer
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 REQUESTS: Final = "/_poolwright/requests"
 FOLLOW_SECONDS: Final = 0.5
-_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class Method(StrEnum):
@@ -33,18 +32,12 @@ class Method(StrEnum):
     DELETE = "DELETE"
 
 
-def _moment(text: str) -> str:
-    """A time as the service takes it: `5m` is five minutes ago."""
-    ago = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text)
-    return str(time.time() - float(ago[1]) * _UNITS[ago[2]]) if ago else text
-
-
 def requests(
     pool: Annotated[str | None, typer.Option("--pool", help="Only requests whose path names this node pool.")] = None,
-    method: Annotated[Method | None, typer.Option(case_sensitive=False, help="Only requests of this method.")] = None,
-    since: Annotated[
-        str | None, typer.Option(help="Only later ones: 30s, 5m, 2h ago, or a time such as 2026-06-01T12:00:00Z.")
+    method: Annotated[
+        Method | None, typer.Option("--method", help="Only requests of this method.", **in_any_case(Method))
     ] = None,
+    since: Annotated[str | None, typer.Option("--since", help=SINCE_HELP)] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes, until Ctrl-C.")] = False,
     data_dir: DataDir = None,
     output: OutputForm = Output.TABLE,
@@ -53,7 +46,8 @@ def requests(
 
     Secrets in bodies are masked. With --follow, JSON is one line for each request.
     """
-    query = {"pool": pool or "", "method": method.value if method else "", "since": _moment(since or "")}
+    start = "" if since is None else moment(since).isoformat()
+    query = {"pool": pool or "", "method": method.value if method else "", "since": start}
     with connect(data_dir, output) as client:
         if follow:
             _follow(client, query, output)
