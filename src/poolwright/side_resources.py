@@ -19,7 +19,7 @@ from poolwright import errors
 from poolwright.control_plane import ControlPlane
 from poolwright.domain.cluster import ProvisioningState, ResourceGroup
 from poolwright.domain.maintenance import NAMES, MaintenanceConfiguration
-from poolwright.domain.resource_id import GroupId, MaintenanceId, SnapshotId
+from poolwright.domain.resource_id import GroupId, MaintenanceId, NodePoolId, SnapshotId
 from poolwright.domain.snapshot import Snapshot, captured
 from poolwright.store import statements
 
@@ -156,9 +156,9 @@ class SideResources:
                 target=_SOURCE,
                 remedy="send the ID of a node pool (az aks nodepool snapshot create --nodepool-id)",
             )
-        pool = statements.node_pool(connection, source.rstrip("/").lower())
-        tenants = statements.tenants_of(connection, {snapshot_id.group_id.subscription, *_subscription_of(source)})
-        if pool is None or len(tenants) != 1:
+        pool_id = NodePoolId.parse(source)
+        pool = statements.node_pool(connection, pool_id.key) if pool_id is not None else None
+        if pool is None or not _are_of_one_tenant(connection, snapshot_id.group_id, pool.id.cluster_id.group_id):
             raise errors.InvalidParameter(
                 f"The node pool '{source}' was not found.",
                 target=_SOURCE,
@@ -222,6 +222,5 @@ def _require_usable_group(connection: Connection, group_id: GroupId) -> Resource
     return group
 
 
-def _subscription_of(resource_id: str) -> list[str]:
-    segments = resource_id.strip("/").split("/")
-    return [segments[1].lower()] if len(segments) > 1 else []
+def _are_of_one_tenant(connection: Connection, *groups: GroupId) -> bool:
+    return len(statements.tenants_of(connection, {group.subscription for group in groups})) == 1

@@ -366,7 +366,7 @@ def _document(raw: bytes, subscription: str) -> Document:
             remedy="export and import with the same version of Poolwright",
         )
     old = found.get("subscription")
-    if isinstance(old, str) and re.fullmatch(_GUID, old, re.IGNORECASE) and old.lower() != subscription:
+    if isinstance(old, str) and re.fullmatch(_GUID, old, re.IGNORECASE | re.ASCII) and old.lower() != subscription:
         raw = re.sub(re.escape(old).encode(), subscription.encode(), raw, flags=re.IGNORECASE)
     try:
         return Document.model_validate_json(raw)

@@ -6,6 +6,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
@@ -167,3 +168,51 @@ def test_a_subscription_of_the_same_tenant_is_known_but_closed_without_a_role(te
     assert reply.json()["error"]["code"] == "AuthorizationFailed"
     shown = [known["subscriptionId"] for known in tenants.app.client.get("/subscriptions").json()["value"]]
     assert second.subscription_id not in shown
+
+
+def nested(target: dict[str, str], default: str = "") -> dict[str, Any]:
+    """A deployment with one within it that goes elsewhere, and whose parameter's default is evaluated there."""
+    inner: dict[str, Any] = {"$schema": "x", "contentVersion": "1.0.0.0", "resources": []}
+    if default:
+        inner["parameters"] = {"p": {"type": "string", "defaultValue": default}}
+    resource = {
+        "type": "Microsoft.Resources/deployments",
+        "apiVersion": "2022-09-01",
+        "name": "inner",
+        **target,
+        "properties": {"mode": "Incremental", "expressionEvaluationOptions": {"scope": "inner"}, "template": inner},
+    }
+    template = {"$schema": "x", "contentVersion": "1.0.0.0", "resources": [resource]}
+    return {"properties": {"mode": "Incremental", "template": template}}
+
+
+TELL_ALL = "[fail(concat(string(resourceGroup()), string(subscription())))]"
+TELL_SUBSCRIPTION = "[fail(string(subscription()))]"
+UNKNOWN = "00000000-0000-4000-8000-000000000000"
+
+
+@pytest.mark.parametrize("verb", ["PUT", "validate", "whatIf"])
+def test_templates_are_told_of_a_foreign_subscription_what_is_told_of_an_unknown_one(
+    tenants: TwoTenants, verb: str
+) -> None:
+    stranger, foreign = tenants.stranger, tenants.foreign.rpartition("/")[2]
+    assert stranger.put(f"{stranger.subscription}/resourceGroups/own", json={"location": "eastus"}).status_code < 300
+    path = f"{stranger.subscription}/resourceGroups/own/providers/Microsoft.Resources/deployments/main"
+
+    def told(subscription: str, default: str, **target: str) -> tuple[int, str]:
+        sent = nested({"subscriptionId": subscription, **target}, default)
+        reply = stranger.put(path, json=sent) if verb == "PUT" else stranger.post(f"{path}/{verb}", json=sent)
+        assert SECRET_NAME not in reply.text.replace(f"'rg-{SECRET_NAME}'", "")
+        assert tenants.app.credentials.tenant_id not in reply.text
+        return reply.status_code, reply.text.replace(subscription, "")
+
+    for target, default in (
+        ({"resourceGroup": f"rg-{SECRET_NAME}"}, TELL_ALL),
+        ({"resourceGroup": f"rg-{SECRET_NAME}"}, ""),
+        ({"resourceGroup": "none"}, ""),
+        ({"location": "eastus"}, TELL_SUBSCRIPTION),
+        ({"location": "eastus"}, ""),
+    ):
+        answer = told(foreign, default, **target)
+        assert answer == told(UNKNOWN, default, **target)
+        assert (answer[0], "SubscriptionNotFound" in answer[1]) == (404, True)

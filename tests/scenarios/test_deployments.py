@@ -13,7 +13,7 @@ import pytest
 from poolwright.access_control import object_id_of
 from poolwright.domain.profile import Profile
 from poolwright.domain.resource_id import CLUSTER_TYPE
-from poolwright.domain.roles import CONTRIBUTOR, DEFINITION_TYPE, READER
+from poolwright.domain.roles import AKS_CONTRIBUTOR, CONTRIBUTOR, DEFINITION_TYPE, READER
 from tests.support.everything import everything
 from tests.support.in_process import InProcess, InProcessClient
 from tests.support.service import ArmClient
@@ -24,6 +24,7 @@ POOLS: list[dict[str, Any]] = [{"name": "np1", "count": 1, "generation": "V1"}, 
 
 NOBODY = "11111111-2222-3333-4444-555555555555"
 A_ROLE, NO_ROLE = (f"/providers/{DEFINITION_TYPE}/{guid}" for guid in (READER.id, NOBODY))
+NOT_HERS = f"/subscriptions/x/resourceGroups/y/providers/{CLUSTER_TYPE}/c1/agentPools/np1"
 NO_POOL = f"[resourceId('{CLUSTER_TYPE}/agentPools', 'c1', 'none')]"
 
 
@@ -438,7 +439,8 @@ def test_roles_are_assigned_at_the_subscription_by_whoever_may(app: InProcess) -
         (2, {"name": "c1/nonsense"}, "InvalidParameter"),
         (3, {"location": "westus2"}, "InvalidParameter"),
         (3, {"properties": {"creationData": {"sourceResourceId": NO_POOL}}}, "InvalidParameter"),
-        (3, {"properties": {"creationData": {"sourceResourceId": "/subscriptions/x/y"}}}, "LinkedAuthorizationFailed"),
+        (3, {"properties": {"creationData": {"sourceResourceId": NOT_HERS}}}, "LinkedAuthorizationFailed"),
+        (3, {"properties": {"creationData": {"sourceResourceId": "/subscriptions/x/y"}}}, "InvalidParameter"),
         (4, {"name": "no-guid"}, "InvalidParameter"),
         (4, {"scope": "[resourceId('Microsoft.ContainerService/managedClusters', 'none')]"}, "ResourceNotFound"),
         (4, {"properties": {"roleDefinitionId": NO_ROLE, "principalId": NOBODY}}, "RoleDefinitionDoesNotExist"),
@@ -583,3 +585,125 @@ def test_a_deployment_is_found_whatever_the_case_of_its_path(client: ArmClient) 
     deployed(client, at(client, "Main"), body({"resources": []}))
     upper = at(client, "MAIN").upper().replace("/SUBSCRIPTIONS", "/subscriptions")
     assert client.get(upper).json()["name"] == "Main"
+
+
+def plain(*resources: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return body({"$schema": "x", "contentVersion": "1.0.0.0", "resources": list(resources), **more})
+
+
+def inner(group: str, default: str | None = None) -> dict[str, Any]:
+    """A deployment within one, to another group, with a parameter whose default is evaluated there."""
+    declared = {"p": {"type": "string", "defaultValue": default}} if default is not None else {}
+    template = {"$schema": "x", "contentVersion": "1.0.0.0", "parameters": declared, "resources": []}
+    return {
+        "type": "Microsoft.Resources/deployments",
+        "apiVersion": "2022-09-01",
+        "name": "inner",
+        "resourceGroup": group,
+        "properties": {
+            "mode": "Incremental",
+            "expressionEvaluationOptions": {"scope": "inner"},
+            "template": template,
+        },
+    }
+
+
+@pytest.mark.parametrize("verb", ["", "/validate", "/whatIf"])
+def test_a_group_that_the_deployer_may_not_deploy_to_is_refused_alike_whether_it_exists_or_not(
+    app: InProcess, verb: str
+) -> None:
+    client = app.client
+    assert client.put(client.group("rg2"), json={"location": "eastus", "tags": {"for": "nobody"}}).status_code == 201
+    holder = app.make_principal("holder of rg", (CONTRIBUTOR, client.group()))
+
+    def told(group: str, default: str | None) -> tuple[int, str]:
+        sent = plain(inner(group, default))
+        reply = holder.post(f"{at(client)}{verb}", json=sent) if verb else holder.put(at(client), json=sent)
+        return reply.status_code, reply.text.replace(group, "")
+
+    for default in (None, "[fail(string(resourceGroup()))]"):
+        there, missing = told("rg2", default), told("nope", default)
+        assert there == missing
+        assert (there[0], "AuthorizationFailed" in there[1], "nobody" in there[1]) == (403, True, False)
+    # Where it may, it is told all about the group.
+    assert (
+        "tags" in holder.post(f"{at(client)}/validate", json=plain(inner("rg", "[fail(string(resourceGroup()))]"))).text
+    )
+
+
+@pytest.mark.parametrize("verb", ["/validate", "/whatIf"])
+def test_a_pool_that_the_deployer_may_not_write_is_refused_alike_whether_it_exists_or_not(
+    app: InProcess, verb: str
+) -> None:
+    client = app.client
+    client.make_cluster("c2", group="rg2")
+    holder = app.make_principal("holder of rg", (CONTRIBUTOR, client.group()))
+
+    def told(name: str) -> list[dict[str, Any]]:
+        resource = {"type": f"{CLUSTER_TYPE}/agentPools", "apiVersion": "2025-10-01", "resourceGroup": "rg2"}
+        sent = plain({**resource, "name": name, "properties": {"count": 1, "vmSize": "Standard_D2s_v5"}})
+        reply = holder.post(f"{at(client)}{verb}", json=sent).json()
+        found: list[dict[str, Any]] = json.loads(json.dumps(reply["error"]["details"]).replace("c9", "c2"))
+        return found
+
+    assert told("c2/sys") == told("c9/sys")
+    assert [detail["code"] for detail in told("c2/sys")] == ["AuthorizationFailed"]
+
+
+def test_what_the_deployer_may_not_read_reference_does_not_tell(app: InProcess) -> None:
+    client = app.client
+    client.make_cluster("c2", group="rg2")
+    holder = app.make_principal("holder of rg", (CONTRIBUTOR, client.group()))
+
+    def told(name: str) -> dict[str, Any]:
+        secret = f"[string(reference(resourceId('rg2', '{CLUSTER_TYPE}', '{name}'), '2025-10-01'))]"
+        accepted = holder.put(at(client), json=plain(outputs={"x": {"type": "string", "value": secret}}))
+        assert accepted.status_code in (200, 201)
+        shown: dict[str, Any] = holder.get(at(client)).json()["properties"]
+        assert shown["provisioningState"] == "Failed"
+        assert not shown.get("outputs")
+        return shown
+
+    message = json.dumps(told("c2")["error"])
+    assert "does not have permission to perform action 'Microsoft.ContainerService/managedClusters/read'" in message
+    assert client.get(client.cluster("c2", "rg2")).json()["properties"]["fqdn"] not in message
+    assert message == json.dumps(told("c9")["error"]).replace("c9", "c2")
+
+
+@pytest.mark.parametrize("name", ["myproviders", "providers"])
+def test_a_cluster_s_name_may_be_any(app: InProcess, name: str) -> None:
+    client = app.client
+    client.make_cluster(name)
+    properties = {"count": 1, "vmSize": "Standard_D2s_v5"}
+    pool = {"type": f"{CLUSTER_TYPE}/agentPools", "apiVersion": "2025-10-01", "name": f"{name}/np3"}
+    holder = app.make_principal("operator", (AKS_CONTRIBUTOR, client.group()))
+    deployed(client, at(client), plain({**pool, "properties": properties}))
+    assert client.get(client.pool("np3", name)).json()["properties"]["provisioningState"] == "Succeeded"
+    deployed(holder, at(client), plain({**pool, "properties": properties | {"count": 2}}))
+
+
+@pytest.mark.parametrize(
+    "scope",
+    [
+        "{group}/../rg2",
+        "{group}/providers",
+        "{cluster}",
+        "/subscriptions",
+        "{group}/providers/Microsoft.Resources/resourceGroups/rg2",
+    ],
+)
+@pytest.mark.parametrize("kind", [CLUSTER_TYPE, "Microsoft.Resources/deployments"])
+def test_a_scope_that_leads_to_no_id_is_refused(app: InProcess, scope: str, kind: str) -> None:
+    client = app.client
+    assert client.put(client.group("rg2"), json={"location": "eastus"}).status_code == 201
+    client.make_cluster("c1")
+    holder = app.make_principal("holder of rg", (CONTRIBUTOR, client.group()))
+    resource = {"type": kind, "apiVersion": "2025-10-01", "name": "c1", "location": "eastus"}
+    resource["scope"] = scope.format(group=client.group(), cluster=client.cluster("c1"))
+    if kind != CLUSTER_TYPE:
+        resource = inner("rg") | {"scope": resource["scope"]}
+        resource.pop("resourceGroup")
+    before = everything(client)
+    refused = holder.put(at(client), json=plain({"properties": {}, **resource}))
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "InvalidTemplate"), refused.text
+    assert everything(client) == before

@@ -33,7 +33,6 @@ from poolwright.arm.trail import Trail
 from poolwright.arm.wire import encode_cluster
 from poolwright.catalog_keeping import CatalogKeeper
 from poolwright.control_plane import Accepted, ControlPlane
-from poolwright.domain.activity import type_of
 from poolwright.domain.cluster import Cluster
 from poolwright.domain.node_pool import NodePool
 from poolwright.domain.operation import Operation
@@ -201,8 +200,8 @@ class Area(ABC):
         """The JSON object sent. Raises `LinkedAuthorizationFailed` where its source is not the caller's to read."""
         body = await read_body(request)
         for source in sources_of(body):
-            action = f"{type_of(source)}/read"
-            if not self._access(request).may(action, source):
+            action = f"{source.type}/read"
+            if not self._access(request).may(action, str(source)):
                 raise not_linked(self._access(request).principal.object_id, action, source)
         return body
 

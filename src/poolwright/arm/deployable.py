@@ -55,6 +55,7 @@ from poolwright.domain.resource_id import (
     GroupId,
     MaintenanceId,
     NodePoolId,
+    ResourceId,
     SnapshotId,
 )
 from poolwright.domain.snapshot import Snapshot
@@ -65,12 +66,14 @@ from poolwright.side_resources import SideResources
 from poolwright.store import identity_statements, statements
 from poolwright.store.identity_statements import Subscription
 from poolwright.store.records import load
-from poolwright.templates.template import Requested, World, body_of, deployment_id, prepare, requested
+from poolwright.templates.template import Requested, World, body_of, deployment_id, no_subscription, prepare, requested
 
 Json = dict[str, Any]
 _ASSIGN: Final = "an Owner assigns a role: az role assignment create"
 # The subscription by its ID in lower case, as the service knows it now.
 SubscriptionOf = Callable[[str], Subscription | None]
+# Who deploys: its object ID and its tenant's; None where there are no principals.
+Deployer = Mapping[str, str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +100,9 @@ class DeployableType:
 
     name: str
     scope: str
-    put: Callable[[Doing, str, Json], Accepted | None] | None
-    show: Callable[[Doing, str], Json | None]
-    what_if: Callable[[Doing, str, Json], WhatIf] | None = None
+    put: Callable[[Doing, ResourceId, Json], Accepted | None] | None
+    show: Callable[[Doing, ResourceId], Json | None]
+    what_if: Callable[[Doing, ResourceId, Json], WhatIf] | None = None
 
 
 @dataclass(slots=True)
@@ -111,40 +114,34 @@ class Rehearsal:
     concluded: Deployment | None = None
 
 
-def _group_id(identifier: str) -> GroupId:
-    segments = identifier.strip("/").split("/")
-    return GroupId(segments[1].lower(), segments[3])
+def _cluster_id(identifier: ResourceId) -> ClusterId:
+    return ClusterId(identifier.group_id, identifier.names[0])
 
 
-def _cluster_id(identifier: str) -> ClusterId:
-    return ClusterId(_group_id(identifier), identifier.strip("/").split("/")[7])
+def _pool_id(identifier: ResourceId) -> NodePoolId:
+    return NodePoolId(_cluster_id(identifier), identifier.names[1])
 
 
-def _pool_id(identifier: str) -> NodePoolId:
-    return NodePoolId(_cluster_id(identifier), identifier.strip("/").split("/")[9])
-
-
-def _put_group(doing: Doing, identifier: str, body: Json) -> None:
+def _put_group(doing: Doing, identifier: ResourceId, body: Json) -> None:
     location, sent = decode_group(body)
-    doing.plane.put_resource_group(doing.connection, _group_id(identifier), location, sent)
+    doing.plane.put_resource_group(doing.connection, identifier.group_id, location, sent)
 
 
-def _show_group(doing: Doing, identifier: str) -> Json | None:
-    row = doing.connection.execute(statements.GROUP_WIRE, {"key": _group_id(identifier).key}).one_or_none()
+def _show_group(doing: Doing, identifier: ResourceId) -> Json | None:
+    row = doing.connection.execute(statements.GROUP_WIRE, {"key": identifier.group_id.key}).one_or_none()
     return orjson.loads(row[0]) if row is not None else None
 
 
-def _refused(connection: Connection, deployment: Deployment, verb: str, identifier: str) -> str | None:
+def _refused(connection: Connection, deployer: Deployer, verb: str, identifier: ResourceId) -> str | None:
     """Why whoever deploys may not do that to a resource, in ARM's words; None when it may.
 
     A template does nothing, and tells nothing, that its deployer could not do or read by itself.
     """
-    deployer = deployment.facts.get("deployer")
     if deployer is None:
         return None
-    action = f"{_type_of(identifier)}/{verb}"
+    action = f"{identifier.type}/{verb}"
     held = identity_statements.assignments_of_principal(connection, deployer["objectId"])
-    if roles.may(held, action, identifier):
+    if roles.may(held, action, str(identifier)):
         return None
     return (
         f"The client with object id '{deployer['objectId']}' does not have permission to perform action '{action}' at "
@@ -152,12 +149,12 @@ def _refused(connection: Connection, deployment: Deployment, verb: str, identifi
     )
 
 
-def _put_cluster(doing: Doing, identifier: str, body: Json) -> Accepted:
+def _put_cluster(doing: Doing, identifier: ResourceId, body: Json) -> Accepted:
     wanted, pools = decode_cluster(body, doing.profile)
     return doing.plane.put_cluster(doing.connection, _cluster_id(identifier), wanted, pools, doing.call)
 
 
-def _show_cluster(doing: Doing, identifier: str) -> Json | None:
+def _show_cluster(doing: Doing, identifier: ResourceId) -> Json | None:
     cluster = statements.cluster(doing.connection, _cluster_id(identifier).key)
     if cluster is None:
         return None
@@ -168,64 +165,64 @@ def _show_cluster(doing: Doing, identifier: str) -> Json | None:
     return shown
 
 
-def _put_pool(doing: Doing, identifier: str, body: Json) -> Accepted:
+def _put_pool(doing: Doing, identifier: ResourceId, body: Json) -> Accepted:
     wanted = decode_node_pool(body, doing.profile)
     return doing.plane.put_node_pool(doing.connection, _pool_id(identifier), wanted, doing.call)
 
 
-def _show_pool(doing: Doing, identifier: str) -> Json | None:
+def _show_pool(doing: Doing, identifier: ResourceId) -> Json | None:
     pool = statements.node_pool(doing.connection, _pool_id(identifier).key)
     return orjson.loads(encode_node_pool(pool)) if pool is not None else None
 
 
-def _what_if_pool(doing: Doing, identifier: str, body: Json) -> WhatIf:
+def _what_if_pool(doing: Doing, identifier: ResourceId, body: Json) -> WhatIf:
     wanted = decode_node_pool(body, doing.profile)
     return doing.plane.what_if_node_pool(doing.connection, _pool_id(identifier), wanted, doing.call)
 
 
-def _snapshot_id(identifier: str) -> SnapshotId:
-    return SnapshotId(_group_id(identifier), identifier.strip("/").split("/")[7])
+def _snapshot_id(identifier: ResourceId) -> SnapshotId:
+    return SnapshotId(identifier.group_id, identifier.names[0])
 
 
-def _put_snapshot(doing: Doing, identifier: str, body: Json) -> None:
+def _put_snapshot(doing: Doing, identifier: ResourceId, body: Json) -> None:
     doing.side.put_snapshot(doing.connection, _snapshot_id(identifier), *decode_snapshot(body))
 
 
-def _show_snapshot(doing: Doing, identifier: str) -> Json | None:
+def _show_snapshot(doing: Doing, identifier: ResourceId) -> Json | None:
     snapshot = statements.snapshot(doing.connection, _snapshot_id(identifier).key)
     return orjson.loads(encode_snapshot(snapshot)) if snapshot is not None else None
 
 
-def _maintenance_id(identifier: str) -> MaintenanceId:
-    return MaintenanceId(_cluster_id(identifier), identifier.strip("/").split("/")[9])
+def _maintenance_id(identifier: ResourceId) -> MaintenanceId:
+    return MaintenanceId(_cluster_id(identifier), identifier.names[1])
 
 
-def _put_maintenance(doing: Doing, identifier: str, body: Json) -> None:
+def _put_maintenance(doing: Doing, identifier: ResourceId, body: Json) -> None:
     maintenance_id = _maintenance_id(identifier)
     sent = decode_maintenance(body, maintenance_id.name)
     doing.side.put_maintenance_configuration(doing.connection, maintenance_id, sent)
 
 
-def _show_maintenance(doing: Doing, identifier: str) -> Json | None:
+def _show_maintenance(doing: Doing, identifier: ResourceId) -> Json | None:
     configuration = statements.maintenance_configuration(doing.connection, _maintenance_id(identifier).key)
     return orjson.loads(encode_maintenance(configuration)) if configuration is not None else None
 
 
-def _put_assignment(doing: Doing, identifier: str, body: Json) -> None:
-    scope, _, name = identifier.lower().rpartition(f"/providers/{roles.ASSIGNMENT_TYPE.lower()}/")
-    subscription = doing.subscription_of(scope.strip("/").split("/")[1])
+def _put_assignment(doing: Doing, identifier: ResourceId, body: Json) -> None:
+    scope, name = identifier.scope.key, identifier.names[0].lower()
+    subscription = doing.subscription_of(identifier.subscription.lower())
     assert subscription is not None
     wanted = decode_role_assignment(body, subscription.subscription_id, name)
     doing.control.put_role_assignment(doing.connection, subscription, scope, name, wanted, by=doing.by)
 
 
-def _show_assignment(doing: Doing, identifier: str) -> Json | None:
-    held = identity_statements.assignment(doing.connection, identifier.lower())
-    return encode_role_assignment(held, identifier.strip("/").split("/")[1].lower()) if held is not None else None
+def _show_assignment(doing: Doing, identifier: ResourceId) -> Json | None:
+    held = identity_statements.assignment(doing.connection, identifier.key)
+    return encode_role_assignment(held, identifier.subscription.lower()) if held is not None else None
 
 
-def _show_deployment(doing: Doing, identifier: str) -> Json | None:
-    deployment = statements.deployment(doing.connection, deployment_id(identifier).key)
+def _show_deployment(doing: Doing, identifier: ResourceId) -> Json | None:
+    deployment = statements.deployment(doing.connection, identifier.key)
     if deployment is None:
         return None
     return shown_deployment(deployment, statements.deployment_resources(doing.connection, deployment.id.key))
@@ -281,22 +278,25 @@ class Deployable:
         self, connection: Connection, deployment: Deployment, resource: DeploymentResource, body: Mapping[str, Any]
     ) -> str | None:
         assert self._plane is not None
-        doing = self._doing(connection, self._plane, _call(deployment, resource), _deployer(deployment))
+        doing = self._doing(connection, self._plane, _call(deployment, resource), _object_id(deployment))
         accepted = self._log.recorded(
             connection,
             _logged(connection, deployment, resource),
-            lambda _: self._put(doing, deployment, resource, body),
+            lambda _: self._put(
+                doing, self._authorized(connection, deployment, resource, body), deployment, resource, body
+            ),
             lambda accepted: (accepted.operation if accepted is not None else None, None),
         )
         return accepted.operation.id if accepted is not None and accepted.operation is not None else None
 
     def show(self, connection: Connection, deployment: Deployment, identifier: str) -> Mapping[str, Any] | None:
-        refused = _refused(connection, deployment, "read", identifier)
+        found = _parsed(identifier)
+        refused = _refused(connection, _deployer(deployment.facts), "read", found)
         if refused is not None:
             raise errors.InvalidTemplate(refused, remedy=_ASSIGN)
-        return self._shown(connection, identifier)
+        return self._shown(connection, found)
 
-    def _shown(self, connection: Connection, identifier: str) -> Mapping[str, Any] | None:
+    def _shown(self, connection: Connection, identifier: ResourceId) -> Mapping[str, Any] | None:
         assert self._plane is not None
         return self._show(self._doing(connection, self._plane, Call(api_version="", correlation_id="")), identifier)
 
@@ -322,8 +322,8 @@ class Deployable:
         for cluster in statements.clusters_of_group(connection, group):
             pools = statements.node_pools_of_cluster(connection, cluster.id.key)
             if cluster.id.key not in but:
-                shown.append(self._shown(connection, str(cluster.id)))
-            shown += [self._shown(connection, str(pool.id)) for pool in pools if pool.id.key not in but]
+                shown.append(self._shown(connection, _parsed(str(cluster.id))))
+            shown += [self._shown(connection, _parsed(str(pool.id))) for pool in pools if pool.id.key not in but]
         for (record,) in connection.execute(statements.SNAPSHOTS_OF_GROUP, {"key": group.key}):
             snapshot = load(Snapshot, record)
             if snapshot.id.key not in but:
@@ -353,17 +353,20 @@ class Deployable:
                 resources[resource.ordinal] = replace(resource, state=ResourceState.SUCCEEDED)
                 if resource.existing or not resource.condition:
                     continue
-                doing = self._doing(connection, plane, _call(deployment, resource), _deployer(deployment))
+                doing = self._doing(connection, plane, _call(deployment, resource), _object_id(deployment))
                 try:
                     body: Json = {}
                     if resource.nested is None:
                         body = body_of(deployment, resources, resource, reference)
-                    before, what_if = self._show(doing, resource.id), None
+                    # First of all: nothing that it answers tells whether what it may not touch is there.
+                    identifier = self._authorized(connection, deployment, resource, body)
+                    before, what_if = self._show(doing, identifier), None
                     row = TYPES[resource.type.lower()]
                     with _kept_if_taken(connection):
                         if row.what_if is not None:
-                            what_if = row.what_if(doing, resource.id, body)
-                        accepted.append((resource, self._put(doing, deployment, resource, body), before, what_if))
+                            what_if = row.what_if(doing, identifier, body)
+                        taken = self._put(doing, identifier, deployment, resource, body)
+                        accepted.append((resource, taken, before, what_if))
                 except errors.PoolwrightError as error:
                     rehearsal.problems.append(_aimed_at(error, resource.id))
                     resources[resource.ordinal] = replace(resource, state=ResourceState.FAILED)
@@ -375,7 +378,7 @@ class Deployable:
                     plane.take_as_done(connection, operation)
                 if resource.type.lower() == DEPLOYMENT_TYPE.lower():
                     continue
-                after = self._shown(connection, resource.id)
+                after = self._shown(connection, _parsed(resource.id))
                 assert after is not None
                 rehearsal.changes.append(
                     Change(
@@ -404,21 +407,46 @@ class Deployable:
         inner = PreparedDeployment(deployment=nested, resources=tuple(statements.deployment_resources(connection, key)))
         self._rehearse(connection, plane, inner, rehearsal)
 
-    def _put(
-        self, doing: Doing, deployment: Deployment, resource: DeploymentResource, body: Mapping[str, Any]
-    ) -> Accepted | None:
-        refused = _refused(doing.connection, deployment, "write", resource.id)
+    def _authorized(
+        self, connection: Connection, deployment: Deployment, resource: DeploymentResource, body: Mapping[str, Any]
+    ) -> ResourceId:
+        """The resource's ID, once its deployer may write it and may read what it is made from."""
+        deployer = _deployer(deployment.facts)
+        identifier = self._require_access(connection, deployer, resource)
+        for source in sources_of(dict(body)):
+            if deployer is not None and _refused(connection, deployer, "read", source) is not None:
+                raise not_linked(deployer["objectId"], f"{source.type}/read", source)
+        return identifier
+
+    def _require_access(self, connection: Connection, deployer: Deployer, resource: DeploymentResource) -> ResourceId:
+        identifier = _parsed(resource.id)
+        if self._known_subscription(deployer, identifier.subscription) is None:
+            raise no_subscription(identifier.subscription)
+        refused = _refused(connection, deployer, "write", identifier)
         if refused is not None:
             raise errors.AuthorizationFailed(
                 f"Authorization failed for template resource '{resource.name}' of type '{resource.type}'. {refused}",
                 remedy=_ASSIGN,
             )
-        for source in sources_of(dict(body)):
-            if _refused(doing.connection, deployment, "read", source) is not None:
-                raise not_linked(deployment.facts["deployer"]["objectId"], f"{_type_of(source)}/read", source)
+        return identifier
+
+    def _known_subscription(self, deployer: Deployer, identifier: str) -> Subscription | None:
+        """The subscription, when it is of the deployer's tenant."""
+        known = self._subscription_of(identifier.lower())
+        is_foreign = known is not None and deployer is not None and known.tenant_id != deployer["tenantId"]
+        return None if is_foreign else known
+
+    def _put(
+        self,
+        doing: Doing,
+        identifier: ResourceId,
+        deployment: Deployment,
+        resource: DeploymentResource,
+        body: Mapping[str, Any],
+    ) -> Accepted | None:
         put = TYPES[resource.type.lower()].put
         if put is not None:
-            return put(doing, resource.id, dict(body))
+            return put(doing, identifier, dict(body))
         nested = resource.nested
         if nested is None:
             world = self._world(doing.connection, deployment.facts, deployment.correlation_id)
@@ -426,8 +454,8 @@ class Deployable:
         started = replace(nested.deployment, started=self._now())
         return doing.plane.put_deployment(doing.connection, replace(nested, deployment=started), doing.call)
 
-    def _show(self, doing: Doing, identifier: str) -> Json | None:
-        row = TYPES.get(_type_of(identifier))
+    def _show(self, doing: Doing, identifier: ResourceId) -> Json | None:
+        row = _row(identifier)
         if row is None:
             raise errors.InvalidTemplate(
                 f"The resource '{identifier}' is of a type this service does not have, so that nothing is known of it.",
@@ -440,6 +468,8 @@ class Deployable:
         return Doing(connection, plane, side, control, self._profile, self._subscription_of, call, by)
 
     def _world(self, connection: Connection, facts: Mapping[str, Any], correlation_id: str) -> World:
+        deployer = _deployer(facts)
+
         def group(subscription: str, name: str) -> Mapping[str, Any] | None:
             row = connection.execute(
                 statements.GROUP_WIRE, {"key": GroupId(subscription.lower(), name).key}
@@ -447,7 +477,7 @@ class Deployable:
             return {"tags": {}, **orjson.loads(row[0])} if row is not None else None
 
         def subscription(identifier: str) -> Mapping[str, Any] | None:
-            known = self._subscription_of(identifier.lower())
+            known = self._known_subscription(deployer, identifier)
             if known is None:
                 return None
             return {
@@ -461,6 +491,7 @@ class Deployable:
             types={key: (row.name, row.scope) for key, row in TYPES.items()},
             group=group,
             subscription=subscription,
+            require_access=lambda resource: self._require_access(connection, deployer, resource),
             facts={name: told for name, told in facts.items() if name in ("tenant", "environment", "deployer")},
             cleaned=without_secrets,
             now=self._now(),
@@ -473,9 +504,14 @@ def _call(deployment: Deployment, resource: DeploymentResource) -> Call:
     return Call(api_version=resource.api_version, correlation_id=deployment.correlation_id)
 
 
-def _deployer(deployment: Deployment) -> str | None:
+def _deployer(facts: Mapping[str, Any]) -> Deployer:
+    deployer: Deployer = facts.get("deployer")
+    return deployer
+
+
+def _object_id(deployment: Deployment) -> str | None:
     """The object ID of who deploys."""
-    deployer = deployment.facts.get("deployer")
+    deployer = _deployer(deployment.facts)
     return deployer["objectId"] if deployer is not None else None
 
 
@@ -485,7 +521,7 @@ def _logged(connection: Connection, deployment: Deployment, resource: Deployment
     tenant, object_id = deployer.get("tenantId", ""), deployer.get("objectId")
     known = identity_statements.service_principals(connection, tenant)
     return activity.Change(
-        subscription=resource.id.split("/")[2].lower(),
+        subscription=_parsed(resource.id).subscription.lower(),
         tenant=tenant,
         caller=next((one.app_id for one in known if one.object_id == object_id), object_id or activity.SERVICE),
         object_id=object_id,
@@ -525,10 +561,22 @@ def _kept_if_taken(connection: Connection) -> Iterator[None]:
     savepoint.commit()
 
 
-def _type_of(identifier: str) -> str:
-    """The resource type of an ID, in lower case."""
-    _, found, tail = identifier.strip("/").lower().rpartition("providers/")
-    if not found:
-        return GROUP_TYPE.lower() if tail.count("/") == 3 else ""
-    namespace, *rest = tail.split("/")
-    return "/".join([namespace, *rest[::2]])
+def _parsed(identifier: str) -> ResourceId:
+    """The parts of an ID. Raises `InvalidTemplate` for what is none."""
+    found = ResourceId.parse(identifier)
+    if found is None:
+        raise errors.InvalidTemplate(
+            f"'{identifier}' is not a valid resource ID.",
+            remedy="send the ID of a resource, a resource group or a subscription",
+        )
+    return found
+
+
+def _row(identifier: ResourceId) -> DeployableType | None:
+    """The row of what an ID names; None for a type this service does not have there."""
+    if not identifier.providers:
+        return TYPES[GROUP_TYPE.lower()] if identifier.group is not None else None
+    row = TYPES.get(identifier.type.lower())
+    if row is None or row.scope == "subscription" or (row.scope == "group" and not identifier.is_in_group()):
+        return None
+    return row

@@ -44,7 +44,7 @@ _DEPLOYMENTS: Final = "/providers/microsoft.resources/deployments"
 _ONE: Final = _DEPLOYMENTS + "/{deployment}"
 # az asks for the operations of a group's deployments at a path without a provider.
 _SHORT: Final = GROUP + "/deployments/{deployment}"
-_BY_STATE: Final = re.compile(r"\s*provisioningstate\s+eq\s+'(\w+)'\s*", re.IGNORECASE)
+_BY_STATE: Final = re.compile(r"\s*provisioningstate\s+eq\s+'(\w+)'\s*", re.IGNORECASE | re.ASCII)
 
 
 class Deployments(Area):

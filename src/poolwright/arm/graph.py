@@ -24,7 +24,7 @@ from poolwright.store.identity_statements import SERVICE_PRINCIPALS_OF_TENANT, S
 
 _TYPE: Final = "#microsoft.graph.servicePrincipal"
 _BY_APP_ID: Final = re.compile(
-    r"\s*servicePrincipalNames/any\(\s*(\w+)\s*:\s*\1\s+eq\s+'([^']*)'\s*\)\s*", re.IGNORECASE
+    r"\s*servicePrincipalNames/any\(\s*(\w+)\s*:\s*\1\s+eq\s+'([^']*)'\s*\)\s*", re.IGNORECASE | re.ASCII
 )
 _FILTERS: Final = ("appId eq", "displayName eq")
 

@@ -6,29 +6,30 @@ Invariant: nothing that a caller may not read gets into what it makes.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
 
 from poolwright import errors
-
-# Anything else is no resource ID, and is refused as such.
-_RESOURCE: Final = "/subscriptions/"
+from poolwright.domain.resource_id import ResourceId
 
 
-def sources_of(body: object) -> Iterator[str]:
-    """Yield the IDs of what a body says that something is made from (`creationData.sourceResourceId`), at any depth."""
+def sources_of(body: object) -> Iterator[ResourceId]:
+    """Yield the IDs of what a body says that something is made from (`creationData.sourceResourceId`), at any depth.
+
+    What is no ID is left out: it is read by the same parser later, and refused.
+    """
     if isinstance(body, list):
         for part in body:
             yield from sources_of(part)
     if isinstance(body, dict):
         for name, part in body.items():
             if name.lower() == "creationdata" and isinstance(part, dict):
-                found = (value for key, value in part.items() if key.lower() == "sourceresourceid")
-                yield from (value for value in found if isinstance(value, str) and value.lower().startswith(_RESOURCE))
+                named = (value for key, value in part.items() if key.lower() == "sourceresourceid")
+                found = (ResourceId.parse(value) for value in named if isinstance(value, str))
+                yield from (identifier for identifier in found if identifier is not None)
             else:
                 yield from sources_of(part)
 
 
-def not_linked(object_id: str, action: str, source: str) -> errors.LinkedAuthorizationFailed:
+def not_linked(object_id: str, action: str, source: ResourceId) -> errors.LinkedAuthorizationFailed:
     """Return the refusal of a change that is made from something its caller may not read, in ARM's words."""
     return errors.LinkedAuthorizationFailed(
         f"The client with object id '{object_id}' has permission to perform the change; however, it does not have "

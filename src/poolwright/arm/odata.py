@@ -16,7 +16,7 @@ _TEXT: Final = r"'(?:[^']|'')*'"
 _CLAUSE: Final = re.compile(
     rf"\s*(?:(?P<name>\w+)\s+(?P<operator>eq|ge|le)\s+(?P<value>{_TEXT}|[^\s']+)"
     rf"|(?P<function>\w+)\(\s*(?P<argument>{_TEXT})?\s*\))\s*(?:and\b|$)",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,
 )
 
 

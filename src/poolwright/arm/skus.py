@@ -28,7 +28,7 @@ from poolwright.domain.size_name import available_vcpus
 from poolwright.domain.vm_size import Architecture, ConfidentialComputing, VmSize
 
 # Compute takes no other filter: "Only location filter is supported currently".
-_LOCATION_FILTER = re.compile(r"\s*location\s+eq\s+'([^']+)'\s*", re.IGNORECASE)
+_LOCATION_FILTER = re.compile(r"\s*location\s+eq\s+'([^']+)'\s*", re.IGNORECASE | re.ASCII)
 
 ASSUMED_CAPABILITY: Final = "PoolwrightAssumed"
 VIRTUAL_MACHINES: Final = "virtualMachines"

@@ -16,7 +16,7 @@ import orjson
 from poolwright.catalog.catalog import Catalog
 from poolwright.domain import quota
 
-_IN_ONE_WORD = re.compile(r"standard(\S+)family", re.IGNORECASE)
+_IN_ONE_WORD = re.compile(r"standard(\S+)family", re.IGNORECASE | re.ASCII)
 # As `az vm list-usage` has shown them where they do not follow from the family's name.
 _IRREGULAR: Final = {
     "standarda0_a7family": "Standard A0-A7 Family vCPUs",

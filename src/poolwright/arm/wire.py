@@ -332,7 +332,7 @@ def decode_role_assignment(body: Json, subscription: str, name: str) -> WantedAs
 
     So it does for a condition, which would be ignored.
     """
-    if re.fullmatch(GUID, name, re.IGNORECASE) is None:
+    if re.fullmatch(GUID, name, re.IGNORECASE | re.ASCII) is None:
         raise errors.InvalidParameter(
             f"The role assignment ID '{name}' is not valid. The role assignment ID must be a GUID.",
             target="roleAssignmentName",

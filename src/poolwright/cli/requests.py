@@ -95,4 +95,6 @@ _SHOWN_OTHERWISE: Final = frozenset(
 
 def _short(path: str) -> str:
     """The path without what is the same for all: subscription and providers."""
-    return re.sub(r"/providers/microsoft\.\w+", "", re.sub(r"^/+subscriptions/[^/]+", "", path), flags=re.IGNORECASE)
+    return re.sub(
+        r"/providers/microsoft\.\w+", "", re.sub(r"^/+subscriptions/[^/]+", "", path), flags=re.IGNORECASE | re.ASCII
+    )

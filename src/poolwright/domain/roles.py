@@ -161,4 +161,4 @@ def _matches(patterns: Iterable[str], action: str) -> bool:
 
 @lru_cache(maxsize=256)
 def _pattern(action: str) -> re.Pattern[str]:
-    return re.compile(re.escape(action).replace(r"\*", ".*"), re.IGNORECASE)
+    return re.compile(re.escape(action).replace(r"\*", ".*"), re.IGNORECASE | re.ASCII)

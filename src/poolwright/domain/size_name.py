@@ -28,7 +28,7 @@ _NAME = re.compile(
     r"(?P<number>\d+)(?:-(?P<constrained>\d+))?(?P<letters>[a-z]*)"
     r"(?P<words>(?:_[a-z0-9]+)*?)"
     r"(?:_v(?P<version>\d+))?(?P<promo>_promo)?",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,
 )
 # (family, sub-family) of an older name, to the family and additive letter they mean.
 _OLDER_SERIES = {("D", "S"): ("D", "s"), ("G", "S"): ("G", "s")}

@@ -28,6 +28,7 @@ from poolwright.domain.deployment import (
     DeploymentResource,
     PreparedDeployment,
 )
+from poolwright.domain.resource_id import ResourceId
 from poolwright.templates import parameters as types
 from poolwright.templates.evaluation import Evaluator, Frame, Named, NotKnownYet, Reference, called, nothing_known
 from poolwright.templates.expressions import Literal, is_expression
@@ -74,12 +75,14 @@ class World:
 
     `types` are the resource types on offer, in lower case, each with `group` or `subscription`, where it goes.
     `group` and `subscription` return what functions tell of them, None when they do not exist.
-    `cleaned` returns a body without secrets.
+    `require_access` raises where the deployer may not deploy a resource, in the same way whether anything is there:
+    nothing below a deployment within this one is looked at before. `cleaned` returns a body without secrets.
     """
 
     types: Mapping[str, tuple[str, str]]
     group: Callable[[str, str], Mapping[str, Any] | None]
     subscription: Callable[[str], Mapping[str, Any] | None]
+    require_access: Callable[[DeploymentResource], object]
     facts: Mapping[str, Any]
     cleaned: Callable[[Json], Json]
     now: float
@@ -581,6 +584,7 @@ class _Nesting:
             return replace(resource, source=source)
         if resource.type.lower() != DEPLOYMENT_TYPE.lower():
             return replace(resource, body=self._world.cleaned(body), source=None)
+        self._world.require_access(resource)
         world = replace(self._world, group=self._group)
         nested = prepare(deployment_id(resource.id), requested(body), world, depth=self._depth + 1)
         return replace(resource, nested=nested, source=None)
@@ -609,10 +613,14 @@ class _Nesting:
 
 
 def deployment_id(identifier: str) -> DeploymentId:
-    """Return the parts of a deployment's ID."""
-    segments = identifier.strip("/").split("/")
-    group = segments[3] if segments[2].lower() == "resourcegroups" else None
-    return DeploymentId(segments[1].lower(), group, segments[-1])
+    """Return the parts of a deployment's ID. Raises `InvalidTemplate` for what is none."""
+    found = ResourceId.parse(identifier)
+    if found is None or len(found.providers) != 1 or found.type.lower() != DEPLOYMENT_TYPE.lower():
+        raise errors.InvalidTemplate(
+            f"'{identifier}' is not the ID of a deployment to a resource group or to a subscription.",
+            remedy="correct the names and the scope in the template",
+        )
+    return DeploymentId(found.subscription.lower(), found.group, *found.names)
 
 
 def _body(evaluator: Evaluator, source: Json, kind: str, place: str, frame: Frame) -> Json:
@@ -654,10 +662,7 @@ def _later(deployment: Deployment, resources: Sequence[DeploymentResource], refe
 def _facts(identifier: DeploymentId, asked: Requested, world: World) -> Json:
     subscription = world.subscription(identifier.subscription)
     if subscription is None:
-        raise errors.SubscriptionNotFound(
-            f"The subscription '{identifier.subscription}' could not be found.",
-            remedy="use the subscription `poolwright env` prints",
-        )
+        raise no_subscription(identifier.subscription)
     told: Json = {
         **world.facts,
         "subscription": subscription,
@@ -683,6 +688,14 @@ def _facts(identifier: DeploymentId, asked: Requested, world: World) -> Json:
             )
         told["resourceGroup"] = group
     return told
+
+
+def no_subscription(subscription: str) -> errors.SubscriptionNotFound:
+    """Return the refusal of a subscription that does not exist, or is none of the deployer's tenant."""
+    return errors.SubscriptionNotFound(
+        f"The subscription '{subscription}' could not be found.",
+        remedy="use the subscription `poolwright env` prints",
+    )
 
 
 def _output(evaluator: Evaluator, output: Json, place: str) -> Any:
@@ -764,8 +777,21 @@ def _not_offered(resource: DeploymentResource, world: World, here: DeploymentId)
             target=resource.place,
             remedy="take the resource out of the template, give it a condition, or refer to it as an existing one",
         )
-    is_in_group = "/resourcegroups/" in f"{resource.id.lower()}/" and resource.type.lower() != GROUP_TYPE.lower()
-    if (known[1] == "group" and not is_in_group) or (known[1] == "subscription" and here.group is not None):
+    found = ResourceId.parse(resource.id)
+    if found is None:
+        return errors.InvalidTemplate(
+            f"'{resource.id}', which the name, type and scope of the template resource '{resource.name}' lead to, is "
+            "not a valid resource ID.",
+            target=resource.place,
+            remedy="correct the name or the scope",
+        )
+    if known[1] == "subscription":
+        is_there = here.group is None and found.group is not None and not found.providers
+    elif resource.type.lower() == DEPLOYMENT_TYPE.lower():
+        is_there = len(found.providers) == 1
+    else:
+        is_there = known[1] == "any" or found.is_in_group()
+    if not is_there:
         return errors.InvalidTemplate(
             f"The resource '{resource.name}' of type '{resource.type}' cannot be deployed to a "
             f"{'resource group' if here.group is not None else 'subscription'}.",
@@ -827,4 +853,14 @@ def _refused(message: str, place: str) -> errors.InvalidTemplate:
     )
 
 
-__all__ = ["Requested", "World", "body_of", "deployment_id", "nothing_known", "outputs_of", "prepare", "requested"]
+__all__ = [
+    "Requested",
+    "World",
+    "body_of",
+    "deployment_id",
+    "no_subscription",
+    "nothing_known",
+    "outputs_of",
+    "prepare",
+    "requested",
+]
