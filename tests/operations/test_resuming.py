@@ -78,6 +78,14 @@ def test_what_failed_before_a_kill_is_not_tried_again(bench: Workbench, killed: 
     assert len(bench.machines()) == COUNT
 
 
+def test_new_machines_stay_when_the_old_ones_they_replace_are_gone(bench: Workbench) -> None:
+    operation = two_waves(bench)
+    ended = bench.run(operation, Script(fails="wave_2.remove_machines"))
+    assert ended.status is OperationStatus.FAILED
+    assert [machine.spec.size for machine in bench.machines()] == [OTHER_SIZE] * COUNT
+    assert bench.simulated.keys() == bench.rows()
+
+
 class TestCheckpoints:
     def test_waves_that_drain_nothing_have_one_together(self, bench: Workbench) -> None:
         assert list(self.checkpoints(bench, two_waves(bench))) == ["waves"]
