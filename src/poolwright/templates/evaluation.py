@@ -547,7 +547,7 @@ SPECIAL: Final[Mapping[str, Special]] = {
 
 
 def called(source: Any, template: Mapping[str, Any]) -> Iterator[Call]:
-    """Yield every call in the JSON's expressions, and in the variables that they name."""
+    """Yield every call in the JSON's expressions, and in the variables that they name; functions in lower case."""
     variables = _section(template, "variables")
     loops = _loops(variables)
     seen: set[str] = set()
@@ -560,9 +560,10 @@ def called(source: Any, template: Mapping[str, Any]) -> Iterator[Call]:
         elif isinstance(part, list):
             waiting += part
         elif isinstance(part, str) and is_expression(part):
-            for call in calls(parse(part)):
+            for each in calls(parse(part)):
+                call = Call(each.function.lower().removeprefix("sys."), each.arguments)
                 yield call
-                if call.function.lower() == "variables" and call.arguments:
+                if call.function == "variables" and call.arguments:
                     wanted = call.arguments[0]
                     # A name that is computed may be any variable's.
                     names = [str(wanted.value).lower()] if isinstance(wanted, Literal) else None

@@ -71,13 +71,17 @@ def is_secure(definition: Mapping[str, Any], template: Mapping[str, Any], place:
         if not isinstance(part, Mapping) or depth > _MAX_DEPTH:
             continue
         kind = resolved(part, template, place)
-        if str(kind.get("type", "")).lower() in _SECURE:
+        if _is_secret(kind):
             return True
         inner = [kind.get("items"), kind.get("additionalProperties"), *_part(kind, "prefixItems", list, place)]
         inner += _part(kind, "properties", dict, place).values()
         inner += _part(_part(kind, "discriminator", dict, place), "mapping", dict, place).values()
         waiting += ((each, depth + 1) for each in inner)
     return False
+
+
+def _is_secret(kind: Mapping[str, Any]) -> bool:
+    return str(kind.get("type", "")).lower() in _SECURE
 
 
 def problems(value: Any, definition: Mapping[str, Any], template: Mapping[str, Any], place: str) -> Iterator[str]:
@@ -92,8 +96,8 @@ def problems(value: Any, definition: Mapping[str, Any], template: Mapping[str, A
         return
     allowed = kind.get("allowedValues")
     if isinstance(allowed, list) and not _is_allowed(value, allowed):
-        told = ",".join(as_text(each) for each in allowed)
-        yield f"'{place}' is not part of the allowed value(s): '{told}'."
+        told = ": '" + ",".join(as_text(each) for each in allowed) + "'" if not _is_secret(kind) else ""
+        yield f"'{place}' is not part of the allowed value(s){told}."
     yield from _limits(value, kind, place)
     if isinstance(value, list):
         yield from _element_problems(value, kind, template, place)

@@ -9,7 +9,8 @@ copy loops, conditions, dependencies and linked templates; what bicep writes was
 (https://github.com/Azure/bicep/tree/main/src/Bicep.Core.Samples/Files).
 
 Invariant: names, types, conditions, loops and dependencies are known before the deployment begins; the value
-of a secure parameter is used here and kept nowhere.
+of a secure parameter, and of what is built from one, is used here and kept nowhere but in the properties of
+resources that the template gives it to.
 """
 
 from __future__ import annotations
@@ -67,6 +68,8 @@ class Requested:
     tags: Mapping[str, Any] | None = None
     checks_resources: bool = True
     only_ids: bool = False
+    # The parameters that a surrounding deployment gives secure values, whatever the template calls their type.
+    secure: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +135,7 @@ def prepare(identifier: DeploymentId, asked: Requested, world: World, *, depth: 
     template = asked.template
     _require_template(template, depth)
     facts = _facts(identifier, asked, world)
-    sent = _Parameters(template, asked.parameters, facts, world)
+    sent = _Parameters(template, asked, facts, world)
     drafts = _Drafts(identifier, template, sent.evaluator, world)
     sent.require_all()
     resources = drafts.resources()
@@ -194,24 +197,60 @@ def outputs_of(
 
 
 def without_literal_secrets(template: Json, cleaned: Callable[[Json], Json]) -> Json:
-    """Return the template without the texts under names of secrets and the defaults of secure parameters.
+    """Return the template without the texts under names of secrets and the values of secure parameters and outputs.
 
     Nothing here reads them: resources are stored without secrets.
     """
 
-    def kept(part: Any) -> Any:
+    def kept(part: Any, around: Json) -> Any:
         if isinstance(part, dict):
-            secure = str(part.get("type", "")).lower() in ("securestring", "secureobject")
+            inner = part.get("template")
+            if isinstance(inner, dict):
+                literal = _literal_secrets(part)
+                given = _section(part, "parameters")
+                part = {**part, "parameters": {k: v for k, v in given.items() if k not in literal}} if literal else part
+            around = part if "resources" in part or "$schema" in part else around
+            secret = _SECURE_VALUES if _is_declared_secure(part, around) else ()
             texts = {name: value for name, value in part.items() if _is_text(value)}
             named = cleaned(texts)
             return {
-                name: kept(value)
+                name: kept(value, around)
                 for name, value in part.items()
-                if (name not in texts or name in named) and not (secure and name == "defaultValue")
+                if (name not in texts or name in named) and name not in secret
             }
-        return [kept(each) for each in part] if isinstance(part, list) else part
+        return [kept(each, around) for each in part] if isinstance(part, list) else part
 
-    return dict(kept(template))
+    return dict(kept(template, template))
+
+
+_SECURE_VALUES: Final = ("defaultValue", "allowedValues", "value")
+
+
+def _is_declared_secure(part: Json, template: Json) -> bool:
+    """Whether it declares a parameter or an output of a secure type."""
+    if not isinstance(part.get("type"), str) and "$ref" not in part:
+        return False
+    try:
+        return types.is_secure(part, template, "")
+    except errors.InvalidTemplate:
+        return True
+
+
+def _literal_secrets(properties: Json) -> list[str]:
+    """The secure parameters of a nested deployment whose values are written in the surrounding template."""
+    inner, given = _section(properties, "template"), _section(properties, "parameters")
+    secure = {
+        name.lower()
+        for name, declared in _section(inner, "parameters").items()
+        if isinstance(declared, dict) and _is_declared_secure(declared, inner)
+    }
+    return [name for name, part in given.items() if name.lower() in secure and _has_literal(part)]
+
+
+def _has_literal(part: Any) -> bool:
+    if isinstance(part, (dict, list)):
+        return any(map(_has_literal, part.values() if isinstance(part, dict) else part))
+    return part is not None and not (isinstance(part, str) and (part == "" or is_expression(part)))
 
 
 def _is_text(part: Any) -> bool:
@@ -225,19 +264,22 @@ def _is_text(part: Any) -> bool:
 class _Parameters:
     """The values of a template's parameters: what was sent, else the default. Each is evaluated when first wanted."""
 
-    def __init__(self, template: Json, sent: Mapping[str, Any], facts: Mapping[str, Any], world: World) -> None:
+    def __init__(self, template: Json, asked: Requested, facts: Mapping[str, Any], world: World) -> None:
         self._template = template
         self._declared = _section(template, "parameters")
-        self._sent = dict(sent)
+        self._sent = dict(asked.parameters)
         self._values: Json = {}
         self._under_way: list[str] = []
         told = {**facts, "now": datetime.fromtimestamp(world.now, UTC).isoformat()}
         self.evaluator = Evaluator(template, self, told, new_id=world.new_id)
         self._require_known()
-        self.secure = frozenset(
-            name
-            for name, declared in self._declared.items()
-            if types.is_secure(declared, template, f"parameters.{name}")
+        given = {name.lower() for name in asked.secure}
+        self.secure = self._with_derived(
+            {
+                name
+                for name, declared in self._declared.items()
+                if name.lower() in given or types.is_secure(declared, template, f"parameters.{name}")
+            }
         )
 
     def __call__(self, wanted: str) -> Any:
@@ -256,6 +298,22 @@ class _Parameters:
             finally:
                 self._under_way.pop()
         return self._values[name]
+
+    def _with_derived(self, secure: set[str]) -> frozenset[str]:
+        """Those and the parameters whose values are built from them by default."""
+        waiting = {}
+        for name, declared in self._declared.items():
+            sent = found_name(self._sent, name)
+            given = self._sent[sent] if sent is not None else None
+            if name not in secure and (not isinstance(given, dict) or given.get("value") is None):
+                kind = types.resolved(declared, self._template, f"parameters.{name}")
+                waiting[name] = _used_parameters(kind.get("defaultValue"), self._template)
+        found = secure
+        while found:
+            known = {name.lower() for name in secure}
+            found = {name for name, used in waiting.items() if used is None or used & known} - secure
+            secure = secure | found
+        return frozenset(secure)
 
     def require_all(self) -> None:
         """Raise one error with all that is wrong with the parameters."""
@@ -536,7 +594,7 @@ class _Drafts:
         if _is_inner(draft.type, draft.source):
             parts = {**parts, "properties": {**_section(draft.source, "properties"), "template": None}}
         for call in called(parts, self._template):
-            if call.function.lower() in ("reference", "references") and call.arguments:
+            if call.function in ("reference", "references") and call.arguments:
                 wanted = call.arguments[0]
                 if isinstance(wanted, Literal) and isinstance(wanted.value, str):
                     found |= self._matching(wanted.value, drafts, made)
@@ -586,8 +644,34 @@ class _Nesting:
             return replace(resource, body=self._world.cleaned(body), source=None)
         self._world.require_access(resource)
         world = replace(self._world, group=self._group)
-        nested = prepare(deployment_id(resource.id), requested(body), world, depth=self._depth + 1)
+        asked = replace(requested(body), secure=self._given_secure(resource, body))
+        nested = prepare(deployment_id(resource.id), asked, world, depth=self._depth + 1)
         return replace(resource, nested=nested, source=None)
+
+    def _given_secure(self, resource: DeploymentResource, body: Json) -> frozenset[str]:
+        """The parameters of a nested deployment that get what a secure parameter of this one is in.
+
+        A template that is evaluated in this one's surroundings is text once it is evaluated, which would be kept.
+        """
+        source, template = dict(resource.source or {}), self._sent._template
+        properties = _section(source, "properties")
+        if not _is_inner(resource.type, source) and isinstance(properties.get("template"), dict):
+            outer = without_literal_secrets(properties["template"], self._world.cleaned)
+            used = _secure_in(_evaluated_outside(outer), template, self._sent.secure)
+            if used:
+                raise errors.InvalidTemplate(
+                    f"The nested deployment '{resource.name}' is evaluated in the scope of the outer template and uses "
+                    f"its secure parameter '{used}', which would show in the nested template.",
+                    target=resource.place,
+                    # https://learn.microsoft.com/azure/azure-resource-manager/templates/template-test-cases
+                    # (use inner scope for nested deployment secure parameters)
+                    remedy="set properties.expressionEvaluationOptions.scope to inner; pass it as a secure parameter",
+                )
+        given = properties.get("parameters")
+        if not isinstance(given, dict) or any(name == "copy" or is_expression(name) for name in given):
+            is_secure = _secure_in(given, template, self._sent.secure) is not None
+            return frozenset(_section(_section(body, "properties"), "parameters") if is_secure else ())
+        return frozenset(name for name, part in given.items() if _secure_in(part, template, self._sent.secure))
 
     def _body(self, resource: DeploymentResource) -> Json | None:
         assert resource.source is not None
@@ -609,6 +693,15 @@ class _Nesting:
                 f"parameter '{used}'. What refers to a state is evaluated later, and this service keeps no secrets.",
                 target=resource.place,
                 remedy="use the secure parameter in a resource of its own, without reference()",
+            )
+        literal = _literal_secrets(_section(resource.source or {}, "properties"))
+        if literal:
+            raise errors.InvalidTemplate(
+                f"The nested deployment '{resource.name}' refers to another resource's state and has a value for the "
+                f"secure parameter '{literal[0]}'. What refers to a state is evaluated later, and this service keeps "
+                "no secrets.",
+                target=resource.place,
+                remedy="use the secure parameter in a nested deployment of its own, without reference()",
             )
 
 
@@ -632,9 +725,14 @@ def _body(evaluator: Evaluator, source: Json, kind: str, place: str, frame: Fram
     template = properties.get("template")
     body = dict(evaluator.value({**sent, "properties": {**properties, "template": None}}, place, frame))
     if isinstance(template, dict) and not _is_inner(kind, source):
-        outer = {name: part for name, part in template.items() if name not in ("parameters", "variables", "functions")}
+        outer = _evaluated_outside(template)
         template = evaluator.value(outer, f"{place}.properties.template", replace(frame, raw=True))
     return {**body, "properties": {**body["properties"], "template": template}}
+
+
+def _evaluated_outside(template: Json) -> Json:
+    """What counts of a nested template that is evaluated in the surroundings."""
+    return {name: part for name, part in template.items() if name not in ("parameters", "variables", "functions")}
 
 
 def _is_inner(kind: str, source: Json) -> bool:
@@ -818,14 +916,20 @@ def _secure_in(source: Any, template: Json, secure: frozenset[str]) -> str | Non
     wanted = {name.lower(): name for name in secure}
     if isinstance(source, dict) and _is_inner(str(source.get("type", "")), source):
         source = {**source, "properties": {**_section(source, "properties"), "template": None}}
+    used = _used_parameters(source, template)
+    return next((name for key, name in sorted(wanted.items()) if used is None or key in used), None)
+
+
+def _used_parameters(source: Any, template: Json) -> frozenset[str] | None:
+    """The parameters that the JSON uses, itself or by variables, in lower case; None when it may be any of them."""
+    used: set[str] = set()
     for call in called(source, template):
-        if call.function.lower() == "parameters" and call.arguments:
+        if call.function == "parameters" and call.arguments:
             name = call.arguments[0]
             if not isinstance(name, Literal):
-                return next(iter(wanted.values()), None)
-            if str(name.value).lower() in wanted:
-                return wanted[str(name.value).lower()]
-    return None
+                return None
+            used.add(str(name.value).lower())
+    return frozenset(used)
 
 
 def _named(resource: DeploymentResource) -> Named:
