@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from poolwright.arm.masking import IS_KEPT, MASK, masked
+from poolwright.arm.masking import IS_KEPT, MASK, masked, without_secrets
 
 SECRET = "Hunter2-and-nobody-else"
 TELLING = st.sampled_from(
@@ -95,3 +95,67 @@ def test_names_of_headers_are_not_remembered_without_end() -> None:
         assert IS_KEPT[f"x-{number}".encode()]
     assert len(IS_KEPT) <= 1024
     assert not IS_KEPT[b"authorization"]
+
+
+def deployment(**declared: Any) -> dict[str, Any]:
+    values = {"pw": {"value": SECRET}, "plain": {"value": "shown"}}
+    plain = {"plain": {"type": "string", "defaultValue": "by default"}}
+    template = {"parameters": {**declared, **plain}, "resources": [], "outputs": {"o": {"type": "int", "value": "[1]"}}}
+    return {"properties": {"template": template, "parameters": values}}
+
+
+@pytest.mark.parametrize(
+    "declared",
+    [
+        {"pw": {"type": "securestring"}},
+        {"PW": {"type": "SecureString", "defaultValue": SECRET, "allowedValues": [SECRET, "b"]}},
+        {"pw": {"type": "secureObject", "DefaultValue": {"a": [SECRET]}}},
+        {"pw": {"type": "object", "properties": {"a": {"type": "secureString"}}, "defaultValue": {"a": SECRET}}},
+        {"pw": {"$ref": "#/definitions/x", "defaultValue": SECRET}},
+        {"pw": {"type": "string"}, "Pw": {"type": "securestring"}},
+        {"pw": {"type": ["securestring"], "defaultValue": SECRET}},
+        {"pw": SECRET},
+        {},
+    ],
+    ids=str,
+)
+def test_the_values_of_a_secure_parameter_are_masked(declared: dict[str, Any]) -> None:
+    sent = deployment(**declared)
+    shown = masked(sent)
+    assert SECRET not in json.dumps(shown)
+    assert shown["properties"]["parameters"] == {"pw": {"value": MASK}, "plain": {"value": "shown"}}
+    assert shown["properties"]["template"]["parameters"]["plain"] == {"type": "string", "defaultValue": "by default"}
+    assert shown["properties"]["template"]["outputs"] == {"o": {"type": "int", "value": "[1]"}}
+    inner = {"resources": [{"type": "Microsoft.Resources/deployments", **sent}]}
+    assert SECRET not in json.dumps(masked({"properties": {"template": inner}}))
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"parameters": {"pw": {"value": SECRET}}},
+        {"parameters": {"pw": {"type": "string", "value": SECRET}}},
+        {"parameters": {"pw": SECRET}},
+        {"Parameters": {"pw": {"value": SECRET}}, "templateLink": {"uri": "https://example.com/t.json"}},
+        {"parameters": {"pw": {"value": SECRET}}, "template": json.dumps({"defaultValue": SECRET})},
+        {"template": {"outputs": {"o": {"type": "securestring", "value": SECRET}}}},
+        {"template": {"definitions": {"d": {"type": "secureObject", "allowedValues": [{"a": SECRET}]}}}},
+    ],
+    ids=str,
+)
+def test_a_value_that_no_template_calls_plain_is_masked(properties: dict[str, Any]) -> None:
+    assert SECRET not in json.dumps(masked({"properties": properties}))
+
+
+def test_the_type_of_a_secure_parameter_stays() -> None:
+    shown = masked(deployment(pw={"type": "secureString", "minLength": 3}))
+    assert shown["properties"]["template"]["parameters"]["pw"] == {"type": "secureString", "minLength": MASK}
+
+
+@pytest.mark.parametrize("name", ["sig", "SIG", "code", "key", "%73ig", "pass%77ord", "access_token"])
+def test_secrets_of_a_query_are_masked(name: str) -> None:
+    query = f"api-version=2025-10-01&{name}={SECRET}&$filter=a%20eq%20'b'".encode()
+    shown = without_secrets(query)
+    assert SECRET.encode() not in shown
+    assert b"api-version=2025-10-01" in shown
+    assert without_secrets(b"api-version=1&$filter=a%20eq%20'b'") == b"api-version=1&$filter=a%20eq%20'b'"

@@ -1,7 +1,7 @@
 """Takes secrets out of what is kept or shown of a request.
 
-Invariant: below a name that may stand for a secret, no text and no number is left; the structure stays, so
-that one still sees what was sent.
+Invariant: below a name that may stand for a secret, and in what a template's parameter is given that is not
+declared as plain beside it, no text and no number is left; the structure stays, so that one still sees what was sent.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import re
 from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode
+
+import orjson
 
 from poolwright.arm.sent import MAX_DEPTH
 
@@ -25,6 +27,12 @@ _TELLING_VALUES: Final = re.compile(
     r"\b(bearer|basic) \S{8,}",
     re.IGNORECASE,
 )
+# What holds a secret in the query of Azure's own addresses: signatures, codes of a sign-in, keys of functions.
+_TELLING_QUERY_NAMES: Final = frozenset({"sig", "code", "key"})
+# Where a template declares types, and what stands beside the values that a deployment gives to its parameters.
+_DECLARING: Final = frozenset({"parameters", "outputs", "definitions"})
+_TEMPLATES: Final = frozenset({"template", "templatelink", "parameterslink"})
+_NOT_PLAIN: Final = (b'"securestring"', b'"secureobject"', b'"$ref"')
 _DROPPED_HEADERS: Final = re.compile(r"auth|cookie|key|" + _TELLING_NAMES.pattern)
 _DULL_HEADERS: Final = frozenset(
     {"host", "connection", "accept", "accept-encoding", "accept-language", "content-length", "transfer-encoding"}
@@ -36,12 +44,60 @@ def masked(value: Any, *, inside: bool = False, depth: int = 0) -> Any:
     if depth > MAX_DEPTH:
         return MASK
     if isinstance(value, dict):
-        return {name: masked(part, inside=inside or is_telling(name), depth=depth + 1) for name, part in value.items()}
+        return {
+            name: _masked_section(name.lower(), part, value, inside=inside, depth=depth + 1)
+            if isinstance(part, dict) and name.lower() in _DECLARING
+            else masked(part, inside=inside or is_telling(name) or _is_text_of_a_template(name, part), depth=depth + 1)
+            for name, part in value.items()
+        }
     if isinstance(value, list):
         return [masked(part, inside=inside, depth=depth + 1) for part in value]
     if value is None or isinstance(value, bool) or value == "":
         return value
     return MASK if inside or (isinstance(value, str) and _TELLING_VALUES.search(value)) else value
+
+
+def _is_text_of_a_template(name: str, part: Any) -> bool:
+    """Such a one cannot be looked into."""
+    return name.lower() == "template" and isinstance(part, str)
+
+
+def _masked_section(section: str, entries: dict[str, Any], around: dict[str, Any], *, inside: bool, depth: int) -> Any:
+    """A section of a template, or the values that a deployment gives to the parameters of the template beside them."""
+    is_given = section == "parameters" and any(name.lower() in _TEMPLATES for name in around)
+    plain = _plain_parameters(around) if is_given else frozenset()
+    shown = {}
+    for name, part in entries.items():
+        is_plain = name.lower() in plain if is_given else _is_plain(part, is_output=section == "outputs")
+        shown[name] = masked(part, inside=inside or is_telling(name) or not is_plain, depth=depth + 1)
+        if not is_given and isinstance(part, dict) and f'"{part.get("type")}"'.lower().encode() in _NOT_PLAIN:
+            shown[name]["type"] = part["type"]
+    return shown
+
+
+def _plain_parameters(around: dict[str, Any]) -> frozenset[str]:
+    """The parameters that the template beside declares, none of them as secure; names count without case."""
+    declared = [
+        (name.lower(), _is_plain(definition))
+        for key, template in around.items()
+        if key.lower() == "template" and isinstance(template, dict)
+        for section, definitions in template.items()
+        if section.lower() == "parameters" and isinstance(definitions, dict)
+        for name, definition in definitions.items()
+    ]
+    secret = {name for name, is_plain in declared if not is_plain}
+    return frozenset(name for name, _ in declared) - secret
+
+
+def _is_plain(declaration: Any, *, is_output: bool = False) -> bool:
+    """Whether it declares a type that is not secure, nor has a part that is, nor is told elsewhere."""
+    if not isinstance(declaration, dict) or "type" not in declaration or ("value" in declaration and not is_output):
+        return False
+    try:
+        written = orjson.dumps(declaration).lower()
+    except orjson.JSONEncodeError:  # nested too deeply
+        return False
+    return not any(word in written for word in _NOT_PLAIN)
 
 
 @lru_cache(maxsize=1024)
@@ -53,10 +109,11 @@ def is_telling(name: str) -> bool:
 @lru_cache(maxsize=1024)
 def without_secrets(query: bytes) -> bytes:
     """Return a query string with the values of telling names masked."""
-    if not is_telling(query.decode("latin-1")):
-        return query
     parts = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
-    return urlencode([(name, masked(value, inside=is_telling(name))) for name, value in parts]).encode()
+    shown = [
+        (name, masked(value, inside=is_telling(name) or name.lower() in _TELLING_QUERY_NAMES)) for name, value in parts
+    ]
+    return urlencode(shown).encode() if shown != parts else query
 
 
 class _Kept(dict[bytes, bool]):
