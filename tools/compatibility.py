@@ -31,6 +31,7 @@ from poolwright.domain.restriction import RESTRICTION_TABLE
 from poolwright.domain.roles import ROLES
 from poolwright.domain.rules import Rule
 from poolwright.domain.snapshot import SNAPSHOT_TABLE
+from poolwright.domain.tags import TAG_TABLE
 from poolwright.domain.throttle import LIMITS, Limit
 from poolwright.errors import leaves
 from poolwright.operations.plans import EACH_STAGE, PLANS, STAGE_STEPS, Step
@@ -54,7 +55,15 @@ def tables() -> dict[str, str]:
             "refused with",
             [
                 (row.rule, row.condition, row.error_type.code)
-                for table in (REFUSAL_TABLE, ADMISSION_TABLE, LIMIT_TABLE, RESTRICTION_TABLE, NAME_TABLE, CLUSTER_TABLE)
+                for table in (
+                    REFUSAL_TABLE,
+                    ADMISSION_TABLE,
+                    LIMIT_TABLE,
+                    RESTRICTION_TABLE,
+                    NAME_TABLE,
+                    CLUSTER_TABLE,
+                    TAG_TABLE,
+                )
                 for row in table
             ],
         ),

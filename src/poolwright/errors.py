@@ -154,6 +154,27 @@ class InvalidImageRef(InvalidRequest):
     advice = "the message lists the Kubernetes versions the OS SKU has images for"
 
 
+class InvalidTagName(InvalidRequest):
+    code = "InvalidTagName"
+    wording = "azure"
+    cause = "the name of a tag is blank or too long"
+    advice = "choose a name of 1 to 512 characters"
+
+
+class InvalidTagNameCharacters(InvalidRequest):
+    code = "InvalidTagNameCharacters"
+    wording = "azure"
+    cause = "the name of a tag has characters that Azure reserves"
+    advice = "choose a name without <, >, %, &, \\, ?, / and control characters"
+
+
+class InvalidTagValueLength(InvalidRequest):
+    code = "InvalidTagValueLength"
+    wording = "azure"
+    cause = "the value of a tag is too long"
+    advice = "choose a value of at most 256 characters"
+
+
 class UnsupportedGen2VMSize(InvalidRequest):
     code = "UnsupportedGen2VMSize"
     cause = "Generation 2 is needed or was asked for, and the size boots only Generation 1"

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from poolwright import errors
 from poolwright.catalog.catalog import Catalog
 from poolwright.domain import image_resolution
 from poolwright.domain.generation import Generation
@@ -36,6 +37,7 @@ from poolwright.domain.pool_requirements import (
 from poolwright.domain.profile import Profile
 from poolwright.domain.refusal import Refusal
 from poolwright.domain.rules import Rule, first_match
+from poolwright.domain.tags import TAG_TABLE, require_tags
 from poolwright.domain.vm_size import VmSize
 from poolwright.domain.wish import Wish, WishSource
 
@@ -462,6 +464,12 @@ def test_every_row_about_names_and_clusters_is_hit_and_says_its_source() -> None
     }
     assert hit == {row.rule.id for row in (*NAME_TABLE, *CLUSTER_TABLE)}
     assert all(row.rule.source for row in (*NAME_TABLE, *CLUSTER_TABLE))
+    with pytest.raises(errors.PoolwrightError) as caught:
+        require_tags({" ": "", "n" * 513: "", "a/b": "v" * 257, **{str(number): "" for number in range(50)}})
+    assert [error.information["rule"]["id"] for error in (caught.value, *caught.value.details)] == [
+        row.rule.id for row in TAG_TABLE
+    ]
+    assert all(row.rule.source for row in TAG_TABLE)
     assert refuse_name("twelve123456", OsType.LINUX) is None
     assert refuse_name("six666", OsType.WINDOWS) is None
     assert refuse_cluster(OsType.LINUX, has_windows_profile=False) is None

@@ -1161,6 +1161,9 @@ PRODUCED: dict[type[errors.PoolwrightError], tuple[int, Callable[[InProcess], ht
     errors.InvalidParameter: (400, by_pool("0 nodes in a system pool")),
     errors.InvalidOSSKU: (400, by_pool("unknown OS SKU")),
     errors.InvalidImageRef: (400, by_pool("no image for the Kubernetes version")),
+    errors.InvalidTagName: (400, by_path("PUT", "{pool}", json={"properties": {"tags": {"n" * 513: "x"}}})),
+    errors.InvalidTagNameCharacters: (400, by_path("PUT", "{pool}", json={"properties": {"tags": {"a<b>": "x"}}})),
+    errors.InvalidTagValueLength: (400, by_path("PUT", "{pool}", json={"properties": {"tags": {"a": "x" * 257}}})),
     errors.UnsupportedGen2VMSize: (400, by_pool("Gen 2 by header on a Gen 1 size")),
     errors.CannotBootGeneration: (400, by_pool("Gen 1 by header on a Gen 2 size")),
     errors.PropertyChangeNotAllowed: (400, by_pool("change of architecture")),
@@ -1286,7 +1289,71 @@ def test_a_failed_creation_leaves_a_failed_pool_that_a_repeated_put_repairs(
     assert len(client.get(f"{client.pool('np1')}/machines").json()["value"]) == 3
 
 
+# Tags.
+
+NAMED_TAGS: dict[str, tuple[dict[str, str], str | None]] = {
+    "as many as there may be": ({f"t{number}": "x" for number in range(50)}, None),
+    "too many": ({f"t{number}": "x" for number in range(51)}, "InvalidParameter"),
+    "as long as they may be": ({"n" * 512: "v" * 256}, None),
+    "a long name": ({"n" * 513: "v"}, "InvalidTagName"),
+    "a blank name": ({" ": "v"}, "InvalidTagName"),
+    "a long value": ({"n": "v" * 257}, "InvalidTagValueLength"),
+    **{f"a name with {mark}": ({f"a{mark}b": "v"}, "InvalidTagNameCharacters") for mark in ("<", ">", *"%&\\?/", "\n")},
+    "a hidden link": ({"hidden-link:/subscriptions/x": "Resource", "link:a/b": "c"}, None),
+}
+
+
+@pytest.mark.parametrize("case", NAMED_TAGS)
+def test_tags_are_limited_wherever_they_stand(app: InProcess, case: str) -> None:
+    (tags, code), client = NAMED_TAGS[case], app.client
+    deployments = f"{client.group()}/providers/Microsoft.Resources/deployments"
+    snapshots = f"{client.group()}/providers/Microsoft.ContainerService/snapshots"
+    client.done(client.put(client.pool("np1"), json={"properties": {"count": 1}}))
+    taken = {"location": "eastus", "properties": {"creationData": {"sourceResourceId": client.pool("np1")}}}
+    assert client.put(f"{snapshots}/s0", json=taken).status_code < 300
+    profiles = [system_pool(), {**system_pool(), "name": "sys2", "tags": tags}]
+    for method, path, body in (
+        ("PUT", client.group("g2"), {"location": "eastus", "tags": tags}),
+        ("PATCH", client.group(), {"tags": tags}),
+        (
+            "PUT",
+            client.cluster("c2"),
+            {"location": "eastus", "tags": tags, "properties": {"agentPoolProfiles": profiles}},
+        ),
+        ("PUT", client.cluster("c3"), {"location": "eastus", "properties": {"agentPoolProfiles": profiles}}),
+        ("PATCH", client.cluster(), {"tags": tags}),
+        ("PUT", client.pool("np2"), {"properties": {"count": 1, "tags": tags}}),
+        ("PUT", f"{snapshots}/s1", {**taken, "tags": tags}),
+        ("PATCH", f"{snapshots}/s0", {"tags": tags}),
+        (
+            "PUT",
+            f"{deployments}/d1",
+            {"tags": tags, "properties": {"mode": "Incremental", "template": {"resources": []}}},
+        ),
+    ):
+        reply = client.request(method, path, json=body)
+        if code is None:
+            assert reply.status_code < 300, (method, path, reply.text)
+        else:
+            assert (reply.status_code, reply.json()["error"]["code"]) == (400, code), (method, path)
+            assert len(reply.content) < 4096
+
+
 # Secrets.
+
+
+@pytest.mark.parametrize("name", ["windowsProfile", "servicePrincipalProfile", "aadProfile", "WINDOWSPROFILE"])
+def test_a_text_where_an_object_with_a_secret_belongs_is_refused_and_not_repeated(app: InProcess, name: str) -> None:
+    for value in ("Hunter2-and-nobody-else", ["Hunter2-and-nobody-else"], 22222):
+        body = {"location": "eastus", "properties": {name: value, "agentPoolProfiles": [system_pool()]}}
+        reply = app.client.put(app.client.cluster("hush"), json=body)
+        assert (reply.status_code, reply.json()["error"]["code"]) == (400, "InvalidParameter")
+        assert f"properties.{name[0].lower()}" in reply.json()["error"]["message"].replace("WINDOWS", "windows")
+        assert "Hunter2" not in reply.text
+        assert "22222" not in reply.text
+    pool = app.client.put(app.client.pool("np1"), json={"properties": {"windowsProfile": "Hunter2"}})
+    assert pool.status_code == 400
+    assert "Hunter2" not in pool.text
 
 
 def test_secrets_reach_neither_the_log_nor_the_store_nor_a_reply(service: ServiceProcess) -> None:

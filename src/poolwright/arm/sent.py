@@ -25,6 +25,15 @@ Json = dict[str, Any]
 M = TypeVar("M", bound=BaseModel)
 
 _SECRETS: Final = frozenset({"adminpassword", "secret", "clientsecret", "serverappsecret", "password"})
+_HOLD_SECRETS: Final = _SECRETS | {"windowsprofile", "serviceprincipalprofile", "aadprofile"}
+_KINDS: Final = {
+    str: "a string",
+    int: "a number",
+    float: "a number",
+    bool: "a boolean",
+    dict: "an object",
+    list: "a list",
+}
 # The names in these are the user's own, not Azure's.
 _USERS_NAMES: Final = frozenset({"tags", "nodelabels"})
 # What ARM itself says of a resource; read-only in every body.
@@ -113,6 +122,9 @@ def _place(path: str, problem: ErrorDetails) -> str:
 
 
 def _what(problem: ErrorDetails) -> str:
+    # Where an object with a secret belongs, a text may be the secret.
+    if any(str(part).lower() in _HOLD_SECRETS for part in problem["loc"]):
+        return f"{problem['msg']}, got {_KINDS.get(type(problem['input']), 'something else')}"
     match problem["type"]:
         case "missing":
             return "it is required"

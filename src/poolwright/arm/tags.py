@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from poolwright import errors
 from poolwright.arm.sent import Json, Sent, checked, without
+from poolwright.domain.tags import require_tags
 
 
 class TagsBody(Sent):
@@ -16,6 +17,7 @@ class TagsBody(Sent):
 def decode_tags(body: Json) -> dict[str, str]:
     """Return the tags of a PATCH, which replace those there are. Raises `InvalidParameter` for anything else in it."""
     model = checked(TagsBody, body, "")
+    require_tags(model.tags)
     others = without(model.model_extra or {}, ("id", "name", "type", "properties"))
     if others:
         raise errors.InvalidParameter(

@@ -35,6 +35,7 @@ from poolwright.domain.os_sku import OsSku, OsType
 from poolwright.domain.profile import Profile
 from poolwright.domain.resource_id import CLUSTER_TYPE, MACHINE_TYPE, NODE_POOL_TYPE
 from poolwright.domain.roles import ASSIGNMENT_TYPE, DEFINITION_TYPE, Role, RoleAssignment
+from poolwright.domain.tags import require_tags
 from poolwright.domain.upgrade_settings import UndrainableNodeBehavior, UpgradeSettings
 from poolwright.domain.wish import ABSENT, Absent
 
@@ -196,6 +197,10 @@ class _WindowsProfile(Sent):
     adminUsername: Text = None
 
 
+class _ServicePrincipalProfile(Sent):
+    clientId: Text = None
+
+
 class ClusterProperties(Sent):
     kubernetesVersion: Text = None
     dnsPrefix: Text = None
@@ -205,6 +210,8 @@ class ClusterProperties(Sent):
     disableLocalAccounts: bool | None = None
     networkProfile: _NetworkProfile | None = None
     windowsProfile: _WindowsProfile | None = None
+    servicePrincipalProfile: _ServicePrincipalProfile | None = None
+    aadProfile: Json | None = None
     agentPoolProfiles: Annotated[list[Json], Field(max_length=MAX_POOLS)] | None = None
     addonProfiles: Json | None = None
 
@@ -238,6 +245,7 @@ class PoolBody(Sent):
 def decode_group(body: Json) -> tuple[str, Json]:
     """Return location and kept content of a resource group's PUT."""
     model = checked(GroupBody, body, "")
+    require_tags(model.tags)
     return model.location, clean(without(as_sent(model), ("id", "name", "type", "properties", "location")))
 
 
@@ -251,6 +259,7 @@ def decode_node_pool(body: Json, profile: Profile) -> NodePoolRequest:
 def decode_cluster(body: Json, profile: Profile) -> tuple[ClusterRequest, list[tuple[str, NodePoolRequest]]]:
     """Return the cluster's request and its named node pools. Raises one error naming every wrong value."""
     model = checked(ClusterBody, body, "")
+    require_tags(model.tags)
     properties = model.properties or ClusterProperties()
     network = properties.networkProfile
     windows = properties.windowsProfile
@@ -805,6 +814,7 @@ def _pool_requests(profiles: Sequence[Json], profile: Profile) -> list[tuple[str
 
 
 def _pool_request(model: PoolProperties, path: str, profile: Profile) -> NodePoolRequest:
+    require_tags(model.tags, f"{path}.tags")
     security = model.securityProfile or _Security()
     scale = model.virtualMachinesProfile.scale if model.virtualMachinesProfile else None
     return NodePoolRequest(

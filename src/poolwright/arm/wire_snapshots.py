@@ -15,6 +15,7 @@ from poolwright.arm.sent import Json, Sent, Text, checked, kept, spelled
 from poolwright.arm.wire import image_block, timestamp
 from poolwright.domain.resource_id import SNAPSHOT_TYPE
 from poolwright.domain.snapshot import Snapshot
+from poolwright.domain.tags import require_tags
 
 
 class _CreationData(Sent):
@@ -35,6 +36,7 @@ class SnapshotBody(Sent):
 def decode_snapshot(body: Json) -> tuple[str | None, str | None, Json]:
     """Return location, node pool and kept content of a snapshot's PUT."""
     model = checked(SnapshotBody, body, "")
+    require_tags(model.tags)
     properties = model.properties or _Properties()
     source = properties.creationData.sourceResourceId if properties.creationData else None
     return model.location, source, kept(model, "location", "properties")

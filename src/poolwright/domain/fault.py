@@ -424,6 +424,12 @@ WORDINGS: Final[Mapping[str, str]] = {
     "please check that the Hypervisor Generation of the Image matches the Hypervisor Generation of the selected VM "
     "Size. If this was an Update operation please select a Hypervisor Generation '1' VM Size. For more information, "
     "see https://aka.ms/azuregen2vm",
+    "InvalidTagName": "Tag key too large. Following tag name '{tag}' exceeded the maximum length. Maximum allowed "
+    "length for tag name - '512' characters.",
+    "InvalidTagNameCharacters": "The tag names '{tag}' have reserved characters '<,>,%,&,\\,?,/' or control "
+    "characters.",
+    "InvalidTagValueLength": "Tag value too large. Following tag value '{tag}' exceeded the maximum length. Maximum "
+    "allowed length for tag value - '256' characters.",
     "PropertyChangeNotAllowed": "Changing property 'properties.vmSize' is not allowed.",
     "VMSizeNotSupported": "Virtual Machine size: '{size}' is not supported for subscription {subscription} in location "
     "'{location}'. The available VM sizes are '{sizes}'",

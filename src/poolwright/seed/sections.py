@@ -35,6 +35,7 @@ from poolwright.domain.resource_id import (
     NodePoolId,
     SnapshotId,
 )
+from poolwright.domain.tags import require_tags
 from poolwright.operations.faults import Faults
 from poolwright.seed.document import (
     Headers,
@@ -185,6 +186,7 @@ def _snapshot(group: SeedResourceGroup, entry: SeedSnapshot, place: Place, paren
     def put(destination: Destination, connection: Connection) -> None:
         group_id = GroupId(destination.subscription, group.name)
         pool_id = NodePoolId(ClusterId(group_id, of_cluster), of_pool)
+        require_tags(entry.tags)
         sent = _given(tags=entry.tags)
         snapshot_id = SnapshotId(group_id, entry.name)
         # In the region of its node pool, where that is known.

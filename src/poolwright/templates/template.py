@@ -30,6 +30,7 @@ from poolwright.domain.deployment import (
     PreparedDeployment,
 )
 from poolwright.domain.resource_id import ResourceId
+from poolwright.domain.tags import require_tags
 from poolwright.templates import parameters as types
 from poolwright.templates.evaluation import Evaluator, Frame, Named, NotKnownYet, Reference, called, nothing_known
 from poolwright.templates.expressions import Literal, is_expression
@@ -120,11 +121,13 @@ def requested(body: Mapping[str, Any]) -> Requested:
             target="location",
             remedy="send a string there",
         )
+    tags = _object(body.get("tags") or {}, "tags")
+    require_tags(tags)
     return Requested(
         template=_object(properties.get("template"), "properties.template"),
         parameters=_object(properties.get("parameters") or {}, "properties.parameters"),
         location=location,
-        tags=_object(body.get("tags") or {}, "tags"),
+        tags=tags,
         checks_resources=level.lower() != "template",
         only_ids=str(_object(settings, "properties.whatIfSettings").get("resultFormat")).lower() == "resourceidonly",
     )
