@@ -13,7 +13,9 @@ import httpx
 import pytest
 
 from poolwright.arm import activity, trail
-from poolwright.domain.activity import Change, differing, group_of, type_of
+from poolwright.arm.activity import PAGE_BYTES
+from poolwright.arm.http import MAX_RESOURCE_BYTES
+from poolwright.domain.activity import KEPT_BYTES, Change, differing, group_of, shortened, type_of
 from poolwright.domain.roles import READER
 from poolwright.operations.activity import ActivityLog
 from poolwright.store import activity_statements, statements
@@ -345,7 +347,7 @@ def test_old_entries_are_deleted_in_batches_and_young_ones_stay(
         for _ in range(10):
             writing.done(connection, change)
         assert [purge(connection, 1006.0, 1000) for _ in range(3)] == [4, 2, 0]
-        left = events(connection, ActivityQuery(subscription="s"), 100)
+        left, _ = events(connection, ActivityQuery(subscription="s"), 100)
     assert [recorded.event.at for recorded in left] == [1009.0, 1008.0, 1007.0, 1006.0]
 
 
@@ -360,7 +362,7 @@ def test_what_is_too_much_goes_oldest_first_in_batches(app: InProcess, monkeypat
             writing.done(connection, change)
         assert purge(connection, 1500.0, 10) == 2, "the young entry in between stays"
         assert [purge(connection, 0.0, 3) for _ in range(3)] == [4, 1, 0]
-        left = events(connection, ActivityQuery(subscription="s"), 100)
+        left, _ = events(connection, ActivityQuery(subscription="s"), 100)
     assert [recorded.event.at for recorded in left] == [2007.0, 2006.0, 2005.0]
 
 
@@ -403,3 +405,74 @@ def test_type_and_group_follow_from_an_id(resource_id: str, kind: str, group: st
 def test_what_is_the_same_in_two_snapshots_is_left_out() -> None:
     before, after = {"a": b"1", "b": b"2", "c": b"3"}, {"b": b"2", "c": b"4", "d": b"5"}
     assert differing(before, after) == ({"a": b"1", "c": b"3"}, {"c": b"4", "d": b"5"})
+
+
+def test_an_entry_keeps_no_more_than_64_kib_before_and_after() -> None:
+    few = {"/a": b"{}", "/b": b'{"x":"' + b"y" * 1000 + b'"}'}
+    assert shortened(few) == few
+    huge = b'"' + b"z" * 1_000_000 + b'"'
+    assert shortened({"/a": huge, "/b": b"{}"}) == {"/a": b'{"omittedBytes":1000002}', "/b": b"{}"}
+    many = {f"/{number:06}": b'{"x":"' + b"y" * 30 + b'"}' for number in range(10_000)}
+    told = shortened(many)
+    assert sum(len(key) + len(record) for key, record in told.items()) <= KEPT_BYTES + 100
+    assert json.loads(told["..."]) == {"omittedResources": 10_000 - len(told) + 1}
+
+
+def test_a_page_of_the_log_is_bounded_by_bytes(app: InProcess) -> None:
+    """What changed is shown once; what does not fit on a page is on the next one, and none is lost."""
+    client = app.client
+    writing = ActivityLog(lambda: 1_750_000_000.0, lambda: str(uuid.uuid4()))
+    change = Change(
+        subscription=client.subscription.split("/")[-1],
+        tenant="t",
+        caller="c",
+        action="a/write",
+        resource_id=f"{client.subscription}/resourceGroups/x",
+        correlation_id="y",
+    )
+    record = json.dumps({"x": "y" * 60_000}).encode()
+    with app.database.transaction() as connection:
+        for _ in range(60):
+            writing.done(connection, change, {"/x": record}, {"/x": record})
+    seen: list[str] = []
+    pages, reply = 0, ask(client, "correlationId eq 'y'")
+    while True:
+        assert reply.status_code == 200, reply.text
+        assert len(reply.content) < PAGE_BYTES + 500_000
+        seen += [event["eventDataId"] for event in reply.json()["value"] if event["eventName"]["value"] == "EndRequest"]
+        pages += 1
+        if "nextLink" not in reply.json():
+            break
+        link = urlsplit(reply.json()["nextLink"])
+        reply = client.get(link.path, params=dict(parse_qsl(link.query)))
+    assert (len(set(seen)), len(seen)) == (60, 60)
+    assert pages == 4
+
+
+def test_a_body_of_a_megabyte_does_not_fill_the_log(app: InProcess) -> None:
+    client = app.client
+    client.make_cluster()
+    for mark in "abc":
+        body = {"properties": {"count": 0, "x9": mark * 900_000}}
+        client.done(client.put(client.pool("large"), json=body))
+    with app.database.transaction() as connection:
+        sizes = connection.exec_driver_sql(
+            'SELECT max(length("before") + length("after")) FROM pw_activity'
+        ).scalar_one()
+    assert sizes <= 2 * KEPT_BYTES
+    too_large = {"properties": {"count": 0, "x9": "a" * MAX_RESOURCE_BYTES}}
+    assert client.put(client.pool("large"), json=too_large).status_code == 413
+    template = {
+        "resources": [
+            {
+                "type": "Microsoft.ContainerService/managedClusters/agentPools",
+                "apiVersion": "2025-10-01",
+                "name": "c1/np1",
+                "properties": {"count": 0, "x9": "a" * MAX_RESOURCE_BYTES},
+            }
+        ]
+    }
+    path = f"{client.group()}/providers/Microsoft.Resources/deployments/main"
+    reply = client.put(path, json={"properties": {"mode": "Incremental", "template": template}})
+    assert reply.status_code == 400
+    assert "RequestEntityTooLarge" in reply.text

@@ -108,7 +108,7 @@ def test_principals_and_subscriptions_are_logged_where_they_belong(app: InProces
     ]
     assert [event["expires"] for event in (*found[2]["before"].values(), *found[2]["after"].values())] == [None, 1e10]
     with app.database.transaction() as connection:
-        theirs = activity_statements.events(
+        theirs, _ = activity_statements.events(
             connection, activity_statements.ActivityQuery(subscription=made.subscription_id), 10
         )
     assert [recorded.event.change.action for recorded in reversed(theirs)] == [

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from poolwright.arm.http import MAX_BODY_BYTES
+from poolwright.arm.http import MAX_RESOURCE_BYTES
 from poolwright.store import tables
 from tests.fuzzing.hostile import BODIES, HEADERS, NAMES, QUERIES
 from tests.support.everything import everything
@@ -357,12 +357,12 @@ def test_the_largest_body_is_taken_and_one_byte_more_is_not(service: ServiceProc
         frame = b'{"properties":{"count":0,"x9":"%s"}}'
         return frame % (b"a" * (size - len(frame) + 2))
 
-    assert len(body_of(MAX_BODY_BYTES)) == MAX_BODY_BYTES
-    taken = client.put(client.pool("large"), content=body_of(MAX_BODY_BYTES))
+    assert len(body_of(MAX_RESOURCE_BYTES)) == MAX_RESOURCE_BYTES
+    taken = client.put(client.pool("large"), content=body_of(MAX_RESOURCE_BYTES))
     assert taken.status_code == 201
     client.done(taken)
-    assert len(client.get(client.pool("large")).json()["properties"]["x9"]) > MAX_BODY_BYTES - 100
-    assert client.put(client.pool("large"), content=body_of(MAX_BODY_BYTES + 1)).status_code == 413
+    assert len(client.get(client.pool("large")).json()["properties"]["x9"]) > MAX_RESOURCE_BYTES - 100
+    assert client.put(client.pool("large"), content=body_of(MAX_RESOURCE_BYTES + 1)).status_code == 413
     client.done(client.delete(client.pool("large")))
 
 

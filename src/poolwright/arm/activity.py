@@ -28,7 +28,7 @@ from poolwright.arm.documents import listing
 from poolwright.arm.http import json_response
 from poolwright.arm.odata import Clause, clauses
 from poolwright.arm.wire import encode_role_assignment
-from poolwright.domain.activity import Event, Outcome, group_of, type_of
+from poolwright.domain.activity import OMITTED, Event, Outcome, group_of, type_of
 from poolwright.domain.roles import ASSIGNMENT_TYPE, RoleAssignment
 from poolwright.store.activity_statements import ActivityQuery, Recorded, events
 from poolwright.store.records import load
@@ -37,6 +37,8 @@ VALUES: Final = paths.SUBSCRIPTION + "/providers/microsoft.insights/eventtypes/m
 # Azure's own: https://learn.microsoft.com/azure/role-based-access-control/permissions/monitor
 READ_LOG: Final = "Microsoft.Insights/eventtypes/values/Read"
 PAGE: Final = 200
+# Ours: what changed may be 64 KiB before and after in each entry.
+PAGE_BYTES: Final = 2 * 1024 * 1024
 _FILTERS: Final = (
     "eventTimestamp ge",
     "eventTimestamp le",
@@ -78,11 +80,11 @@ class Activity(Area):
             part.strip().lower() for clause in wanted if clause.name == "levels" for part in clause.value.split(",")
         }
 
-        def read() -> list[Recorded]:
+        def read() -> tuple[list[Recorded], bool]:
             with self._service.database.engine.connect() as connection:
-                return events(connection, query, PAGE)
+                return events(connection, query, PAGE, PAGE_BYTES)
 
-        found = await asyncio.to_thread(read)
+        found, has_more = await asyncio.to_thread(read)
         access, subscription = self._access(request), query.subscription
         sees_all = access.may_everywhere(READ_LOG, subscription)
         shown = [
@@ -93,7 +95,7 @@ class Activity(Area):
             if statuses <= {event["status"]["value"].lower()} and (not levels or event["level"].lower() in levels)
         ]
         page: dict[str, Any] = {"value": _selected(shown, request.query_params.get("$select"))}
-        if len(found) == PAGE:
+        if has_more:
             page["nextLink"] = self._next_link(request, found[-1].sequence)
         return json_response(orjson.dumps(page))
 
@@ -241,6 +243,8 @@ def _assignment(recorded: Recorded) -> str | None:
     if type_of(change.resource_id).lower() != ASSIGNMENT_TYPE.lower():
         return None
     for record in (recorded.after or recorded.before).values():
+        if OMITTED in record:
+            continue
         return _text(encode_role_assignment(load(RoleAssignment, orjson.dumps(record)), change.subscription))
     return None
 

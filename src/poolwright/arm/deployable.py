@@ -20,6 +20,7 @@ from sqlalchemy.engine import Connection
 from poolwright import errors
 from poolwright.access_control import AccessControl
 from poolwright.arm.errors import error_body
+from poolwright.arm.http import require_size
 from poolwright.arm.linked import not_linked, sources_of
 from poolwright.arm.sent import without_secrets
 from poolwright.arm.wire import (
@@ -446,6 +447,7 @@ class Deployable:
     ) -> Accepted | None:
         put = TYPES[resource.type.lower()].put
         if put is not None:
+            require_size(body)
             return put(doing, identifier, dict(body))
         nested = resource.nested
         if nested is None:

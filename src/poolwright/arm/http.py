@@ -1,16 +1,17 @@
 """Reading a request and writing a reply, as every handler does.
 
-Invariant: a body is read up to ARM's own limit and no further.
+Invariant: a body is read up to its limit and no further.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
+import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -20,6 +21,8 @@ from poolwright.arm.sent import parse_body
 from poolwright.control_plane import Call, Preconditions
 
 MAX_BODY_BYTES: Final = 4 * 1024 * 1024  # ARM's own limit for a request body
+# Ours, for everything but templates: what is stored of a resource is written again by each of its steps.
+MAX_RESOURCE_BYTES: Final = 1024 * 1024
 _PIECE_BYTES: Final = 1024 * 1024
 RETRY_AFTER: Final = {"Retry-After": "1"}
 _JSON: Final = "application/json; charset=utf-8"
@@ -43,9 +46,9 @@ def call_of(request: Request) -> Call:
 async def read_body(request: Request, *, loosely: bool = False) -> dict[str, Any]:
     """Return the JSON object sent. Raises `InvalidRequestContent` or `RequestEntityTooLarge`.
 
-    az sends a template as it is in the file: `loosely` takes what ARM's reader takes beyond JSON.
+    az sends a template as it is in the file: `loosely` takes what ARM's reader takes beyond JSON, and ARM's 4 MiB.
     """
-    body = await read_bytes(request, MAX_BODY_BYTES)
+    body = await read_bytes(request, MAX_BODY_BYTES if loosely else MAX_RESOURCE_BYTES)
     return parse_body(plain_json(body) if loosely else body)
 
 
@@ -134,6 +137,12 @@ def _generation_header(values: list[str]) -> bool | None:
         target="UseWindowsGen2VM",
         remedy="send true or false (az: --aks-custom-headers UseWindowsGen2VM=true)",
     )
+
+
+def require_size(body: Mapping[str, Any]) -> None:
+    """Raise `RequestEntityTooLarge` for what a template makes a resource of, where a PUT of it would be refused."""
+    if len(orjson.dumps(body)) > MAX_RESOURCE_BYTES:
+        raise _too_large(MAX_RESOURCE_BYTES)
 
 
 def _too_large(most: int) -> errors.RequestEntityTooLarge:

@@ -75,6 +75,29 @@ Snapshot = Mapping[str, bytes]
 """The stored JSON of a resource and what lies below it, by key."""
 
 
+# What an entry keeps of each of the two. 2 000 node pools' worth of changes is told; what somebody stuffs in is not.
+KEPT_BYTES: Final = 64 * 1024
+OMITTED: Final = "omittedBytes"
+
+
+def shortened(snapshot: Snapshot) -> Snapshot:
+    """Return at most `KEPT_BYTES` of the snapshot; of a record that does not fit it is how many bytes it has.
+
+    What even that is too much for is left out and counted, under the key `...`.
+    """
+    kept: dict[str, bytes] = {}
+    room = KEPT_BYTES
+    # The small ones first: a huge record does not hide the others.
+    for key, record in sorted(snapshot.items(), key=lambda item: len(item[1])):
+        told = record if len(key) + len(record) <= room else b'{"%b":%d}' % (OMITTED.encode(), len(record))
+        if len(key) + len(told) > room:
+            kept["..."] = b'{"omittedResources":%d}' % (len(snapshot) - len(kept))
+            break
+        kept[key] = told
+        room -= len(key) + len(told)
+    return kept
+
+
 def differing(before: Snapshot, after: Snapshot) -> tuple[Snapshot, Snapshot]:
     """Return both without what is the same in them."""
     return (

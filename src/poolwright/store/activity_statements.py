@@ -15,7 +15,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from poolwright.domain.activity import Event, Snapshot, group_of
+from poolwright.domain.activity import Event, Snapshot, group_of, shortened
 from poolwright.store import tables
 from poolwright.store.records import dump, load
 
@@ -67,8 +67,8 @@ def add_event(connection: Connection, event: Event, before: Snapshot, after: Sna
             correlation_id=change.correlation_id.lower(),
             operation_id=event.operation_id,
             record=dump(event),
-            before=_joined(before),
-            after=_joined(after),
+            before=_joined(shortened(before)),
+            after=_joined(shortened(after)),
         )
     )
 
@@ -81,8 +81,13 @@ def beginning_of(connection: Connection, operation_id: str) -> Recorded | None:
     return _recorded(rows[0]) if rows else None
 
 
-def events(connection: Connection, query: ActivityQuery, most: int) -> list[Recorded]:
-    """Return entries, newest first."""
+def events(
+    connection: Connection, query: ActivityQuery, most: int, most_bytes: int | None = None
+) -> tuple[list[Recorded], bool]:
+    """Return entries, newest first, and whether there may be more: no more than so many, nor much more than the bytes.
+
+    The bytes are those of what changed; one entry is always among them where there is one.
+    """
     wanted: list[sa.ColumnElement[bool]] = [_TABLE.c.subscription_id == query.subscription]
     for column, value in (
         (_TABLE.c.group_name, query.group),
@@ -103,8 +108,18 @@ def events(connection: Connection, query: ActivityQuery, most: int) -> list[Reco
         wanted.append(_TABLE.c.sequence < query.below)
     # First which, then what: sorting whole entries takes thirty times as long where there are 100 000.
     chosen = sa.select(_TABLE.c.sequence).where(*wanted).order_by(_TABLE.c.sequence.desc()).limit(most)
-    rows = connection.execute(sa.select(*_READ).where(_TABLE.c.sequence.in_(chosen)).order_by(_TABLE.c.sequence.desc()))
-    return [_recorded(row) for row in rows]
+    found: list[Recorded] = []
+    size = 0
+    rows = connection.execution_options(yield_per=10).execute(
+        sa.select(*_READ).where(_TABLE.c.sequence.in_(chosen)).order_by(_TABLE.c.sequence.desc())
+    )
+    with rows:
+        for row in rows:
+            found.append(_recorded(row))
+            size += len(row.before) + len(row.after)
+            if most_bytes is not None and size >= most_bytes:
+                return found, True
+    return found, len(found) == most
 
 
 def purge(connection: Connection, older_than: float, most: int) -> int:
