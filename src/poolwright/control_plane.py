@@ -166,7 +166,7 @@ class ControlPlane:
         self, connection: Connection, group_id: GroupId, location: str, sent: dict[str, object]
     ) -> tuple[ResourceGroup, bool]:
         """Store a resource group; returns it and whether it is new."""
-        _require_name(_GROUP_NAME, group_id.group, "resource group", _GROUP_NAME_FORM)
+        require_group_name(group_id.group)
         place = self.require_location(location, "location")
         old = statements.group(connection, group_id.key)
         if old is not None:
@@ -227,7 +227,7 @@ class ControlPlane:
         group = _require_group(connection, cluster_id.group_id)
         if group.state is ProvisioningState.DELETING:
             raise self._in_progress(connection, group.operation_id or "", f"resource group {group.id.group}")
-        _require_name(_CLUSTER_NAME, cluster_id.cluster, "managed cluster", _CLUSTER_NAME_FORM)
+        require_cluster_name(cluster_id.cluster)
         old = statements.cluster(connection, cluster_id.key)
         _require_preconditions(call.preconditions, old.etag if old else None)
         if old is not None:
@@ -457,7 +457,7 @@ class ControlPlane:
         """Accept a deployment in the place of the one with its name, which must have ended."""
         deployment = prepared.deployment
         wanted = deployment.id
-        _require_name(_DEPLOYMENT_NAME, wanted.name, "deployment", _DEPLOYMENT_NAME_FORM)
+        require_deployment_name(wanted.name)
         location = deployment.location or ""
         if wanted.group is not None:
             group = _require_group(connection, GroupId(wanted.subscription, wanted.group))
@@ -1067,6 +1067,21 @@ def _require_running(cluster: Cluster) -> None:
             f"Managed cluster '{cluster.id.cluster}' is stopped; it can only be started or deleted.",
             remedy=f"start it first: az aks start --name {cluster.id.cluster}",
         )
+
+
+def require_group_name(name: str) -> None:
+    """Raise `InvalidParameter` for a name that no resource group can have."""
+    _require_name(_GROUP_NAME, name, "resource group", _GROUP_NAME_FORM)
+
+
+def require_cluster_name(name: str) -> None:
+    """Raise `InvalidParameter` for a name that no managed cluster can have."""
+    _require_name(_CLUSTER_NAME, name, "managed cluster", _CLUSTER_NAME_FORM)
+
+
+def require_deployment_name(name: str) -> None:
+    """Raise `InvalidParameter` for a name that no deployment can have."""
+    _require_name(_DEPLOYMENT_NAME, name, "deployment", _DEPLOYMENT_NAME_FORM)
 
 
 def _require_name(pattern: re.Pattern[str], name: str, what: str, form: str) -> None:

@@ -33,7 +33,7 @@ from starlette.requests import Request
 
 from poolwright import installation
 from poolwright.access_control import AccessControl
-from poolwright.arm import paths
+from poolwright.arm import imported, paths
 from poolwright.arm.app import ArmApp
 from poolwright.arm.area import Service
 from poolwright.arm.connection import Connection
@@ -125,6 +125,7 @@ def up(settings: Settings, *, announce: Callable[[], None] = lambda: None) -> in
         catalogs=catalogs,
         faults=faults,
         render=WireRenderer(),
+        check=imported.problems,
         log=ActivityLog(time.time, _new_id),
         again=seeder.apply_again if seeder is not None else lambda: False,
     )

@@ -143,13 +143,7 @@ class SideResources:
         source: str | None,
         sent: Mapping[str, Any],
     ) -> Snapshot:
-        if _SNAPSHOT_NAME.fullmatch(snapshot_id.snapshot) is None:
-            raise errors.InvalidParameter(
-                f"The snapshot name '{snapshot_id.snapshot}' is invalid: it has 1 to 63 letters, digits, underscores "
-                "and hyphens, a letter or digit at both ends.",
-                target="name",
-                remedy="choose another name",
-            )
+        require_snapshot_name(snapshot_id.snapshot)
         if source is None:
             raise errors.InvalidParameter(
                 f"The value of parameter {_SOURCE} is invalid: it is required.",
@@ -186,6 +180,17 @@ class SideResources:
             sent=sent,
             configuration=captured(pool),
             created=self._now(),
+        )
+
+
+def require_snapshot_name(name: str) -> None:
+    """Raise `InvalidParameter` for a name that no snapshot can have."""
+    if _SNAPSHOT_NAME.fullmatch(name) is None:
+        raise errors.InvalidParameter(
+            f"The snapshot name '{name}' is invalid: it has 1 to 63 letters, digits, underscores and hyphens, a letter "
+            "or digit at both ends.",
+            target="name",
+            remedy="choose another name",
         )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from dataclasses import replace as replaced
 from datetime import UTC, datetime
@@ -56,6 +56,8 @@ FORGOTTEN_BY_RESET: Final = (SEED_APPLIED,)
 _ENGINE_FOLLOWS: Final = "engine_follows"
 _GUID: Final = r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"
 _MOST_PROBLEMS: Final = 100
+# The largest whole number a column of the database takes.
+MOST: Final = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,8 @@ class RowTable:
     kinds: Mapping[str | None, type[Any]]
     by: str | None = None
     is_packed: bool = False
+    # What columns say of the record beside them.
+    derived: Callable[[Any], Mapping[str, Any]] = lambda value: {}
 
     def kind(self, row: Mapping[str, Any]) -> type[Any] | None:
         return self.kinds.get(row.get(self.by) if self.by else None)
@@ -74,13 +78,35 @@ class RowTable:
 # What stands beside clusters, node pools and machines. A new table of that sort is a new row, parents first.
 ROW_TABLES: Final[Mapping[str, RowTable]] = {
     "quotas": RowTable(tables.quotas, {}),
-    "snapshots": RowTable(tables.snapshots, {None: Snapshot}),
-    "maintenance_configurations": RowTable(tables.maintenance_configurations, {None: MaintenanceConfiguration}),
+    "snapshots": RowTable(
+        tables.snapshots,
+        {None: Snapshot},
+        derived=lambda snapshot: {
+            "key": snapshot.id.key,
+            "group_key": snapshot.id.group_id.key,
+            "subscription_id": snapshot.id.group_id.subscription,
+        },
+    ),
+    "maintenance_configurations": RowTable(
+        tables.maintenance_configurations,
+        {None: MaintenanceConfiguration},
+        derived=lambda configuration: {"key": configuration.id.key, "cluster_key": configuration.id.cluster_id.key},
+    ),
     "features": RowTable(tables.features, {}),
-    "faults": RowTable(tables.faults, {None: Fault}),
-    "fault_firings": RowTable(tables.fault_firings, {None: Firing}),
-    "deployments": RowTable(tables.deployments, {None: Deployment}),
-    "deployment_resources": RowTable(tables.deployment_resources, {None: DeploymentResource}),
+    "faults": RowTable(tables.faults, {None: Fault}, derived=lambda fault: {"name": fault.name}),
+    "fault_firings": RowTable(
+        tables.fault_firings,
+        {None: Firing},
+        derived=lambda firing: {"occasion": firing.occasion, "operation_id": firing.operation_id},
+    ),
+    "deployments": RowTable(
+        tables.deployments,
+        {None: Deployment},
+        derived=lambda deployment: {"key": deployment.id.key, "scope_key": deployment.id.scope.lower()},
+    ),
+    "deployment_resources": RowTable(
+        tables.deployment_resources, {None: DeploymentResource}, derived=lambda resource: {"ordinal": resource.ordinal}
+    ),
     "catalogue": RowTable(
         tables.catalogue,
         {
@@ -97,6 +123,10 @@ ROW_TABLES: Final[Mapping[str, RowTable]] = {
 
 
 StoredRows = list[tuple[Table, list[dict[str, Any]]]]
+# The values of the rows' records, by the name of the table and the place of the row.
+Records = Mapping[str, Mapping[int, Any]]
+# What is said of a document whose resources are not as requests leave them.
+Check = Callable[["Document", Records], Iterable[errors.InvalidParameter]]
 
 
 class _Part(BaseModel):
@@ -116,6 +146,9 @@ class EngineMachines(_Part):
 
     name: Annotated[str, Field(description="The engine they belong to; another one refuses them.")]
     machines: list[dict[str, Any]]
+    lost: Annotated[
+        list[str], Field(description="The keys of listed machines that the engine has no more, or never made.")
+    ] = []
 
 
 class Document(_Part):
@@ -149,6 +182,7 @@ class State:
 
     `again` is called at the end of the first reset and brings about what the service was started with; it says
     whether there was anything. Later resets bring back what it led to. A `change` says for the activity log who asks.
+    `check` says what of a document's resources no request would have left, or cannot be shown.
     """
 
     def __init__(
@@ -160,6 +194,7 @@ class State:
         catalogs: CatalogInForce,
         faults: Faults,
         render: Renderer,
+        check: Check,
         log: ActivityLog,
         again: Callable[[], bool],
     ) -> None:
@@ -169,6 +204,7 @@ class State:
         self._catalogs = catalogs
         self._faults = faults
         self._render = render
+        self._check = check
         self._log = log
         self._again = again
         self._begun_anew: tuple[Document, str | None] | None = None
@@ -186,10 +222,14 @@ class State:
         engine = self._portable()
         document = _document(raw, subscription)
         rows: StoredRows = []
+        records: dict[str, dict[int, Any]] = {}
+        subscriptions = self._subscriptions()
         problems = [
-            *_inconsistencies(document, self._subscriptions()),
+            *_inconsistencies(document, subscriptions),
             *_foreign_machines(document, engine),
-            *_rows_of(document, rows),
+            *_rows_of(document, rows, records),
+            *_foreign_rows(document, records, subscriptions),
+            *self._check(document, records),
         ]
         if problems:
             raise errors.joined(problems[:_MOST_PROBLEMS])
@@ -203,6 +243,7 @@ class State:
             before = _counted(connection, change)
             whole_statements.delete_everything(connection)
             self._add(connection, document, rows)
+            self._require_known_sizes(connection, document)
             self._log.done(connection, change, before, _counted(connection, change))
         self.finish()
 
@@ -224,7 +265,7 @@ class State:
         if self._begun_anew is not None:
             document, applied = self._begun_anew
             rows: StoredRows = []
-            for problem in _rows_of(document, rows):
+            for problem in _rows_of(document, rows, {}):
                 raise problem
             with self._database.transaction() as connection:
                 self._add(connection, document, rows)
@@ -307,8 +348,23 @@ class State:
                 ],
                 operations=whole_statements.all_records(connection, tables.operations, Operation),
                 rows={name: _written_rows(connection, kept) for name, kept in ROW_TABLES.items()},
-                engine=EngineMachines(name=engine.name, machines=engine.written_down()),
+                engine=_engine_machines(connection, engine),
             )
+
+    def _require_known_sizes(self, connection: Connection, document: Document) -> None:
+        """Raise unless the catalogue that the document leads to can be in force, and has every size in use."""
+        try:
+            replacements = catalog_keeping.stored(connection, self._catalogs.present.locations)
+            catalog = self._catalogs.with_replacements(replacements).catalog
+        except (ValueError, TypeError, LookupError) as error:
+            raise _wrong("rows.catalogue", f"no catalogue can be made of it: {error}") from error
+        unknown = [
+            _wrong(place, f"there is no size '{size}' in the catalogue")
+            for place, size in _sizes(document)
+            if catalog.size(size) is None
+        ]
+        if unknown:
+            raise errors.joined(unknown[:_MOST_PROBLEMS])
 
     def _add(self, connection: Connection, document: Document, rows: StoredRows) -> None:
         for group in document.resource_groups:
@@ -337,6 +393,23 @@ def seed_brought_back(change: Change) -> Change:
     return replaced(change, action="Poolwright/seed/write", resource_id=f"{place}/seed", method=None)
 
 
+def _engine_machines(connection: Connection, engine: PortableEngine) -> EngineMachines:
+    machines = engine.written_down()
+    there = {machine["key"] for machine in machines}
+    listed = [machine.id.key for machine, _ in whole_statements.all_machines(connection)]
+    return EngineMachines(name=engine.name, machines=machines, lost=[key for key in listed if key not in there])
+
+
+def _sizes(document: Document) -> Iterator[tuple[str, str]]:
+    """Every size in use, and where it stands."""
+    for index, pool in enumerate(document.node_pools):
+        for name, part in (("", pool), (".good", pool.good), (".before", pool.before)):
+            for place, profile in enumerate(part.scale if part is not None else ()):
+                yield f"node_pools[{index}]{name}.scale[{place}].size", profile.size
+    for index, shown in enumerate(document.machines):
+        yield f"machines[{index}].machine.spec.size", shown.machine.spec.size
+
+
 def _counted(connection: Connection, change: Change) -> dict[str, bytes]:
     """How much there is, as the activity log tells it of the change."""
     return {change.resource_key: orjson.dumps(whole_statements.counts(connection))}
@@ -356,9 +429,9 @@ def _document(raw: bytes, subscription: str) -> Document:
     try:
         found = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
-        raise errors.InvalidRequestContent(f"The state is no JSON: {error}.", remedy=_EXPORT) from error
+        raise errors.InvalidRequestContent(f"The state is no JSON: {error}.", remedy=EXPORT) from error
     if not isinstance(found, dict) or found.get("format") != FORMAT:
-        raise errors.InvalidRequestContent("The file does not hold the state of a Poolwright service.", remedy=_EXPORT)
+        raise errors.InvalidRequestContent("The file does not hold the state of a Poolwright service.", remedy=EXPORT)
     if found.get("version") != VERSION:
         raise errors.InvalidParameter(
             f"The state has version {found.get('version')!r}; this service reads version {VERSION}.",
@@ -373,13 +446,13 @@ def _document(raw: bytes, subscription: str) -> Document:
     except ValidationError as error:
         raise errors.joined(
             [
-                errors.InvalidParameter(f"{problem['msg']}.", target=_target(problem["loc"]), remedy=_EXPORT)
+                errors.InvalidParameter(f"{problem['msg']}.", target=_target(problem["loc"]), remedy=EXPORT)
                 for problem in error.errors(include_url=False, include_context=False, include_input=False)
             ][:_MOST_PROBLEMS]
         ) from error
 
 
-_EXPORT: Final = "import what `poolwright state export` wrote, unchanged"
+EXPORT: Final = "import what `poolwright state export` wrote, unchanged"
 
 
 def _target(location: tuple[int | str, ...]) -> str:
@@ -423,12 +496,33 @@ def _inconsistencies(document: Document, subscriptions: Collection[str]) -> Iter
         for index, operation_id in enumerate(busy):
             if operation_id is not None:
                 yield _wrong(f"{name}[{index}]", f"operation {operation_id} has not ended")
+    # Operations have ended, so nothing is on its way any more.
+    for name, states in (
+        ("resource_groups", [group.state for group in document.resource_groups]),
+        ("clusters", [cluster.state for cluster in document.clusters]),
+        ("node_pools", [pool.state for pool in document.node_pools]),
+    ):
+        for index, state in enumerate(states):
+            if not state.is_terminal:
+                yield _wrong(f"{name}[{index}].state", f"it is {state.value} without an operation in progress")
+    for index, operation in enumerate(document.operations):
+        if operation.resource_id.lower() != operation.resource_key:
+            yield _wrong(
+                f"operations[{index}].resource_key", f"'{operation.resource_key}' is not of '{operation.resource_id}'"
+            )
+        if operation.subscription not in subscriptions:
+            yield _wrong(f"operations[{index}].subscription", f"there is no subscription '{operation.subscription}'")
+        if operation.status.is_terminal and operation.ended is None:
+            yield _wrong(f"operations[{index}].ended", "the operation has ended, and no time is said")
     for index, pool in enumerate(document.node_pools):
-        if not pool.scale:
-            yield _wrong(f"node_pools[{index}].scale", "a node pool has at least one size")
+        for place, part in (("", pool), (".good", pool.good), (".before", pool.before)):
+            if part is not None and not part.scale:
+                yield _wrong(f"node_pools[{index}]{place}.scale", "a node pool has at least one size")
     for index, (machine, shown) in enumerate((part.machine, part.shown) for part in document.machines):
         if machine.spec.key != machine.id.key:
             yield _wrong(f"machines[{index}].machine.spec.key", f"'{machine.spec.key}' is not '{machine.id.key}'")
+        if machine.facts is not None and machine.facts.key != machine.id.key:
+            yield _wrong(f"machines[{index}].machine.facts.key", f"'{machine.facts.key}' is not '{machine.id.key}'")
         if shown.get("id") != str(machine.id):
             yield _wrong(f"machines[{index}].shown.id", f"'{shown.get('id')}' is not '{machine.id}'")
     for place in _repeated((machine.id.pool_id.key, machine.ordinal) for machine in machines):
@@ -443,6 +537,32 @@ def _foreign_machines(document: Document, engine: PortableEngine) -> Iterator[er
         engine.require_own(document.engine.machines)
     except ValueError as error:
         yield _wrong("engine.machines", str(error))
+        return
+    there, lost = {machine["key"] for machine in document.engine.machines}, set(document.engine.lost)
+    listed = {part.machine.id.key for part in document.machines}
+    for key in sorted(listed - there - lost):
+        yield _wrong("engine.machines", f"'{key}' is among the machines, and the engine neither has it nor lost it")
+    for key in sorted(there - listed):
+        yield _wrong("engine.machines", f"the engine has '{key}', which is not among the machines")
+    for key in sorted(lost & there | lost - listed):
+        yield _wrong("engine.lost", f"'{key}' is no machine that the engine has lost")
+
+
+def _foreign_rows(
+    document: Document, records: Records, subscriptions: Collection[str]
+) -> Iterator[errors.InvalidParameter]:
+    """Rows of subscriptions that are not there, and deployments that have not ended."""
+    for name, found in document.rows.items():
+        for index, row in enumerate(found):
+            subscription = row.get("subscription_id")
+            if isinstance(subscription, str) and subscription not in subscriptions:
+                yield _wrong(f"rows.{name}[{index}].subscription_id", f"there is no subscription '{subscription}'")
+    for index, deployment in records.get("deployments", {}).items():
+        place = f"rows.deployments[{index}].record"
+        if deployment.id.subscription not in subscriptions:
+            yield _wrong(f"{place}.id.subscription", f"there is no subscription '{deployment.id.subscription}'")
+        if not deployment.state.is_terminal:
+            yield _wrong(f"{place}.state", f"it is {deployment.state.value} without an operation in progress")
 
 
 def _written_rows(connection: Connection, kept: RowTable) -> list[dict[str, Any]]:
@@ -454,43 +574,54 @@ def _written_rows(connection: Connection, kept: RowTable) -> list[dict[str, Any]
     return rows
 
 
-def _rows_of(document: Document, found: StoredRows) -> Iterator[errors.InvalidParameter]:
-    """Add the rows as they are stored to `found`, parents first; yields what is wrong with them."""
+def _rows_of(
+    document: Document, found: StoredRows, records: dict[str, dict[int, Any]]
+) -> Iterator[errors.InvalidParameter]:
+    """Add the rows as they are stored to `found`, parents first, and their values to `records`.
+
+    Yields what is wrong with them.
+    """
     for name in sorted(document.rows.keys() - ROW_TABLES.keys()):
         yield _wrong(f"rows.{name}", f"there is no '{name}'")
     for name, kept in ROW_TABLES.items():
         stored = []
+        values = records.setdefault(name, {})
         for index, row in enumerate(document.rows.get(name, ())):
             try:
-                stored.append(_stored_row(kept, row))
+                prepared, value = _stored_row(kept, row)
+                stored.append(prepared)
+                if value is not None:
+                    values[index] = value
             except (ValueError, TypeError) as error:
                 problem = str(error).splitlines()[0] if not isinstance(error, ValidationError) else _first(error)
                 yield _wrong(f"rows.{name}[{index}]", problem)
         found.append((kept.table, stored))
 
 
-def _stored_row(kept: RowTable, row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row as it is stored. Raises `ValueError` for one that cannot be."""
+def _stored_row(kept: RowTable, row: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
+    """A row as it is stored, and the value of its record if it has one. Raises `ValueError` for one that cannot be."""
     columns = {column.name: column for column in kept.table.columns}
     if row.keys() != columns.keys():
         raise ValueError(f"it has {', '.join(sorted(row))} in the place of {', '.join(sorted(columns))}")
-    stored = dict(row)
+    stored, value = dict(row), None
     if "record" in columns:
         kind = kept.kind(row)
         if kind is None:
             raise ValueError(f"there is no {kept.by} '{row.get(kept.by or '')}'")
         value = load(kind, orjson.dumps(row["record"]))
-        key = getattr(getattr(value, "id", None), "key", None)
-        if key is not None and key != row.get("key"):
-            raise ValueError(f"'{row.get('key')}' is not the key of '{value.id}'")
+        for name, said in kept.derived(value).items():
+            if said != row[name]:
+                raise ValueError(f"{name} is '{row[name]}', and its record says '{said}'")
         record = dump(value)
         stored["record"] = whole_statements.packed(record) if kept.is_packed else record
     for name, column in columns.items():
-        value, wanted = stored[name], column.type.python_type
+        cell, wanted = stored[name], column.type.python_type
         takes = (int, float) if wanted is float else (wanted,)
-        if not (value is None and column.nullable) and (not isinstance(value, takes) or isinstance(value, bool)):
+        if not (cell is None and column.nullable) and (not isinstance(cell, takes) or isinstance(cell, bool)):
             raise ValueError(f"{name} is no {wanted.__name__}")
-    return stored
+        if isinstance(cell, int) and not 0 <= cell <= MOST:
+            raise ValueError(f"{name} is {cell}, which is not from 0 to {MOST}")
+    return stored, value
 
 
 def _first(error: ValidationError) -> str:
@@ -503,4 +634,4 @@ def _repeated(values: Iterator[Any]) -> list[Any]:
 
 
 def _wrong(target: str, what: str) -> errors.InvalidParameter:
-    return errors.InvalidParameter(f"The state contradicts itself: {what}.", target=target, remedy=_EXPORT)
+    return errors.InvalidParameter(f"The state contradicts itself: {what}.", target=target, remedy=EXPORT)

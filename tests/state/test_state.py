@@ -282,6 +282,54 @@ SPOILED: dict[str, tuple[Spoil, str | None]] = {
         lambda d: d["rows"]["catalogue"][0].update(kind="more"),
         "rows.catalogue[0]",
     ),
+    "what was sent is no object": (
+        lambda d: d["clusters"][0]["sent"].update(properties=7),
+        "clusters[0].sent.properties",
+    ),
+    "what was sent is of another type": (
+        lambda d: d["node_pools"][0]["sent"].update(upgradeSettings=5),
+        "node_pools[0].sent.upgradeSettings",
+    ),
+    "a size sent as a number": (lambda d: d["node_pools"][0]["sent"].update(vmSize=7), "node_pools[0].sent.vmSize"),
+    "a secret": (
+        lambda d: d["clusters"][0]["sent"]["properties"]["windowsProfile"].update(adminPassword="x"),
+        "clusters[0].sent.properties",
+    ),
+    "an ID in the place of the group's": (
+        lambda d: d["resource_groups"][0]["sent"].update(id=5),
+        "resource_groups[0].sent.id",
+    ),
+    "a negative count": (lambda d: d["node_pools"][0]["scale"][0].update(count=-5), "node_pools[0].scale"),
+    "a size that nobody knows": (
+        lambda d: d["node_pools"][0]["scale"][0].update(size="Standard_Nope"),
+        "node_pools[0].scale[0].size",
+    ),
+    "a cluster that is being created by nobody": (
+        lambda d: d["clusters"][0].update(state="Creating"),
+        "clusters[0].state",
+    ),
+    "a node pool that is being created by nobody": (
+        lambda d: d["node_pools"][0].update(state="Creating"),
+        "node_pools[0].state",
+    ),
+    "a deployment that nobody carries out": (
+        lambda d: d["rows"]["deployments"][0]["record"].update(state="Running"),
+        "rows.deployments[0].record.state",
+    ),
+    "an engine without the machines": (lambda d: d["engine"].update(machines=[]), "engine.machines"),
+    "an engine with more machines": (
+        lambda d: d["engine"]["machines"].append({**d["engine"]["machines"][0], "key": "x"}),
+        "engine.machines",
+    ),
+    "a machine that is there and lost": (
+        lambda d: d["engine"].update(lost=[d["engine"]["machines"][0]["key"]]),
+        "engine.lost",
+    ),
+    "a quota beyond what can be asked for": (lambda d: d["rows"]["quotas"][0].update(vcpus=-1), "rows.quotas[0]"),
+    "a fault that no document leads to": (
+        lambda d: d["rows"]["faults"][0]["record"].update(count=-1),
+        "rows.faults[0].record.count",
+    ),
     "a group of another subscription": (
         lambda d: d["resource_groups"][0]["id"].update(subscription="00000000-0000-4000-8000-000000000000"),
         "clusters[0]",
@@ -298,6 +346,46 @@ def test_a_bad_file_changes_nothing(name: str, app: InProcess) -> None:
     assert refused.status_code == 400, refused.text
     assert refused.json()["error"].get("target") == target
     assert seen(app) == before
+
+
+def test_the_name_of_a_node_pool_is_checked(app: InProcess) -> None:
+    document, before = exported(app), seen(app)
+    bare = next(pool for pool in document["node_pools"] if pool["id"]["pool"] == "sys")
+    text = json.dumps(document).replace("/sys", "/Bad Name!").replace("aks-sys-", "aks-bad name!-")
+    text = text.replace(json.dumps(bare["id"]), json.dumps({**bare["id"], "pool": "Bad Name!"}))
+    refused = imported(app, text.replace('"pool": "sys"', '"pool": "Bad Name!"'), replace=True)
+    assert refused.status_code == 400
+    error = refused.json()["error"]
+    places = [part.get("target") for part in (error, *error.get("details", ()))]
+    assert f"node_pools[{document['node_pools'].index(bare)}].id.pool" in places
+    assert seen(app) == before
+
+
+def test_every_problem_is_said(app: InProcess) -> None:
+    document = exported(app)
+    document["clusters"][0]["sent"]["properties"] = 7
+    document["node_pools"][0]["sent"]["vmSize"] = 7
+    document["node_pools"][1]["state"] = "Updating"
+    error = imported(app, document, replace=True).json()["error"]
+    assert {part["target"] for part in (error, *error["details"])} == {
+        "clusters[0].sent.properties",
+        "node_pools[0].sent.vmSize",
+        "node_pools[1].state",
+    }
+
+
+def test_what_the_engine_lost_is_said_and_comes_back_lost(app: InProcess, make: Callable[[], InProcess]) -> None:
+    app.behaviour.lose = ("000000",)
+    there = engine_of(app).keys()
+    document = exported(app)
+    keys = {part["machine"]["spec"]["key"] for part in document["machines"]}
+    assert document["engine"]["lost"] == sorted(keys - there) != []
+    other = make()
+    assert imported(other, document).status_code == 204
+    assert seen(other) == seen(app)
+    document["engine"]["lost"].pop()
+    refused = imported(app, document, replace=True)
+    assert (refused.status_code, refused.json()["error"]["target"]) == (400, "engine.machines")
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "null", '"x"', b"\xff", "[" * 3000])

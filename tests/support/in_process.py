@@ -13,7 +13,7 @@ import httpx
 
 from poolwright import installation
 from poolwright.access_control import AccessControl, object_id_of
-from poolwright.arm import paths
+from poolwright.arm import imported, paths
 from poolwright.arm.app import ArmApp
 from poolwright.arm.area import Service
 from poolwright.arm.deployable import Deployable
@@ -100,6 +100,7 @@ class InProcess:
             catalogs=self.catalogs,
             faults=self.faults,
             render=WireRenderer(),
+            check=imported.problems,
             log=ActivityLog(self._clock, _new_id),
             again=lambda: self.again(),
         )

@@ -11,6 +11,7 @@ them again. Invariant: this engine never looks at the service's database.
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -156,6 +157,10 @@ class SimulatedEngine:
             ):
                 raise ValueError(f"'{machine.get('key')}' is no machine of the simulated engine")
             Generation(machine["generation"])
+            if any(machine[name] not in (0, 1) for name in ("secure_boot", "vtpm", "running")) or not (
+                0 <= machine["boots"] < 2**63 and math.isfinite(machine["started"] or 0)
+            ):
+                raise ValueError(f"'{machine['key']}' has a value that no machine of the simulated engine has")
         if len({machine["key"] for machine in machines}) != len(machines):
             raise ValueError("a machine stands there twice")
 
