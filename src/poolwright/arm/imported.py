@@ -49,6 +49,7 @@ from poolwright.domain.operation import Operation
 from poolwright.domain.pool_limits import beyond_limits
 from poolwright.domain.pool_requirements import refuse_cluster, refuse_name
 from poolwright.domain.profile import Profile
+from poolwright.domain.resource_id import SnapshotId
 from poolwright.domain.snapshot import Snapshot
 from poolwright.domain.wish import ABSENT
 from poolwright.side_resources import FeatureState, feature_name, require_snapshot_name
@@ -191,8 +192,10 @@ def _look_at_pool(pool: NodePool, cluster: Cluster | None) -> None:
         "observed",
         f"it counts machines by {', '.join(sorted(_GENERATIONS))}",
     )
+    _require_snapshot(pool, "snapshot")
     for name, state in (("good", pool.good), ("before", pool.before)):
         if state is not None:
+            _require_snapshot(state, f"{name}.snapshot")
             _require_versions(state, f"{name}.")
             _require(all(part.count >= 0 for part in state.scale), f"{name}.scale", "a count is not negative")
             timestamp(state.since)
@@ -346,6 +349,11 @@ def _require_as_sent(read: Mapping[str, Any], found: Mapping[str, Any], place: s
 def _require_location(location: str) -> None:
     holds = _LOCATION.fullmatch(location) is not None and normalized_location(location) == location
     _require(holds, "location", f"'{location}' is no location")
+
+
+def _require_snapshot(value: NodePool | GoodState, place: str) -> None:
+    named = value.snapshot
+    _require(named is None or SnapshotId.parse(named) is not None, place, f"'{named}' is no ID of a snapshot")
 
 
 def _require_version(version: str, place: str) -> None:
