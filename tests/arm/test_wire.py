@@ -601,9 +601,13 @@ def test_a_failed_pool_shows_why() -> None:
     failed = NodePool(
         **{
             **{name: getattr(pool, name) for name in NodePool.__dataclass_fields__},
-            "error": OperationError("SomeCode", "some words"),
+            "error": OperationError("SomeCode", "some words", remedy="do it", fault="f"),
         }
     )
     document = json.loads(encode_node_pool(failed))
-    assert document["properties"]["status"] == {"provisioningError": {"code": "SomeCode", "message": "some words"}}
+    assert document["properties"]["status"]["provisioningError"] == {
+        "code": "SomeCode",
+        "message": "some words",
+        "additionalInfo": [{"type": "PoolwrightRemedy", "info": {"remedy": "do it", "fault": "f"}}],
+    }
     require_valid(document, "AgentPool")

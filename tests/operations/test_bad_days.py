@@ -53,11 +53,11 @@ def firings(bench: Workbench, name: str = "f") -> list[Firing]:
         return fault_statements.firings(connection, name)
 
 
-def failed(operation: Operation, code: str = FAILED) -> str:
-    """The message of an operation that must have failed with that code."""
+def failed(operation: Operation, code: str = FAILED, *, fault: str = "f") -> str:
+    """The message of an operation that the fault must have made fail with that code."""
     assert operation.status is OperationStatus.FAILED
     assert operation.error is not None
-    assert operation.error.code == code
+    assert (operation.error.code, operation.error.fault) == (code, fault)
     return operation.error.message
 
 
@@ -402,6 +402,6 @@ def test_faults_are_asked_in_the_order_of_their_names_up_to_the_first_that_ends(
     add(pool, EffectKind.FAIL_AT_STEP, name="b", step="plan_waves", message="b")
     add(pool, EffectKind.FAIL_AT_STEP, name="c", step="plan_waves", message="c")
     pool.clock.waits.clear()
-    assert failed(pool.done(pool.put_pool("x", count=1))) == "b"
+    assert failed(pool.done(pool.put_pool("x", count=1)), fault="b") == "b"
     assert sum(pool.clock.waits) == pytest.approx(5)
     assert [tally(pool, name).fired for name in "abc"] == [1, 1, 0]

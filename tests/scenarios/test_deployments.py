@@ -140,6 +140,26 @@ def test_operations_are_listed_by_both_paths_and_one_by_one(client: ArmClient) -
     assert client.get(f"{at(client)}/operations/none").status_code == 404
 
 
+def test_a_deployment_names_the_fault_that_made_a_resource_fail(client: ArmClient) -> None:
+    client.make_cluster()
+    fault = {"match": {"pool": "lost", "step": "await_ready"}, "effect": {"loseMachine": 1}}
+    assert client.put("/_poolwright/faults/f", json=fault).status_code == 201
+    pool = {
+        "type": "Microsoft.ContainerService/managedClusters/agentPools",
+        "apiVersion": "2025-10-01",
+        "name": "c1/lost",
+        "properties": {"vmSize": "Standard_D2s_v5", "count": 1},
+    }
+    reply = client.put(at(client), json=body({"resources": [pool]}))
+    assert reply.status_code == 201, reply.text
+    status = client.get(reply.headers["Azure-AsyncOperation"], params={}).json()
+    (resource,) = client.get(at(client)).json()["properties"]["error"]["details"]
+    assert status["error"]["details"] == [resource]
+    (cause,) = resource["details"]
+    assert cause["message"].startswith("1 machine(s) vanished: ")
+    assert cause["additionalInfo"][0]["info"]["fault"] == "f"
+
+
 def test_deployments_are_listed_newest_first_filtered_and_deleted(client: ArmClient) -> None:
     deployed(client, at(client, "one"), body({"resources": []}))
     deployed(client, at(client, "two"), body({"resources": []}))

@@ -47,13 +47,19 @@ def put(client: ArmClient, pool: str, **properties: Any) -> httpx.Response:
 
 
 def failure(client: ArmClient, reply: httpx.Response) -> dict[str, Any]:
-    """The error of the operation, which must have failed; its node pool says the same."""
+    """The error of the operation, which the fault f must have made fail; its node pool says the same."""
     operation = client.operation(reply)
     assert operation["status"] == "Failed", operation
     pool = client.get(operation["resourceId"]).json()["properties"]
     assert pool["provisioningState"] == "Failed"
     error: dict[str, Any] = operation["error"]
-    assert pool["status"]["provisioningError"]["code"] == error["code"]
+    assert pool["status"]["provisioningError"] == error
+    assert error["additionalInfo"] == [
+        {
+            "type": "PoolwrightRemedy",
+            "info": {"remedy": "this was asked for: poolwright faults show f", "fault": "f"},
+        }
+    ]
     return error
 
 
@@ -96,7 +102,6 @@ def test_every_error_of_an_operation_can_be_had_on_demand(
         return
     error = failure(client, put(client, "asked"))
     assert (error["code"], error["message"]) == (leaf.code, "on demand")
-    assert error["additionalInfo"][0]["info"]["remedy"] == "this was asked for: poolwright faults show f"
 
 
 def test_a_size_is_retired(client: ArmClient) -> None:
@@ -150,6 +155,13 @@ def test_a_machine_vanishes(client: ArmClient) -> None:
     assert error["message"] == f"1 machine(s) vanished: {firing['machines'][0]}."
     client.done(put(client, "lost", count=3))
     assert len(client.get(f"{client.pool('lost')}/machines").json()["value"]) == 3
+
+
+def test_a_failure_that_no_fault_caused_names_none(client: ArmClient) -> None:
+    add(client, "late", match={"step": "add_machines", "pool": "two"}, delaySeconds=0.1)
+    add(client, "bad", match={"step": "await_ready", "pool": "two"}, failAtStep="bad")
+    (told,) = client.operation(put(client, "two"))["error"]["additionalInfo"]
+    assert told["info"]["fault"] == "bad"
 
 
 def test_replies_and_steps_come_late(client: ArmClient) -> None:

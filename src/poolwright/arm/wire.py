@@ -30,7 +30,7 @@ from poolwright.domain.generation import Generation
 from poolwright.domain.machine import Machine, MachineFacts
 from poolwright.domain.node_pool import GoodState, NodePool, NodePoolRequest, ScaleProfile
 from poolwright.domain.node_pool_kind import Mode, PoolType, PowerState, Priority, ScaleDownMode
-from poolwright.domain.operation import Operation
+from poolwright.domain.operation import Operation, OperationError
 from poolwright.domain.os_sku import OsSku, OsType
 from poolwright.domain.profile import Profile
 from poolwright.domain.resource_id import CLUSTER_TYPE, MACHINE_TYPE, NODE_POOL_TYPE
@@ -494,7 +494,7 @@ def pool_properties(pool: NodePool) -> Json:
     if pool.snapshot is not None:
         shown["creationData"] = {"sourceResourceId": pool.snapshot}
     if pool.error is not None:
-        shown["status"] = {"provisioningError": {"code": pool.error.code, "message": pool.error.message}}
+        shown["status"] = {"provisioningError": encode_operation_error(pool.error)}
     if pool.profile is Profile.DOCUMENTED:
         shown.pop("vmGeneration", None)
         if pool.wish is not None:
@@ -706,14 +706,19 @@ def encode_operation(operation: Operation) -> bytes:
     if operation.ended is not None:
         document["endTime"] = timestamp(operation.ended)
     if operation.error is not None:
-        document["error"] = {"code": operation.error.code, "message": operation.error.message}
-        if operation.error.target is not None:
-            document["error"]["target"] = operation.error.target
-        if operation.error.remedy is not None:
-            document["error"]["additionalInfo"] = [
-                {"type": "PoolwrightRemedy", "info": {"remedy": operation.error.remedy}}
-            ]
+        document["error"] = encode_operation_error(operation.error)
     return orjson.dumps(document)
+
+
+def encode_operation_error(error: OperationError) -> Json:
+    """Return why an operation failed as ARM's error object; remedy and fault stand in `additionalInfo`."""
+    told: Json = {"code": error.code, "message": error.message}
+    if error.target is not None:
+        told["target"] = error.target
+    info = {name: value for name, value in (("remedy", error.remedy), ("fault", error.fault)) if value is not None}
+    if info:
+        told["additionalInfo"] = [{"type": "PoolwrightRemedy", "info": info}]
+    return told
 
 
 def _kubernetes(operation: Operation) -> Json | None:
@@ -739,6 +744,9 @@ class WireRenderer:
 
     def operation(self, operation: Operation) -> bytes:
         return encode_operation(operation)
+
+    def operation_error(self, error: OperationError) -> Json:
+        return encode_operation_error(error)
 
     def resource_group(self, group: ResourceGroup) -> bytes:
         return encode_group(group)

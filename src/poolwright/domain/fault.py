@@ -525,9 +525,9 @@ def said(fault: Fault, circumstances: Mapping[str, str]) -> tuple[type[errors.Po
     return errors.with_code(code), fault.effect.message or wording(code, circumstances)
 
 
-def remedy(fault: Fault) -> str:
-    """Return what an error says beside its message, so that nobody takes it for a real one."""
-    return f"this was asked for: poolwright faults show {fault.name}"
+def remedy(name: str) -> str:
+    """Return what the error that the fault of that name causes says, so that nobody takes it for a real one."""
+    return f"this was asked for: poolwright faults show {name}"
 
 
 def refusal(fault: Fault, circumstances: Mapping[str, str]) -> errors.PoolwrightError:
@@ -536,8 +536,8 @@ def refusal(fault: Fault, circumstances: Mapping[str, str]) -> errors.Poolwright
     information = {"fault": fault.name}
     if issubclass(kind, errors.Throttled):
         wait = retry_after(fault)
-        return kind(message, retry_after_seconds=wait, remedy=remedy(fault), information=information)
-    return kind(message, remedy=remedy(fault), information=information)
+        return kind(message, retry_after_seconds=wait, remedy=remedy(fault.name), information=information)
+    return kind(message, remedy=remedy(fault.name), information=information)
 
 
 def retry_after(fault: Fault) -> int:

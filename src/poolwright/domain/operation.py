@@ -63,12 +63,16 @@ class IllegalTransition(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class OperationError:
-    """Why an operation failed: ARM code, message, target, and the next move in words."""
+    """Why an operation failed: ARM code, message, target, and the next move in words.
+
+    `fault` is the name of the fault that caused it, where one did.
+    """
 
     code: str
     message: str
     target: str | None = None
     remedy: str | None = None
+    fault: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,13 +26,16 @@ class TemporaryError(Exception):
 class PermanentError(Exception):
     """Trying again will not help; the message is the cause in words, `code` Azure's for it if there is one.
 
-    `remedy` is the next move, in words, where the engine knows one.
+    `remedy` is the next move, in words, where the engine knows one; `fault` the name of the fault that caused it.
     """
 
-    def __init__(self, message: str, *, code: str | None = None, remedy: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, code: str | None = None, remedy: str | None = None, fault: str | None = None
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.remedy = remedy
+        self.fault = fault
 
 
 class MachineEngine(Protocol):

@@ -99,13 +99,27 @@ def troubled(context: Context, operation: Operation, checkpoint: str, *, may_sto
     return replace(context, engine=engine, cluster=cluster)
 
 
+def named_with_its_fault(context: Context, operation: Operation, failed: OperationFailed) -> OperationError:
+    """Return why the step failed, with the fault that struck the machines the failure is about, if one did."""
+    error = failed.error
+    if error.fault is not None or not failed.machines:
+        return error
+    with context.database.engine.connect() as connection:
+        struck = fault_statements.fault_of_machines(connection, operation.id, failed.machines)
+    if struck is None:
+        return error
+    return replace(error, fault=struck, remedy=error.remedy or remedy(struck))
+
+
 def _before_step(context: Context, operation: Operation, checkpoint: str, *, may_stop: bool) -> None:
     with context.database.engine.connect() as connection:
         pools = pools_of(connection, operation)
     for one in _fired(context, operation, checkpoint, Point.STEP, [_target(pool) for pool in pools]):
         if one.fault.effect.kind is not EffectKind.DELAY:
             kind, message = said(one.fault, _circumstances(operation, pools[0] if pools else None))
-            raise OperationFailed(OperationError(kind.code, message, remedy=remedy(one.fault)))
+            raise OperationFailed(
+                OperationError(kind.code, message, remedy=remedy(one.fault.name), fault=one.fault.name)
+            )
         until = one.firing.at + one.fault.effect.seconds
         while (left := until - context.now()) > 0:
             if may_stop:
@@ -141,7 +155,8 @@ class _Trouble:
             circumstances = _circumstances(self.operation, pool) | {"size": first.size}
             circumstances |= _quota_words({names.get(family, family): vcpus for family, vcpus in needed.items()})
             kind, message = said(one.fault, circumstances)
-            return set(one.firing.machines), PermanentError(message, code=kind.code, remedy=remedy(one.fault))
+            lack = PermanentError(message, code=kind.code, remedy=remedy(one.fault.name), fault=one.fault.name)
+            return set(one.firing.machines), lack
         return None
 
     def booting(self, new: Sequence[MachineSpec]) -> None:

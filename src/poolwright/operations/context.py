@@ -43,6 +43,7 @@ class Renderer(Protocol):
     def node_pool(self, pool: NodePool) -> bytes: ...
     def machine(self, machine: Machine, pool: NodePool) -> bytes: ...
     def operation(self, operation: Operation) -> bytes: ...
+    def operation_error(self, error: OperationError) -> Mapping[str, Any]: ...
     def resource_group(self, group: ResourceGroup) -> bytes: ...
 
 
@@ -91,11 +92,12 @@ class NoResources:
 
 
 class OperationFailed(Exception):
-    """A step failed for good; carries what the operation's error will say."""
+    """A step failed for good; carries what the operation's error will say, and the keys of the machines it is about."""
 
-    def __init__(self, error: OperationError) -> None:
+    def __init__(self, error: OperationError, machines: Sequence[str] = ()) -> None:
         super().__init__(error.message)
         self.error = error
+        self.machines = machines
 
 
 class Aborted(Exception):
@@ -155,7 +157,8 @@ def has_ended(connection: Connection, operation: Operation) -> bool:
 def machines_failed(what: str, keys: Sequence[str]) -> OperationFailed:
     """Return the failure of a step that names up to five machines."""
     return OperationFailed(
-        OperationError(errors.ReconcileVMSSAgentPoolFailed.code, f"{len(keys)} machine(s) {what}: {named(keys)}.")
+        OperationError(errors.ReconcileVMSSAgentPoolFailed.code, f"{len(keys)} machine(s) {what}: {named(keys)}."),
+        keys,
     )
 
 

@@ -144,7 +144,7 @@ def end_deployment(
         if resource.state in (ResourceState.PENDING, ResourceState.RUNNING):
             canceled = replace(resource, state=ResourceState.CANCELED, ended=context.now())
             statements.put_deployment_resource(connection, operation.resource_key, canceled)
-    told = _failure(deployment, error.code, error.message, [])
+    told = {**context.render.operation_error(error), "target": str(deployment.id)}
     state = DeploymentState.CANCELED if is_canceled else DeploymentState.FAILED
     statements.put_deployment(connection, replace(deployment, state=state, ended=context.now(), error=told))
 
@@ -193,7 +193,7 @@ def _note_end(
     if theirs.error is not None:
         nested = statements.deployment(connection, theirs.resource_key)
         told = nested.error if nested is not None and nested.operation_id == theirs.id else None
-        cause = {"code": theirs.error.code, "message": theirs.error.message}
+        cause = context.render.operation_error(theirs.error)
         error = {
             "code": errors.ResourceDeploymentFailure.code,
             "target": resource.id,

@@ -33,7 +33,7 @@ from poolwright.domain.operation import Operation, OperationError, OperationKind
 from poolwright.domain.rollout import PlannedWaves
 from poolwright.machines.engine import PermanentError, TemporaryError
 from poolwright.operations.activity import ActivityLog
-from poolwright.operations.bad_day import troubled
+from poolwright.operations.bad_day import named_with_its_fault, troubled
 from poolwright.operations.context import (
     Aborted,
     Context,
@@ -380,7 +380,9 @@ def _unwind(
         left = checkpoint(act.name, partial(run_step, act.name, effect))
         if left is not None:
             message += f" Cleaning up failed as well: {left['message']}"
-    error = OperationError(failure["code"] or "", message, failure["target"], failure.get("remedy"))
+    error = OperationError(
+        failure["code"] or "", message, failure["target"], failure.get("remedy"), failure.get("fault")
+    )
     name = "mark_canceled" if error.code == _CANCELED else "mark_failed"
 
     def mark_ended(context: Context, operation: Operation) -> None:
@@ -412,9 +414,9 @@ def _effect(context: Context, operation: Operation, act: _Act, *, may_stop: bool
                         error.retry_after_seconds if isinstance(error, TemporaryError) else DATABASE_RETRY_SECONDS
                     )
                     continue
-                failure = _failure(error, act.name)
+                failure = _failure(context, operation, error, act.name)
             except Exception as error:
-                failure = _failure(error, act.name)
+                failure = _failure(context, operation, error, act.name)
             break
         context.crash(operation.kind.value, act.name, "after")
         return failure
@@ -422,16 +424,16 @@ def _effect(context: Context, operation: Operation, act: _Act, *, may_stop: bool
     return effect
 
 
-def _failure(error: Exception, step: str) -> Failure:
+def _failure(context: Context, operation: Operation, error: Exception, step: str) -> Failure:
     """What the operation's error will say. Only what was raised on purpose shows its own words."""
     match error:
         case Aborted():
             told = OperationError(_CANCELED, "The operation was aborted.")
         case OperationFailed():
-            told = error.error
+            told = named_with_its_fault(context, operation, error)
         case PermanentError():
             code = error.code or errors.ReconcileVMSSAgentPoolFailed.code
-            told = OperationError(code, str(error), remedy=error.remedy)
+            told = OperationError(code, str(error), remedy=error.remedy, fault=error.fault)
         case TemporaryError():
             told = OperationError(errors.ReconcileVMSSAgentPoolFailed.code, str(error))
         case _:
@@ -440,7 +442,13 @@ def _failure(error: Exception, step: str) -> Failure:
                 errors.InternalServerError.code,
                 "The operation met an internal error; the service's log has the details.",
             )
-    return {"code": told.code, "message": told.message, "target": told.target, "remedy": told.remedy}
+    return {
+        "code": told.code,
+        "message": told.message,
+        "target": told.target,
+        "remedy": told.remedy,
+        "fault": told.fault,
+    }
 
 
 def _mark_ended(context: Context, operation: Operation, error: OperationError) -> None:
@@ -514,5 +522,6 @@ def _require_none_quarantined(machines: Sequence[Machine]) -> None:
                 f"{len(quarantined)} node(s) could not be drained and were left cordoned beside their replacements: "
                 f"{named(quarantined)}.",
                 remedy="let their pods leave and send the request again, or az aks nodepool delete-machines",
-            )
+            ),
+            quarantined,
         )

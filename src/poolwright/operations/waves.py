@@ -236,7 +236,8 @@ def drain(context: Context, operation: Operation, planned: PlannedWaves, index: 
                     f"{held[names[0]]}. This is often caused by a restrictive Pod Disruption Budget (PDB) policy. "
                     "See https://aka.ms/aks/debugdrainfailures.",
                     target="properties.upgradeSettings.drainTimeoutInMinutes",
-                )
+                ),
+                [machine.id.key for machine in machines],
             )
     _mark(context, stuck, quarantined=True)
 

@@ -115,6 +115,21 @@ def faults_at_work(connection: Connection) -> set[str]:
     )
 
 
+def fault_of_machines(connection: Connection, operation_id: str, keys: Iterable[str]) -> str | None:
+    """Return the name of the last fault that hit one of the machines in the operation, or keeps one from booting."""
+    wanted = set(keys)
+    rows = connection.execute(
+        sa.select(_FIRINGS.fault, _FIRINGS.broken, _FIRINGS.record)
+        .where((_FIRINGS.operation_id == operation_id) | _FIRINGS.broken.in_(wanted))
+        .order_by(_FIRINGS.number.desc())
+    )
+    for row in rows:
+        firing = load(Firing, row.record)
+        if row.broken in wanted or (firing.fired and wanted.intersection(firing.machines)):
+            return str(row.fault)
+    return None
+
+
 def broken_machines(connection: Connection) -> dict[str, str]:
     """Return the key of every machine that a fault keeps from becoming ready, with the fault's name."""
     rows = connection.execute(sa.select(_FIRINGS.broken, _FIRINGS.fault).where(_FIRINGS.broken.is_not(None)))
