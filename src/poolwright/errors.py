@@ -181,11 +181,11 @@ class UnsupportedGen2VMSize(InvalidRequest):
     advice = "choose one of the alternatives, or do not ask for Generation 2"
 
 
-class CannotBootGeneration(InvalidRequest):
+class BadRequest(InvalidRequest):
     code = "BadRequest"
     wording = "azure"
-    cause = "the size cannot boot the generation the pool would get"
-    advice = "send UseWindowsGen2VM: true or properties.vmGeneration V2, or choose a size that offers the generation"
+    cause = "the size cannot boot the generation the pool would get, or a node label is malformed"
+    advice = "ask for Generation 2 or choose a size that offers the generation; correct the label the message names"
 
 
 class PropertyChangeNotAllowed(InvalidRequest):

@@ -11,8 +11,9 @@ from poolwright import errors
 from poolwright.domain.node_pool import NodePool, ScaleProfile
 from poolwright.domain.node_pool_kind import Mode, PoolType, PowerState, Priority
 from poolwright.domain.pool_limits import LIMIT_TABLE
+from poolwright.domain.profile import Profile
 from poolwright.domain.upgrade_settings import UpgradeSettings
-from tests.domain.test_node_pool import WINDOWS, put
+from tests.domain.test_node_pool import WINDOWS, around, put
 
 SYSTEM: dict[str, Any] = {"mode": Mode.SYSTEM}
 VMS: dict[str, Any] = {"pool_type": PoolType.VIRTUAL_MACHINES}
@@ -100,6 +101,25 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], str, str]] = {
         "The sizes of a VirtualMachines node pool are of one family; these are of standardDSv5Family, "
         "standardESv5Family.",
     ),
+    "node-labels": (
+        {"sent": {"nodeLabels": {"-bad/!!": "***"}}},
+        {"sent": {"nodeLabels": {"team": "a", "example.com/tier": "", "x": None}}},
+        "properties.nodeLabels",
+        "Node label '-bad/!!: ***' does not meet syntax and character specifications. Please see "
+        "https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/ for more details.",
+    ),
+    "node-taints": (
+        {"sent": {"nodeTaints": ["k=v:NoSchedule", "k=v:Bad"]}},
+        {"sent": {"nodeTaints": ["k=v:NoSchedule", "example.com/k:NoExecute"]}},
+        "properties.nodeTaints",
+        "The value of parameter agentPoolProfile.nodeTaints is invalid: 'k=v:Bad' is no taint.",
+    ),
+    "node-taints-unique": (
+        {"sent": {"nodeTaints": ["k=v:NoSchedule", "k=w:NoSchedule"]}},
+        {"sent": {"nodeTaints": ["k=v:NoSchedule", "k=v:NoExecute"]}},
+        "properties.nodeTaints",
+        "The value of parameter agentPoolProfile.nodeTaints is invalid: 'k:NoSchedule' stands there more than once.",
+    ),
 }
 
 
@@ -150,3 +170,21 @@ def test_a_limit_leaves_a_pool_alone_that_was_beyond_it_and_is_not_touched_there
 def test_a_user_pool_beyond_the_limits_of_system_pools_does_not_become_one(exceeding: dict[str, Any]) -> None:
     with pytest.raises(errors.InvalidParameter, match="has mode System"):
         put(put(**exceeding), mode=Mode.SYSTEM)
+
+
+MALFORMED: dict[str, Any] = {"nodeLabels": {"-bad": "x"}, "nodeTaints": ["k"]}
+
+
+@pytest.mark.parametrize("profile", Profile)
+@pytest.mark.parametrize("name", MALFORMED)
+def test_malformed_labels_and_taints_are_refused_when_they_change_and_only_then(profile: Profile, name: str) -> None:
+    surroundings = around(profile=profile)
+    sent = {name: MALFORMED[name]}
+    with pytest.raises(errors.InvalidRequest):
+        put(surroundings=surroundings, sent=sent)
+    good = put(surroundings=surroundings)
+    with pytest.raises(errors.InvalidRequest):
+        put(good, surroundings=surroundings, sent=sent)
+    old = replace(good, sent=sent)
+    assert put(old, surroundings=surroundings, sent=sent, count=3).count == 3
+    assert put(old, surroundings=surroundings, sent={}).sent == {}

@@ -1165,7 +1165,7 @@ PRODUCED: dict[type[errors.PoolwrightError], tuple[int, Callable[[InProcess], ht
     errors.InvalidTagNameCharacters: (400, by_path("PUT", "{pool}", json={"properties": {"tags": {"a<b>": "x"}}})),
     errors.InvalidTagValueLength: (400, by_path("PUT", "{pool}", json={"properties": {"tags": {"a": "x" * 257}}})),
     errors.UnsupportedGen2VMSize: (400, by_pool("Gen 2 by header on a Gen 1 size")),
-    errors.CannotBootGeneration: (400, by_pool("Gen 1 by header on a Gen 2 size")),
+    errors.BadRequest: (400, by_pool("Gen 1 by header on a Gen 2 size")),
     errors.PropertyChangeNotAllowed: (400, by_pool("change of architecture")),
     errors.VMSizeNotSupported: (400, by_pool("unknown size")),
     errors.InsufficientVcpuQuota: (400, no_quota),

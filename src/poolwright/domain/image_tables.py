@@ -392,7 +392,7 @@ OFFER_TABLE: Final = (
         ),
         when(profile=Profile.AZURE_2026),
         V1,
-        errors.CannotBootGeneration,
+        errors.BadRequest,
         late=True,
         message="Create or update VMSS {vmss} failed. " + _CANNOT_BOOT,
         remedy="send the header UseWindowsGen2VM: true (az: --aks-custom-headers UseWindowsGen2VM=true), "
@@ -406,7 +406,7 @@ OFFER_TABLE: Final = (
         ),
         when(),
         V1,
-        errors.CannotBootGeneration,
+        errors.BadRequest,
         late=False,
         message=_CANNOT_BOOT,
         remedy="do not ask for Generation 1, or choose a size that offers it",

@@ -6,12 +6,13 @@ does not speak until somebody touches the property.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from poolwright import errors
 from poolwright.domain.kubernetes_version import KubernetesVersion
+from poolwright.domain.node_labels import TAINT_EFFECTS, malformed_label, malformed_taint, repeated_taint
 from poolwright.domain.node_pool import NodePool, NodePoolRequest
 from poolwright.domain.node_pool_kind import Mode, PoolType, PowerState, Priority
 from poolwright.domain.os_sku import OsType
@@ -24,6 +25,8 @@ MAX_SCALE_PROFILES: Final = 5
 MAX_OS_DISK_GB: Final = 2048
 PODS: Final = (10, 250)
 _SPEC = "Azure/azure-rest-api-specs AgentPool.tsp"
+_LABELS_PAGE = "kubernetes.io/docs/concepts/overview/working-with-objects/labels"
+_TAINTS_PAGE = "kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration"
 _VIRTUAL_MACHINES_PAGE = "virtual-machines-node-pools.md (rule 53)"
 
 
@@ -47,6 +50,9 @@ class LimitFacts:
     one_family: bool
     newly_stopped: bool
     newly_unavailable: bool
+    new_labels_sound: bool
+    new_taints_sound: bool
+    new_taints_unique: bool
 
 
 def _parameter(target: str, rule: Rule, condition: Condition, message: str, remedy: str) -> RefusalRow:
@@ -154,6 +160,30 @@ LIMIT_TABLE: Final = (
         "The sizes of a VirtualMachines node pool are of one family; these are of {families}.",
         "choose sizes of one family",
     ),
+    RefusalRow(
+        Rule("node-labels", "Node labels have Kubernetes' syntax.", f"{_LABELS_PAGE}; AKS's words: Azure/AKS#1538"),
+        when(new_labels_sound=False),
+        errors.BadRequest,
+        "properties.nodeLabels",
+        "Node label '{label}' does not meet syntax and character specifications. Please see "
+        "https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/ for more details.",
+        "a key is [prefix/]name; name and value have at most 63 letters, digits, '-', '_' and '.', a letter or digit at "
+        "both ends",
+    ),
+    _parameter(
+        "nodeTaints",
+        Rule("node-taints", "Node taints have Kubernetes' syntax.", _TAINTS_PAGE),
+        when(new_taints_sound=False),
+        "The value of parameter agentPoolProfile.nodeTaints is invalid: '{taint}' is no taint.",
+        "send key=value:effect or key:effect, key and value as in labels, effect one of " + ", ".join(TAINT_EFFECTS),
+    ),
+    _parameter(
+        "nodeTaints",
+        Rule("node-taints-unique", "The taints of a node differ in key or effect.", "Azure/AKS#1412"),
+        when(new_taints_sound=True, new_taints_unique=False),
+        "The value of parameter agentPoolProfile.nodeTaints is invalid: '{repeated}' stands there more than once.",
+        "keep one taint with that key and effect",
+    ),
 )
 
 
@@ -174,8 +204,19 @@ def beyond_limits(
         "max_pods": pool.max_pods,
         "profiles": len(pool.scale),
         "families": ", ".join(families),
+        "label": malformed_label(_labels(pool)),
+        "taint": malformed_taint(_taints(pool)),
+        "repeated": repeated_taint(_taints(pool)),
     }
     return [row.filled(words) for row in LIMIT_TABLE if row.condition.holds(facts)]
+
+
+def _labels(pool: NodePool) -> Mapping[str, str | None]:
+    return pool.sent.get("nodeLabels") or {}
+
+
+def _taints(pool: NodePool) -> Sequence[str]:
+    return pool.sent.get("nodeTaints") or ()
 
 
 def _lowest(pool: NodePool) -> int:
@@ -187,6 +228,8 @@ def _facts(pool: NodePool, request: NodePoolRequest, old: NodePool | None, famil
     in_order = low is not None and high is not None and lowest <= low <= high <= MAX_COUNT
     is_new_count = request.count is not None and (old is None or old.count != pool.count)
     becomes_system = old is None or old.mode is not pool.mode
+    labels = {} if old is not None and _labels(old) == _labels(pool) else _labels(pool)
+    taints = () if old is not None and _taints(old) == _taints(pool) else _taints(pool)
     return LimitFacts(
         version=KubernetesVersion.parse(pool.version),
         os_type=pool.os_type,
@@ -206,4 +249,7 @@ def _facts(pool: NodePool, request: NodePoolRequest, old: NodePool | None, famil
         and (becomes_system or old is None or old.power is not pool.power),
         newly_unavailable=pool.upgrade.unavailable(100) > 0
         and (becomes_system or old is None or old.upgrade != pool.upgrade),
+        new_labels_sound=malformed_label(labels) is None,
+        new_taints_sound=malformed_taint(taints) is None,
+        new_taints_unique=repeated_taint(taints) is None,
     )
