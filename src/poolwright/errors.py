@@ -364,6 +364,14 @@ class LinkedAuthorizationFailed(Forbidden):
     advice = "an Owner assigns a role that reads it (az role assignment create)"
 
 
+class RequestDisallowedByPolicy(Forbidden):
+    code = "RequestDisallowedByPolicy"
+    wording = "azure"
+    only_on_demand = True
+    cause = "an Azure Policy that is assigned at the scope denies the change"
+    advice = "the message names the policies; change the request, or have the policy's owner exempt it"
+
+
 class SubscriptionNotFound(NotFound):
     code = "SubscriptionNotFound"
     wording = "azure"

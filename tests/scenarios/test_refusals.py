@@ -1192,6 +1192,7 @@ PRODUCED: dict[type[errors.PoolwrightError], tuple[int, Callable[[InProcess], ht
     errors.InvalidAuthenticationToken: (401, by_path("GET", "{pool}", headers={"Authorization": "Bearer x"})),
     errors.AuthorizationFailed: (403, as_reader),
     errors.LinkedAuthorizationFailed: (403, made_from_what_it_may_not_read),
+    errors.RequestDisallowedByPolicy: (403, on_demand("RequestDisallowedByPolicy")),
     errors.SubscriptionNotFound: (404, by_path("GET", STRANGER)),
     errors.ResourceGroupNotFound: (404, by_path("GET", "{sub}/resourceGroups/none")),
     errors.ResourceNotFound: (404, by_path("GET", "{cluster}x")),

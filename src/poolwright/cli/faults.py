@@ -88,7 +88,7 @@ def _does(help_text: str, *spellings: str, **more: Any) -> Any:
         "poolwright faults add disk --pool np1 --step await_ready --fail 'no space left' --count 1",
         "poolwright faults add full --zone 2 --no-capacity ZonalAllocationFailed",
         "poolwright faults add busy --method GET --path '*/agentPools/*' --throttle 2 --count 3",
-        "poolwright faults add policy --operation create_node_pool --refuse VMSizeNotSupported",
+        "poolwright faults add policy --operation create_node_pool --refuse RequestDisallowedByPolicy",
         "poolwright faults add lost --operation update_node_pool --step wave_2.remove_machines --lose-machine 1",
         "poolwright faults add mine --file fault.json",
     )
@@ -135,6 +135,8 @@ def add(
     KIND is create_node_pool, update_node_pool, upgrade_node_image, rollback_node_pool, delete_machines,
     abort_node_pool, delete_node_pool, create_cluster, update_cluster, stop_cluster, start_cluster, delete_cluster,
     delete_resource_group, create_deployment or abort_cluster.
+
+    CODE of --refuse is one of the table "Errors" in docs/compatibility.md; `poolwright faults schema` lists them, too.
     """
     match = _given(
         operation=value_of(operation),

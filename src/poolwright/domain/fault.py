@@ -487,6 +487,7 @@ WORDINGS: Final[Mapping[str, str]] = {
     "AuthorizationFailed": "The client '{app_id}' with object id '{object_id}' does not have authorization to perform "
     "action '{action}' over scope '{scope}' or the scope is invalid. If access was recently granted, please refresh "
     "your credentials.",
+    "RequestDisallowedByPolicy": "Resource '{pool}' was disallowed by policy. Policy identifiers: '{policies}'.",
     "PrincipalNotFound": "Principal {object_id} does not exist in the directory {tenant}. Check that you have the "
     "correct principal ID.",
     "RoleAssignmentExists": "The role assignment already exists. The ID of the existing role assignment is {name}.",

@@ -167,7 +167,7 @@ LIMIT_TABLE: Final = (
         "properties.nodeLabels",
         "Node label '{label}' does not meet syntax and character specifications. Please see "
         "https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/ for more details.",
-        "a key is [prefix/]name; name and value have at most 63 letters, digits, '-', '_' and '.', a letter or digit at "
+        "a key is [prefix/]name; name and value have at most 63 letters, digits, '-', '_', '.', a letter or digit at "
         "both ends",
     ),
     _parameter(
