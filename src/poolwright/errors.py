@@ -532,7 +532,7 @@ class PreconditionFailed(FailedPrecondition):
 
 class RequestEntityTooLarge(TooLarge):
     code = "RequestEntityTooLarge"
-    cause = "the body is larger than 4 MB"
+    cause = "the body is larger than 1 MiB, or 4 MiB for a deployment"
     advice = "send a smaller body"
 
 
