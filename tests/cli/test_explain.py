@@ -134,3 +134,21 @@ def test_explain_needs_no_network(alone: CommandLine, monkeypatch: pytest.Monkey
     assert "POOLWRIGHT_ENDPOINT" not in os.environ
 
     assert alone.done("explain", "-s", "Standard_D2s_v5").out.startswith("Generation        V2")
+
+
+@pytest.mark.parametrize(
+    ("location", "hint"),
+    [
+        ("mars", "az account list-locations"),
+        ("nowhere", "did you mean northeurope"),
+        ("eastuss", "did you mean eastus"),
+    ],
+)
+@pytest.mark.parametrize("more", [(), ("--built-in",)])
+def test_a_location_nobody_knows_is_refused(
+    poolwright: CommandLine, location: str, hint: str, more: tuple[str, ...]
+) -> None:
+    ended = poolwright("explain", "-s", "Standard_D2s_v5", "-l", location, *more)
+    assert ended.code == 2
+    assert hint in ended.err
+    assert poolwright("explain", "-s", "Standard_D2s_v5", "-l", "West US 2", *more).code == 0

@@ -8,6 +8,7 @@ it, is read in the data directory of the service that other commands would talk 
 from __future__ import annotations
 
 import os
+from difflib import get_close_matches
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -36,6 +37,7 @@ from poolwright.cli.options import (
 from poolwright.cli.output import Json, Output, error_text
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from poolwright.catalog.catalog import LocationCatalog
@@ -162,6 +164,7 @@ def _catalogue(location: str, directory: Path | None) -> tuple[LocationCatalog, 
 
     built_in = Catalog.built_in((location,))
     if directory is None:
+        _require_known(location, ())
         return built_in.at(location), "built-in"
     from poolwright.catalog.in_force import in_force
     from poolwright.catalog_keeping import stored_at
@@ -170,8 +173,10 @@ def _catalogue(location: str, directory: Path | None) -> tuple[LocationCatalog, 
     try:
         found = stored_at(DataDirectory(directory).database, (normalized_location(location),))
     except ValueError as error:
+        _require_known(location, ())
         cause = str(error).splitlines()[0]
         return built_in.at(location), f"built-in; the one of {directory} cannot be read: {cause}"
+    _require_known(location, {*found.sizes, *found.versions, *found.restrictions})
     parts = [
         name
         for name, is_there in (
@@ -184,6 +189,17 @@ def _catalogue(location: str, directory: Path | None) -> tuple[LocationCatalog, 
     ]
     called = f"{', '.join(parts)} of {directory}, else built-in" if parts else "built-in"
     return in_force(built_in, found).at(location), called
+
+
+def _require_known(location: str, imported: Collection[str]) -> None:
+    """Raise `typer.BadParameter`, with what comes near, for a location that is neither Azure's nor imported."""
+    from poolwright.catalog.catalog import display_names, normalized_location
+
+    place, known = normalized_location(location), display_names()
+    if place not in known and place not in imported:
+        near = get_close_matches(place, known, n=3)
+        hint = f"did you mean {', '.join(near)}?" if near else "`az account list-locations` lists them"
+        raise typer.BadParameter(f"'{location}' is no location the catalogue knows; {hint}", param_hint="--location")
 
 
 def _settled(
