@@ -476,3 +476,10 @@ def test_node_images_are_listed_once_each_and_read_again() -> None:
     images = read({"value": body}).images
     assert images is not None
     assert CatalogInForce(built_in(), read({"value": body})).present.images == built_in().images
+
+
+def test_sizes_alone_are_refused_with_a_location_they_are_not_of() -> None:
+    with pytest.raises(errors.InvalidParameter, match="none in location 'westus2'; it has eastus") as refused:
+        read([changed()], location="West US 2")
+    assert refused.value.target == "location"
+    assert set(read([changed()], location="East US").sizes) == {"eastus"}

@@ -53,7 +53,8 @@ class _Versions:
 class CatalogImport:
     """Takes the bytes of the lists and, at the end, gives what they replace.
 
-    `location` is where a list of Kubernetes versions, which does not tell, belongs.
+    `location` is where a list of Kubernetes versions, which does not tell, belongs. Sizes that come without such a
+    list have to be of it too, among others.
     """
 
     def __init__(self, location: str | None) -> None:
@@ -80,6 +81,7 @@ class CatalogImport:
         self._take(self._sequence.end())
         if not (self._offers or self._left_out or self._versions.releases or self._images):
             raise errors.InvalidRequestContent("The import holds no entry of any list.", remedy=_REMEDY)
+        self._require_location_among_sizes()
         return Replacements(
             sizes={
                 location: ImportedSizes(tuple(offers.values()), dict(self._left_out.get(location, {})), now)
@@ -153,6 +155,18 @@ class CatalogImport:
 
     def _leave_out(self, location: str, reason: str) -> None:
         self._left_out.setdefault(location, Counter())[reason] += 1
+
+    def _require_location_among_sizes(self) -> None:
+        """A location that is given means something: it is that of the versions, or one the sizes are of."""
+        there = {*self._offers, *self._left_out}
+        if self._location is None or self._versions.releases or not there or self._location in there:
+            return
+        names = ", ".join(sorted(there)[:5]) + (f" and {len(there) - 5} more" if len(there) > 5 else "")
+        raise errors.InvalidParameter(
+            f"The list of sizes has none in location '{self._location}'; it has {names}.",
+            target="location",
+            remedy="leave the location out: a list of sizes says itself which locations it replaces",
+        )
 
     def _imported_versions(self, now: float) -> dict[str, ImportedVersions]:
         releases = tuple(sorted(self._versions.releases.values(), key=lambda offered: offered.release))

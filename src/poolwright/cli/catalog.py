@@ -52,7 +52,12 @@ def import_lists(
     ],
     location: Annotated[
         str | None,
-        typer.Option("--location", "-l", help="Where a list of Kubernetes versions, which does not tell, is from."),
+        typer.Option(
+            "--location",
+            "-l",
+            help="Where a list of Kubernetes versions, which does not tell, is from. It limits no list of sizes; one "
+            "that comes alone and has nothing there is refused.",
+        ),
     ] = None,
     data_dir: DataDir = None,
     output: OutputForm = Output.TABLE,
