@@ -33,6 +33,11 @@ T = TypeVar("T")
 BUSY_TIMEOUT_MILLISECONDS: Final = 30_000
 
 
+# Of each connection. The system keeps the file in memory as well, and SQLite's own 2 MiB would fill up connection by
+# connection for as long as the database grows.
+_CACHE_KIB = 512
+
+
 def create_engine(path: Path) -> Engine:
     """Return the engine of the SQLite database at that path; the file is made, readable by its owner alone.
 
@@ -57,6 +62,7 @@ def create_engine(path: Path) -> Engine:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
 
     return engine
 
