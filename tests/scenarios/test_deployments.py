@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from poolwright.domain.resource_id import CLUSTER_TYPE
 from poolwright.domain.roles import AKS_CONTRIBUTOR, CONTRIBUTOR, DEFINITION_TYPE, READER
 from tests.support.everything import everything
 from tests.support.in_process import InProcess, InProcessClient
-from tests.support.service import ArmClient
+from tests.support.service import ArmClient, ServiceProcess
 
 BICEP = Path(__file__).parent.parent / "templates" / "bicep"
 PASSWORD = "Pa55word-of-nobody"
@@ -727,3 +729,50 @@ def test_a_scope_that_leads_to_no_id_is_refused(app: InProcess, scope: str, kind
     refused = holder.put(at(client), json=plain({"properties": {}, **resource}))
     assert (refused.status_code, refused.json()["error"]["code"]) == (400, "InvalidTemplate"), refused.text
     assert everything(client) == before
+
+
+UNENDING = "[map(range(0, 10000), lambda('x', map(range(0, 10000), lambda('y', 1))))]"
+BOMB = body({"resources": [], "parameters": {"p": {"type": "array", "defaultValue": UNENDING}}})
+
+
+def test_others_are_answered_while_a_template_expands_without_end(service: ServiceProcess) -> None:
+    replies: list[httpx.Response] = []
+    client = service.client
+    assert client.put(client.group("bombed"), json={"location": "eastus"}).status_code == 201
+    bombed = at(client, group="bombed")
+    bomb = threading.Thread(target=lambda: replies.append(client.post(f"{bombed}/validate", json=BOMB)))
+    begun = time.monotonic()
+    bomb.start()
+    time.sleep(0.1)
+    assert client.put(client.group("other"), json={"location": "eastus"}).status_code == 201
+    assert time.monotonic() - begun < 5
+    bomb.join(timeout=30)
+    assert [reply.status_code for reply in replies] == [400]
+    assert "limit of 500000 steps" in replies[0].text
+
+
+@pytest.mark.parametrize(
+    "expression", ["[json('99999999999999999999999')]", "[json('9223372036854775808')]", "[json('\"\\ud800\"')]"]
+)
+def test_what_cannot_be_shown_is_never_stored(client: ArmClient, expression: str) -> None:
+    empty: dict[str, Any] = {"resources": []}
+    path = at(client)
+    default = body({**empty, "parameters": {"p": {"type": "object", "defaultValue": {"v": expression}}}})
+    for sent in (default, body(empty) | {"tags": {"a": 2**63}}):
+        assert client.put(path, json=sent).status_code == 400
+        assert client.post(f"{path}/validate", json=sent).status_code == 400
+    assert client.get(path).status_code == 404
+    # Outputs are evaluated when everything else has been deployed.
+    output = body({**empty, "outputs": {"o": {"type": "object", "value": {"v": expression}}}})
+    assert client.put(path, json=output).status_code == 201
+    assert client.get(path).json()["properties"]["error"]["code"] == "DeploymentOutputEvaluationFailed"
+    assert [each["name"] for each in client.get(path.rpartition("/")[0]).json()["value"]] == ["main"]
+
+
+def test_an_id_that_names_nothing_is_refused(client: ArmClient) -> None:
+    cluster = {"type": CLUSTER_TYPE, "apiVersion": "2025-10-01", "name": "c9", "location": "eastus", "properties": {}}
+    sent = body({"resources": [{**cluster, "scope": "/resourceGroups/x"}]})
+    assert client.put(at(client), json=sent).status_code == 400
+    read = {"o": {"type": "object", "value": f"[reference('/providers/{CLUSTER_TYPE}/c1', '2025-10-01')]"}}
+    assert client.put(at(client), json=body({"resources": [], "outputs": read})).status_code == 201
+    assert client.get(at(client)).json()["properties"]["error"]["code"] == "DeploymentOutputEvaluationFailed"

@@ -434,7 +434,7 @@ def test_what_is_built_has_a_limit() -> None:
         f"v{index}": f"[createArray(variables('v{index - 1}'), variables('v{index - 1}'))]" for index in range(1, 60)
     }
     made = Evaluator({"variables": {"v0": "x", **doubling}}, lambda name: None, {})
-    with pytest.raises(errors.InvalidTemplate, match="build more than 10000000 characters and values"):
+    with pytest.raises(errors.InvalidTemplate, match="more than the limit of 50000000 bytes"):
         made.value("[variables('v59')]", "here")
 
 

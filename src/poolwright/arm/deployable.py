@@ -67,6 +67,7 @@ from poolwright.side_resources import SideResources
 from poolwright.store import identity_statements, statements
 from poolwright.store.identity_statements import Subscription
 from poolwright.store.records import load
+from poolwright.templates.budget import Budget
 from poolwright.templates.template import Requested, World, body_of, deployment_id, no_subscription, prepare, requested
 
 Json = dict[str, Any]
@@ -110,6 +111,7 @@ class DeployableType:
 class Rehearsal:
     """What a rehearsal came to. Each problem is ARM's error of one resource."""
 
+    budget: Budget = field(default_factory=Budget)
     changes: list[Change] = field(default_factory=list)
     problems: list[errors.PoolwrightError] = field(default_factory=list)
     concluded: Deployment | None = None
@@ -271,9 +273,10 @@ class Deployable:
         asked: Requested,
         facts: Mapping[str, Any],
         correlation_id: str,
+        budget: Budget | None = None,
     ) -> PreparedDeployment:
         """Return the deployment with its resources, evaluated as far as possible. Raises `InvalidTemplate`."""
-        return prepare(identifier, asked, self._world(connection, facts, correlation_id))
+        return prepare(identifier, asked, self._world(connection, facts, correlation_id), budget=budget)
 
     def put(
         self, connection: Connection, deployment: Deployment, resource: DeploymentResource, body: Mapping[str, Any]
@@ -308,10 +311,10 @@ class Deployable:
     def refusal(self, error: errors.PoolwrightError, identifier: str) -> Mapping[str, Any]:
         return error_body(_aimed_at(error, identifier))
 
-    def rehearse(self, connection: Connection, prepared: PreparedDeployment) -> Rehearsal:
-        """Return what the deployment would do."""
+    def rehearse(self, connection: Connection, prepared: PreparedDeployment, budget: Budget | None = None) -> Rehearsal:
+        """Return what the deployment would do, within what its preparation left of the budget."""
         assert self._plane is not None
-        rehearsal = Rehearsal()
+        rehearsal = Rehearsal(budget if budget is not None else Budget())
         with _rolled_back(connection):
             self._rehearse(connection, self._plane.rehearsing(), prepared, rehearsal, is_outermost=True)
         return rehearsal
@@ -358,7 +361,7 @@ class Deployable:
                 try:
                     body: Json = {}
                     if resource.nested is None:
-                        body = body_of(deployment, resources, resource, reference)
+                        body = body_of(deployment, resources, resource, reference, rehearsal.budget)
                     # First of all: nothing that it answers tells whether what it may not touch is there.
                     identifier = self._authorized(connection, deployment, resource, body)
                     before, what_if = self._show(doing, identifier), None
@@ -366,7 +369,7 @@ class Deployable:
                     with _kept_if_taken(connection):
                         if row.what_if is not None:
                             what_if = row.what_if(doing, identifier, body)
-                        taken = self._put(doing, identifier, deployment, resource, body)
+                        taken = self._put(doing, identifier, deployment, resource, body, rehearsal.budget)
                         accepted.append((resource, taken, before, what_if))
                 except errors.PoolwrightError as error:
                     rehearsal.problems.append(_aimed_at(error, resource.id))
@@ -393,7 +396,7 @@ class Deployable:
                 )
         if rehearsal.problems:
             return
-        concluded = concluded_deployment(deployment, resources, reference, self._now())
+        concluded = concluded_deployment(deployment, resources, reference, self._now(), rehearsal.budget)
         if is_outermost:
             rehearsal.concluded = concluded
         else:
@@ -444,6 +447,7 @@ class Deployable:
         deployment: Deployment,
         resource: DeploymentResource,
         body: Mapping[str, Any],
+        budget: Budget | None = None,
     ) -> Accepted | None:
         put = TYPES[resource.type.lower()].put
         if put is not None:
@@ -452,7 +456,7 @@ class Deployable:
         nested = resource.nested
         if nested is None:
             world = self._world(doing.connection, deployment.facts, deployment.correlation_id)
-            nested = prepare(deployment_id(resource.id), requested(body), world)
+            nested = prepare(deployment_id(resource.id), requested(body), world, budget=budget)
         started = replace(nested.deployment, started=self._now())
         return doing.plane.put_deployment(doing.connection, replace(nested, deployment=started), doing.call)
 

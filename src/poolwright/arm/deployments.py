@@ -6,6 +6,7 @@ Invariant: a template that is refused has changed nothing.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any, Final
 
 import orjson
@@ -35,6 +36,7 @@ from poolwright.domain.deployment import Deployment, DeploymentId, DeploymentRes
 from poolwright.domain.resource_id import GroupId
 from poolwright.store import statements
 from poolwright.store.records import load
+from poolwright.templates.budget import Budget
 from poolwright.templates.template import Requested, requested
 
 Json = dict[str, Any]
@@ -153,21 +155,25 @@ class Deployments(Area):
         identifier, call = _deployment_id(request), call_of(request)
         asked = requested(await read_body(request, loosely=True))
         plane = self._service.control_plane
+        document = b""
 
         def accept(connection: Connection) -> Accepted:
             prepared, rehearsal = self._rehearsed(request, connection, identifier, asked)
             _require_no_problems(identifier, rehearsal, call.correlation_id)
-            return plane.put_deployment(connection, prepared, call)
+            accepted = plane.put_deployment(connection, prepared, call)
+            # What cannot be shown is not stored.
+            nonlocal document
+            document = _rendered(shown_deployment(*_stored(connection, identifier)))
+            return accepted
 
         accepted = await self._accepted(request, accept)
-        document = self._shown(identifier)
         self._begin(accepted)
         assert accepted.operation is not None
         headers = RETRY_AFTER | {
             "Azure-AsyncOperation": f"{self._service.base_of(request)}{identifier}/operationStatuses/"
             f"{accepted.operation.id}?api-version={request.scope['poolwright.api_version']}"
         }
-        return json_response(orjson.dumps(document), 201 if accepted.created else 200, headers)
+        return json_response(document, 201 if accepted.created else 200, headers)
 
     async def validate_deployment(self, request: Request) -> Response:
         identifier, correlation_id = _deployment_id(request), call_of(request).correlation_id
@@ -176,7 +182,7 @@ class Deployments(Area):
             lambda connection: self._rehearsed(request, connection, identifier, asked)
         )
         _require_no_problems(identifier, rehearsal, correlation_id)
-        return json_response(orjson.dumps(shown_validation(prepared.deployment, prepared.resources)))
+        return json_response(_rendered(shown_validation(prepared.deployment, prepared.resources)))
 
     async def what_if_deployment(self, request: Request) -> Response:
         identifier, correlation_id = _deployment_id(request), call_of(request).correlation_id
@@ -185,7 +191,7 @@ class Deployments(Area):
 
         def rehearse(connection: Connection) -> Json:
             asked = requested(body)
-            rehearsal = deployable.rehearse(connection, self._prepared(request, connection, identifier, asked))
+            rehearsal = self._rehearsed(request, connection, identifier, replace(asked, checks_resources=True))[1]
             _require_no_problems(identifier, rehearsal, correlation_id)
             ignored: list[Json] = []
             if identifier.group is not None:
@@ -195,11 +201,11 @@ class Deployments(Area):
             return what_if_result(rehearsal.changes, ignored, only_ids=asked.only_ids)
 
         try:
-            result = await self._service.database.write(rehearse)
+            document = _rendered(await self._service.database.write(rehearse))
         except errors.InvalidRequest as error:
             # The question was answered, and the answer is that the template would be refused.
-            result = {"status": "Failed", "error": error_body(error)}
-        return json_response(orjson.dumps(result))
+            document = orjson.dumps({"status": "Failed", "error": error_body(error)})
+        return json_response(document)
 
     async def get_deployment(self, request: Request) -> Response:
         return json_response(orjson.dumps(self._shown(_deployment_id(request))))
@@ -261,12 +267,12 @@ class Deployments(Area):
     def _rehearsed(
         self, request: Request, connection: Connection, identifier: DeploymentId, asked: Requested
     ) -> tuple[PreparedDeployment, Rehearsal]:
-        prepared = self._prepared(request, connection, identifier, asked)
-        deployable = self._service.deployable
-        return prepared, deployable.rehearse(connection, prepared) if asked.checks_resources else Rehearsal()
+        budget, deployable = Budget(), self._service.deployable
+        prepared = self._prepared(request, connection, identifier, asked, budget)
+        return prepared, deployable.rehearse(connection, prepared, budget) if asked.checks_resources else Rehearsal()
 
     def _prepared(
-        self, request: Request, connection: Connection, identifier: DeploymentId, asked: Requested
+        self, request: Request, connection: Connection, identifier: DeploymentId, asked: Requested, budget: Budget
     ) -> PreparedDeployment:
         caller = request.scope["poolwright.caller"]
         facts = {
@@ -279,7 +285,8 @@ class Deployments(Area):
             "environment": cloud_of(self._service.base_of(request)),
             "deployer": {"objectId": caller.object_id, "tenantId": caller.tenant_id},
         }
-        return self._service.deployable.prepare(connection, identifier, asked, facts, call_of(request).correlation_id)
+        correlation_id = call_of(request).correlation_id
+        return self._service.deployable.prepare(connection, identifier, asked, facts, correlation_id, budget)
 
     def _shown(self, identifier: DeploymentId) -> Json:
         return shown_deployment(self._deployment(identifier), self._resources(identifier))
@@ -318,6 +325,22 @@ def _deployment_id(request: Request) -> DeploymentId:
         return DeploymentId(segments[1].lower(), None, segments[5])
     is_short = segments[4].lower() == "deployments"
     return DeploymentId(segments[1].lower(), segments[3], segments[5 if is_short else 7])
+
+
+def _stored(connection: Connection, identifier: DeploymentId) -> tuple[Deployment, list[DeploymentResource]]:
+    deployment = statements.deployment(connection, identifier.key)
+    assert deployment is not None
+    return deployment, statements.deployment_resources(connection, identifier.key)
+
+
+def _rendered(document: Json) -> bytes:
+    """The document as JSON. Raises `InvalidTemplate` where it has a number or a text that JSON cannot say."""
+    try:
+        return orjson.dumps(document)
+    except TypeError as error:
+        raise errors.InvalidTemplate(
+            f"The deployment cannot be shown as JSON: {error}.", remedy="correct the values in it"
+        ) from error
 
 
 def _require_no_problems(identifier: DeploymentId, rehearsal: Rehearsal, correlation_id: str) -> None:

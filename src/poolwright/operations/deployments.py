@@ -20,6 +20,7 @@ from poolwright.domain.deployment import Deployment, DeploymentResource, Deploym
 from poolwright.domain.operation import Operation, OperationError, OperationStatus
 from poolwright.operations.context import Aborted, Context, put_operation
 from poolwright.store import statements
+from poolwright.templates.budget import Budget
 from poolwright.templates.template import body_of, outputs_of
 
 AWAIT_SECONDS: Final = 0.1
@@ -109,7 +110,11 @@ def conclude_deployment(context: Context, operation: Operation) -> None:
 
 
 def concluded_deployment(
-    deployment: Deployment, resources: Sequence[DeploymentResource], reference: Any, now: float
+    deployment: Deployment,
+    resources: Sequence[DeploymentResource],
+    reference: Any,
+    now: float,
+    budget: Budget | None = None,
 ) -> Deployment:
     """Return the deployment as it ends: with its outputs, or with what failed."""
     failed = [resource.error for resource in resources if resource.error is not None]
@@ -118,7 +123,7 @@ def concluded_deployment(
     if failed:
         error = _failure(deployment, errors.DeploymentFailed.code, AT_LEAST_ONE, failed)
     else:
-        outputs, wrong = outputs_of(deployment, resources, reference)
+        outputs, wrong = outputs_of(deployment, resources, reference, budget)
         if wrong:
             names = ", ".join(str(problem.target).split(".")[1] for problem in wrong if problem.target)
             code = errors.DeploymentOutputEvaluationFailed.code

@@ -4,7 +4,7 @@ Functions that need more than their arguments are here: they read the template's
 tell about the deployment, build resource IDs, look at resources, or choose which arguments to evaluate.
 
 Invariant: an evaluation has no effect, and comes to an end: variables and functions do not call themselves,
-and what it builds has a size limit.
+and all that it does is within a `Budget`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from poolwright import errors
 from poolwright.templates import dates
+from poolwright.templates.budget import Budget
 from poolwright.templates.expressions import (
     Call,
     Expression,
@@ -25,14 +26,13 @@ from poolwright.templates.expressions import (
     calls,
     escaped,
     is_expression,
-    parse,
     unescaped,
 )
 from poolwright.templates.functions import FUNCTIONS, Unusable, as_text, at, found_name, is_equal, type_name
 from poolwright.templates.resource_names import normal, resource_id
 
 MAX_COPIES: Final = 800  # ARM's own limit
-MAX_SIZE: Final = 10_000_000
+_MAX_DETAIL: Final = 2_000
 
 Json = dict[str, Any]
 Reference = Callable[[str], Mapping[str, Any] | None]
@@ -87,6 +87,7 @@ class Evaluator:
         *,
         reference: Reference = nothing_known,
         new_id: Callable[[], str] | None = None,
+        budget: Budget | None = None,
     ) -> None:
         self._parameters = parameters
         self._facts = facts
@@ -96,11 +97,12 @@ class Evaluator:
         self._known: Json = {}
         self._under_way: list[str] = []
         self._functions = dict(_user_functions(template))
-        self._left = MAX_SIZE
+        self.budget = budget if budget is not None else Budget()
         self.named: Sequence[Named] = ()
 
     def value(self, source: Any, place: str, frame: Frame = Frame()) -> Any:
         """Return the JSON with its expressions and copy loops evaluated. Raises `InvalidTemplate`, `NotKnownYet`."""
+        self.budget.charge("steps")
         match source:
             case str():
                 return self._text(source, place, frame)
@@ -121,6 +123,7 @@ class Evaluator:
                 f"{MAX_COPIES}.",
                 place,
             )
+        self.budget.charge("steps", count * (1 + len(frame.copies)))
         name = str(loop.get("name", ""))
         return [
             replace(frame, copies={**frame.copies, "": index, **({name.lower(): index} if name else {})})
@@ -128,10 +131,10 @@ class Evaluator:
         ]
 
     def _text(self, text: str, place: str, frame: Frame) -> Any:
-        if not is_expression(text):
-            return text if frame.raw else unescaped(text)
         try:
-            value = self._evaluate(parse(text), frame)
+            if not is_expression(text):
+                return self.budget.weigh(text if frame.raw else unescaped(text))
+            value = self.budget.weigh(self._evaluate(self.budget.tree(text), frame))
         except Unusable as error:
             raise _unprocessable(text, place, str(error)) from error
         except errors.InvalidTemplate as error:
@@ -159,15 +162,21 @@ class Evaluator:
         return [self.value(loop["input"], f"{place}.input", each) for each in self.copies(loop, place, frame)]
 
     def _evaluate(self, tree: Expression, frame: Frame) -> Any:
+        self.budget.charge("steps")
         match tree:
             case Literal(value):
                 return value
             case Member(target, name):
-                return at(self._evaluate(target, frame), name)
+                return self._at(self._evaluate(target, frame), name)
             case Index(target, index):
-                return at(self._evaluate(target, frame), self._evaluate(index, frame))
+                return self._at(self._evaluate(target, frame), self._evaluate(index, frame))
             case Call(function, arguments):
                 return self._call(function, arguments, frame)
+
+    def _at(self, value: Any, key: Any) -> Any:
+        if isinstance(value, dict) and key not in value:
+            self.budget.charge("bytes", 8 * len(value))
+        return at(value, key)
 
     def _call(self, function: str, arguments: Sequence[Expression], frame: Frame) -> Any:
         key = function.lower()
@@ -177,7 +186,8 @@ class Evaluator:
         special = SPECIAL.get(key)
         if special is not None:
             _require_arity(function, len(arguments), special.least, special.most)
-            return special.apply(self, arguments, frame)
+            value = special.apply(self, arguments, frame)
+            return self.budget.weigh(value) if special.category == "lambda" else value
         row = FUNCTIONS.get(key)
         if row is None:
             raise errors.InvalidTemplate(
@@ -187,8 +197,11 @@ class Evaluator:
             )
         _require_arity(function, len(arguments), row.least, row.most)
         values = [self._evaluate(argument, frame) for argument in arguments]
+        if row.looks:
+            self.budget.weigh(values, row.looks)
         try:
-            return self._weighed(row.apply(*values))
+            self.budget.charge("bytes", row.cost(*values))
+            return self.budget.weigh(row.apply(*values))
         except Unusable as error:
             if key == "fail":
                 raise
@@ -208,24 +221,6 @@ class Evaluator:
             return self.value(_section(member, "output").get("value"), f"functions.{key}.output.value", inner)
         finally:
             self._under_way.pop()
-
-    def _weighed(self, value: Any) -> Any:
-        """The value, when what was built up to now is not too much."""
-        layer = [value]
-        while layer and self._left > 0:
-            part = layer.pop()
-            self._left -= 1 + (len(part) if isinstance(part, str) else 0)
-            if isinstance(part, dict):
-                layer += part.values()
-                self._left -= sum(map(len, part))
-            elif isinstance(part, list):
-                layer += part
-        if self._left <= 0:
-            raise errors.InvalidTemplate(
-                f"The template's expressions build more than {MAX_SIZE} characters and values.",
-                remedy="build smaller values",
-            )
-        return value
 
     # Functions that read the template.
 
@@ -255,7 +250,7 @@ class Evaluator:
                 raise Unusable(f"The template variable '{name}' depends on itself.")
             self._under_way.append(place)
             try:
-                self._known[name] = self._weighed(
+                self._known[name] = (
                     self._copied(loop, place, Frame())
                     if loop is not None
                     else self.value(self._variables[name], place, Frame())
@@ -275,7 +270,7 @@ class Evaluator:
             )
         if isinstance(offset, bool) or not isinstance(offset, int):
             raise Unusable("The offset of the template function 'copyIndex' is an integer.")
-        return frame.copies[name.lower()] + offset
+        return int(self.budget.weigh(frame.copies[name.lower()] + offset))
 
     # Functions that choose what they evaluate.
 
@@ -304,8 +299,7 @@ class Evaluator:
 
     def _map(self, arguments: Sequence[Expression], frame: Frame) -> list[Any]:
         change = self._lambda(arguments[1], frame, 1, 2)
-        found = [change(item, index) for index, item in enumerate(self._array(arguments[0], frame))]
-        return list(self._weighed(found))
+        return [change(item, index) for index, item in enumerate(self._array(arguments[0], frame))]
 
     def _map_values(self, arguments: Sequence[Expression], frame: Frame) -> Json:
         change = self._lambda(arguments[1], frame, 1, 1)
@@ -351,7 +345,7 @@ class Evaluator:
             raise Unusable(f"The lambda expression takes {least} to {most} variable(s), got {len(names)}.")
 
         def apply(*values: Any) -> Any:
-            self._weighed(None)
+            self.budget.charge("steps", 1 + len(frame.variables))
             inner = replace(frame, variables={**frame.variables, **dict(zip(names, values, strict=False))})
             return self._evaluate(body, inner)
 
@@ -369,6 +363,7 @@ class Evaluator:
 
     def _utc_now(self, arguments: Sequence[Expression], frame: Frame) -> str:
         form = self._string(arguments[0], frame) if arguments else "yyyyMMddTHHmmssZ"
+        self.budget.charge("bytes", FUNCTIONS["datetimeadd"].cost(form))
         self._require_default("utcNow", frame)
         try:
             return dates.formatted(dates.parsed(self._facts["now"]), form)
@@ -446,6 +441,7 @@ class Evaluator:
 
     def named_by(self, text: str) -> list[Named]:
         """Return the resources of the template that a symbolic name, an ID or a name means."""
+        self.budget.charge("steps", len(self.named) // 4)
         if text.startswith("/"):
             return [known for known in self.named if normal(known.id) == normal(text)]
         wanted = text.lower()
@@ -466,7 +462,7 @@ class Evaluator:
                 f"The Resource '{name}' was not found. For more details please go to "
                 "https://aka.ms/ARMResourceNotFoundFix"
             )
-        return self._weighed(dict(document) if is_full else document.get("properties", {}))
+        return self.budget.weigh(dict(document) if is_full else document.get("properties", {}))
 
     # Arguments of a certain type.
 
@@ -546,7 +542,7 @@ SPECIAL: Final[Mapping[str, Special]] = {
 }
 
 
-def called(source: Any, template: Mapping[str, Any]) -> Iterator[Call]:
+def called(source: Any, template: Mapping[str, Any], budget: Budget) -> Iterator[Call]:
     """Yield every call in the JSON's expressions, and in the variables that they name; functions in lower case."""
     variables = _section(template, "variables")
     loops = _loops(variables)
@@ -554,19 +550,22 @@ def called(source: Any, template: Mapping[str, Any]) -> Iterator[Call]:
     waiting: list[Any] = [source]
     while waiting:
         part = waiting.pop()
+        budget.charge("bytes", 100)
         if isinstance(part, dict):
             waiting += part.values()
             waiting += [name for name in part if is_expression(name)]
         elif isinstance(part, list):
             waiting += part
         elif isinstance(part, str) and is_expression(part):
-            for each in calls(parse(part)):
+            for each in calls(budget.tree(part)):
+                budget.charge("bytes", 100)
                 call = Call(each.function.lower().removeprefix("sys."), each.arguments)
                 yield call
                 if call.function == "variables" and call.arguments:
                     wanted = call.arguments[0]
                     # A name that is computed may be any variable's.
                     names = [str(wanted.value).lower()] if isinstance(wanted, Literal) else None
+                    budget.charge("bytes", 8 * len(variables))
                     for name, value in variables.items():
                         if name not in seen and (names is None or name.lower() in names):
                             seen.add(name)
@@ -655,6 +654,7 @@ def _invalid(message: str, place: str) -> errors.InvalidTemplate:
 
 def _unprocessable(text: str, place: str, detail: str, remedy: str | None = None) -> errors.InvalidTemplate:
     shown = text if len(text) <= 200 else f"{text[:197]}..."
+    detail = detail if len(detail) <= _MAX_DETAIL else f"{detail[:_MAX_DETAIL]}..."
     return errors.InvalidTemplate(
         f"Unable to process template language expressions at '{place}': '{shown}'. '{detail}'",
         target=place,

@@ -18,13 +18,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final, TypeAlias
 
 from poolwright import errors
 
 MAX_CHARACTERS: Final = 24_576  # ARM's own limit
 MAX_NESTING: Final = 100
+# ARM's `int` is a signed 64-bit integer: https://learn.microsoft.com/azure/azure-resource-manager/templates/data-types
+LONG: Final = range(-(2**63), 2**63)
+_MAX_DIGITS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,6 @@ def escaped(text: str) -> str:
     return f"[{text}" if text.startswith("[") and text.endswith("]") else text
 
 
-@lru_cache(maxsize=2048)
 def parse(text: str) -> Expression:
     """Return the tree of a string in brackets. Raises `InvalidTemplate`."""
     if len(text) > MAX_CHARACTERS:
@@ -106,17 +107,17 @@ def render(tree: Expression) -> str:
 
 
 def calls(tree: Expression) -> Iterator[Call]:
-    """Yield every call in the tree."""
-    match tree:
-        case Call(_, arguments):
-            yield tree
-            for argument in arguments:
-                yield from calls(argument)
-        case Member(target, _):
-            yield from calls(target)
-        case Index(target, index):
-            yield from calls(target)
-            yield from calls(index)
+    """Yield every call in the tree, the outer ones first."""
+    waiting = [tree]
+    while waiting:
+        match waiting.pop():
+            case Call(_, arguments) as call:
+                yield call
+                waiting += reversed(arguments)
+            case Member(target, _):
+                waiting.append(target)
+            case Index(target, index):
+                waiting += (index, target)
 
 
 _TOKEN: Final = re.compile(
@@ -128,24 +129,29 @@ class _Parser:
     def __init__(self, text: str) -> None:
         self._text = text
         self._tokens: list[tuple[str, str, int]] = []
-        place = 0
-        while text[place:].strip():
+        place, end = 0, len(text.rstrip())
+        while place < end:
             found = _TOKEN.match(text, place)
             if found is None:
-                raise self._unexpected(place + len(text[place:]) - len(text[place:].lstrip()))
+                raise self._unexpected(len(text) - len(text[place:].lstrip()))
             kind = found.lastgroup or ""
             self._tokens.append((kind, found[kind], found.start(kind)))
             place = found.end()
         self._next = 0
 
     def expression(self, depth: int) -> Expression:
-        if depth > MAX_NESTING:
-            raise errors.InvalidTemplate(
-                f"The language expression is nested deeper than {MAX_NESTING} levels.",
-                remedy="put parts of the expression into variables",
-            )
-        tree = self._primary(depth)
+        tree: Expression | None = None
         while True:
+            # Each `.name` or `[index]` is around what stands before it.
+            if depth > MAX_NESTING:
+                raise errors.InvalidTemplate(
+                    f"The language expression is nested deeper than {MAX_NESTING} levels.",
+                    remedy="put parts of the expression into variables",
+                )
+            if tree is None:
+                tree = self._primary(depth)
+                continue
+            depth += 1
             if self._take("."):
                 tree = Member(tree, self._name())
             elif self._take("["):
@@ -166,6 +172,11 @@ class _Parser:
             return Literal(text[1:-1].replace("''", "'"))
         if kind == "integer":
             self._next += 1
+            if len(text) > _MAX_DIGITS or int(text) not in LONG:
+                raise errors.InvalidTemplate(
+                    "An integer of the language expression is outside the range of a signed 64-bit integer.",
+                    remedy="write it as a string",
+                )
             return Literal(int(text))
         function = self._name()
         if self._take("."):

@@ -15,6 +15,7 @@ import base64
 import binascii
 import ipaddress
 import json
+import math
 import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -25,10 +26,11 @@ from typing import Any, Final
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from poolwright.templates import dates
+from poolwright.templates.expressions import LONG
 from poolwright.templates.unique_string import unique_string
 
 MAX_RANGE: Final = 10_000  # ARM's own limit
-_LONG: Final = range(-(2**63), 2**63)
+_MAX_DIGITS: Final = 100
 # Microsoft documents guid() as a UUID of version 5 below this namespace.
 _GUIDS: Final = uuid.UUID("11fb06fb-712d-4ddd-98c7-e71bbd588830")
 
@@ -39,13 +41,19 @@ class Unusable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A row of the table. `most` is None where there is no limit."""
+    """A row of the table. `most` is None where there is no limit.
+
+    `cost` is how many bytes the result may take, from the arguments alone. Arguments that the function looks at to
+    their depth, or that it sees more than once, are weighed `looks` times.
+    """
 
     name: str
     category: str
     least: int
     most: int | None
     apply: Callable[..., Any]
+    cost: Callable[..., int] = lambda *values: 0
+    looks: int = 0
 
 
 def type_name(value: object) -> str:
@@ -117,7 +125,7 @@ def _number(value: object) -> int:
 
 
 def _long(value: int) -> int:
-    if value not in _LONG:
+    if value not in LONG:
         raise Unusable("the result is outside the range of a 64-bit integer")
     return value
 
@@ -141,15 +149,37 @@ def _object(value: object) -> dict[str, Any]:
 
 
 def _read_json(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (json.JSONDecodeError, RecursionError):
-        pass
     # ARM's reader also takes strings in single quotes; its own examples are written so.
-    try:
-        return json.loads(re.sub(r"'([^'\"]*)'", r'"\1"', text))
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise Unusable("the text is not JSON") from error
+    for form in (text, re.sub(r"'([^'\"]*)'", r'"\1"', text)):
+        try:
+            value = _JSON.decode(form)
+            # A lone half of a surrogate pair is in no UTF-8.
+            compact(value).encode()
+        except (ValueError, RecursionError):
+            continue
+        return value
+    raise Unusable("the text is not JSON")
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > _MAX_DIGITS:
+        raise Unusable("the result is outside the range of a 64-bit integer")
+    return _long(int(digits))
+
+
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise Unusable("the number is not finite")
+    return value
+
+
+def _no_number(word: str) -> None:
+    raise Unusable(f"'{word}' is not JSON")
+
+
+_JSON: Final = json.JSONDecoder(
+    parse_int=_integer, parse_float=lambda digits: _finite(float(digits)), parse_constant=_no_number
+)
 
 
 # Arrays and objects.
@@ -221,11 +251,13 @@ def _intersection(first: Any, *others: Any) -> Any:
             for name, value in first.items()
             if all(name in _object(other) and is_equal(other[name], value) for other in others)
         }
-    common: list[Any] = []
+    common: dict[Any, Any] = {}
     for item in _list(first):
-        if not _contains(common, item) and all(_contains(_list(other), item) for other in others):
-            common.append(item)
-    return common
+        common.setdefault(_key(item), item)
+    for other in others:
+        known = set(map(_key, _list(other)))
+        common = {key: item for key, item in common.items() if key in known}
+    return list(common.values())
 
 
 def _items(value: Any) -> list[dict[str, Any]]:
@@ -277,22 +309,35 @@ def _union(*values: Any) -> Any:
     if isinstance(values[0], dict):
         merged: dict[str, Any] = {}
         for value in values:
-            merged = _merged(merged, _object(value))
+            _merge(merged, _object(value))
         return merged
-    united: list[Any] = []
+    united: dict[Any, Any] = {}
     for item in chain(*(_list(value) for value in values)):
-        if not _contains(united, item):
-            united.append(item)
-    return united
+        united.setdefault(_key(item), item)
+    return list(united.values())
 
 
-def _merged(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    """Objects are merged at every depth, everything else is replaced."""
-    merged = dict(one)
+def _merge(merged: dict[str, Any], other: dict[str, Any]) -> None:
+    """Objects are merged at every depth, everything else is replaced. The objects in `merged` are its own."""
     for name, value in other.items():
-        old = merged.get(name)
-        merged[name] = _merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
-    return merged
+        if isinstance(value, dict):
+            if not isinstance(merged.get(name), dict):
+                merged[name] = {}
+            _merge(merged[name], value)
+        else:
+            merged[name] = value
+
+
+def _key(value: Any) -> Any:
+    """What is the same for two values exactly where `is_equal` says so, to find one among many."""
+    match value:
+        case bool():
+            return bool, value
+        case list():
+            return tuple, tuple(map(_key, value))
+        case dict():
+            return dict, frozenset((name, _key(part)) for name, part in value.items())
+    return value
 
 
 def _at_from_end(value: Any, place: Any) -> Any:
@@ -371,16 +416,16 @@ def _to_bool(value: Any) -> bool:
 def _to_int(value: Any) -> int:
     if isinstance(value, str):
         try:
-            return _long(int(value.strip()))
+            return _integer(value.strip())
         except ValueError as error:
             raise Unusable("the text is not an integer") from error
-    return _long(int(value)) if isinstance(value, float) else _number(value)
+    return _long(int(_finite(value))) if isinstance(value, float) else _number(value)
 
 
 def _to_float(value: Any) -> float:
     if isinstance(value, (str, int, float)) and not isinstance(value, bool):
         try:
-            return float(value)
+            return _finite(float(value))
         except ValueError as error:
             raise Unusable("the text is not a number") from error
     raise Unusable(f"a string or a number is expected, got {type_name(value)}")
@@ -500,9 +545,12 @@ def _substring(value: Any, start: Any, length: Any = None) -> str:
 
 
 def _uri(base: Any, relative: Any) -> str:
-    if not urlsplit(_text(base)).scheme:
-        raise Unusable("the base is no absolute URI")
-    return str(urljoin(_text(base), _text(relative)))
+    try:
+        if not urlsplit(_text(base)).scheme:
+            raise Unusable("the base is no absolute URI")
+        return str(urljoin(_text(base), _text(relative)))
+    except ValueError as error:
+        raise Unusable("the parts are no URI") from error
 
 
 # Dates.
@@ -511,7 +559,7 @@ def _uri(base: Any, relative: Any) -> str:
 def _moment(text: Any) -> datetime:
     try:
         return dates.parsed(_text(text))
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise Unusable("the text is not a date") from error
 
 
@@ -581,8 +629,106 @@ def _fail(message: Any) -> None:
     raise Unusable(_text(message))
 
 
+# What they cost, in bytes.
+
+_CHARACTER: Final = 4  # the widest that Python stores
+_POINTER: Final = 8
+_SMALL: Final = 64  # a short string or an empty array
+_PROPERTIES: Final = 400  # an object with two
+
+
+def _texts(*values: Any, times: int = 1) -> int:
+    return _CHARACTER * times * sum(len(value) for value in values if isinstance(value, str))
+
+
+def _wide(times: int) -> Callable[..., int]:
+    """For each character of the texts so many."""
+    return lambda *values: _texts(*values, times=times)
+
+
+def _concat_cost(*values: Any) -> int:
+    return _texts(*values) + _POINTER * sum(len(value) for value in values if isinstance(value, list))
+
+
+def _walked(value: Any, *path: Any) -> int:
+    """Names are looked for without case, which takes longer where there are many."""
+    return _POINTER * len(value) if isinstance(value, (dict, list, str)) else 0
+
+
+def _format_cost(form: Any, *values: Any) -> int:
+    lengths = [len(as_text(value)) for value in values]
+    return _CHARACTER * (
+        len(form if isinstance(form, str) else "")
+        + sum(
+            max(abs(int(hole[2] or 0)), lengths[int(hole[1])], 150)
+            for hole in _HOLE.finditer(form if isinstance(form, str) else "")
+            if hole[1] is not None and int(hole[1]) < len(lengths)
+        )
+    )
+
+
+def _join_cost(values: Any, delimiter: Any) -> int:
+    return _CHARACTER * len(values) * len(delimiter) if isinstance(values, list) and isinstance(delimiter, str) else 0
+
+
+def _replace_cost(value: Any, old: Any, new: Any) -> int:
+    if not (isinstance(value, str) and isinstance(old, str) and isinstance(new, str)) or not old:
+        return 0
+    return _CHARACTER * (len(value) + value.count(old) * len(new))
+
+
+def _split_cost(value: Any, delimiter: Any) -> int:
+    if not isinstance(value, str):
+        return 0
+    if isinstance(delimiter, str):
+        return _CHARACTER * len(value) + _SMALL * (value.count(delimiter) if delimiter else 0)
+    # Each delimiter is tried at each place, and takes time to compile.
+    number = len(delimiter) if isinstance(delimiter, list) else 0
+    return (_SMALL + number) * len(value) + 50 * _SMALL * number
+
+
+def _flatten_cost(values: Any) -> int:
+    return _POINTER * sum(len(part) for part in values if isinstance(part, list)) if isinstance(values, list) else 0
+
+
+_COSTS: Final[Mapping[str, Callable[..., int]]] = {
+    "concat": _concat_cost,
+    "contains": _walked,
+    "flatten": _flatten_cost,
+    "items": lambda value: _PROPERTIES * len(value) if isinstance(value, dict) else 0,
+    "tryget": _walked,
+    "max": _concat_cost,
+    "min": _concat_cost,
+    "objectkeys": _walked,
+    "range": lambda start, count: 5 * _POINTER * count if isinstance(count, int) and count < MAX_RANGE else 0,
+    "shallowmerge": _flatten_cost,
+    # An empty array is three characters of JSON.
+    "json": _wide(8),
+    "base64tojson": _wide(8),
+    "format": _format_cost,
+    "join": _join_cost,
+    "replace": _replace_cost,
+    "split": _split_cost,
+    # Python computes it, eight characters at a time.
+    "uniquestring": _wide(10),
+    # %F0%9F%98%80 is one character.
+    "uricomponent": _wide(12),
+    # A letter of the format may be the name of a month.
+    "datetimeadd": _wide(25),
+}
+# How often the bytes of what is in the arguments are charged; six characters write a control character in JSON.
+_LOOKS: Final[Mapping[str, int]] = {
+    **dict.fromkeys(("equals", "indexof", "lastindexof", "contains"), 1),
+    **dict.fromkeys(("union", "intersection"), 3),
+    **dict.fromkeys(("concat", "string", "join", "format", "guid"), 6),
+}
+
+
 def _rows(category: str, *rows: tuple[str, int, int | None, Callable[..., Any]]) -> list[Function]:
-    return [Function(name, category, least, most, apply) for name, least, most, apply in rows]
+    return [
+        Function(name, category, least, most, apply, _COSTS.get(name.lower(), _texts), _LOOKS.get(name.lower(), 0))
+        for name, least, most, apply in rows
+    ]
 
 
 FUNCTIONS: Final[Mapping[str, Function]] = {

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeVar
 
 from poolwright import errors
+from poolwright.templates.budget import Budget
 from poolwright.templates.functions import as_text, found_name, is_equal, type_name
 
 Json = dict[str, Any]
@@ -34,10 +35,11 @@ _MAX_REFERENCES: Final = 32
 _MAX_DEPTH: Final = 32
 
 
-def resolved(definition: Mapping[str, Any], template: Mapping[str, Any], place: str) -> Json:
+def resolved(definition: Mapping[str, Any], template: Mapping[str, Any], place: str, budget: Budget) -> Json:
     """Return the definition with its `$ref` replaced by what it means; what stands beside it counts more."""
     current: Json = dict(definition)
     for _ in range(_MAX_REFERENCES):
+        budget.charge("steps", 1 + len(current) // 8)
         reference = current.pop("$ref", None)
         if reference is None:
             return current
@@ -63,19 +65,20 @@ def shown_type(definition: Mapping[str, Any], place: str) -> str:
     return _TYPES[name][0]
 
 
-def is_secure(definition: Mapping[str, Any], template: Mapping[str, Any], place: str) -> bool:
+def is_secure(definition: Mapping[str, Any], template: Mapping[str, Any], place: str, budget: Budget) -> bool:
     """Whether the type, or one inside it, is secure."""
     waiting: list[tuple[Any, int]] = [(definition, 0)]
     while waiting:
         part, depth = waiting.pop()
         if not isinstance(part, Mapping) or depth > _MAX_DEPTH:
             continue
-        kind = resolved(part, template, place)
+        kind = resolved(part, template, place, budget)
         if _is_secret(kind):
             return True
         inner = [kind.get("items"), kind.get("additionalProperties"), *_part(kind, "prefixItems", list, place)]
         inner += _part(kind, "properties", dict, place).values()
         inner += _part(_part(kind, "discriminator", dict, place), "mapping", dict, place).values()
+        budget.charge("steps", len(inner))
         waiting += ((each, depth + 1) for each in inner)
     return False
 
@@ -84,9 +87,11 @@ def _is_secret(kind: Mapping[str, Any]) -> bool:
     return str(kind.get("type", "")).lower() in _SECURE
 
 
-def problems(value: Any, definition: Mapping[str, Any], template: Mapping[str, Any], place: str) -> Iterator[str]:
+def problems(
+    value: Any, definition: Mapping[str, Any], template: Mapping[str, Any], place: str, budget: Budget
+) -> Iterator[str]:
     """Yield what is wrong with a value of that type, each as a sentence without the value."""
-    kind = resolved(definition, template, place)
+    kind = resolved(definition, template, place, budget)
     if value is None and kind.get("nullable"):
         return
     shown_type(kind, place)
@@ -95,14 +100,17 @@ def problems(value: Any, definition: Mapping[str, Any], template: Mapping[str, A
         yield f"'{place}' is of type '{type_name(value)}', expected '{expected}'."
         return
     allowed = kind.get("allowedValues")
+    if isinstance(allowed, list):
+        # Each part of an array is compared with each of them.
+        budget.charge("steps", len(allowed) * (1 + len(value) if isinstance(value, list) else 1))
     if isinstance(allowed, list) and not _is_allowed(value, allowed):
         told = ": '" + ",".join(as_text(each) for each in allowed) + "'" if not _is_secret(kind) else ""
         yield f"'{place}' is not part of the allowed value(s){told}."
     yield from _limits(value, kind, place)
     if isinstance(value, list):
-        yield from _element_problems(value, kind, template, place)
+        yield from _element_problems(value, kind, template, place, budget)
     if isinstance(value, dict):
-        yield from _property_problems(value, kind, template, place)
+        yield from _property_problems(value, kind, template, place, budget)
 
 
 def _is_allowed(value: Any, allowed: list[Any]) -> bool:
@@ -128,7 +136,7 @@ def _limits(value: Any, kind: Mapping[str, Any], place: str) -> Iterator[str]:
 
 
 def _element_problems(
-    value: list[Any], kind: Mapping[str, Any], template: Mapping[str, Any], place: str
+    value: list[Any], kind: Mapping[str, Any], template: Mapping[str, Any], place: str, budget: Budget
 ) -> Iterator[str]:
     first, rest = _part(kind, "prefixItems", list, place), kind.get("items")
     if rest is False and len(value) > len(first):
@@ -138,10 +146,12 @@ def _element_problems(
     for index, part in enumerate(value):
         of_it = first[index] if index < len(first) else rest
         if isinstance(of_it, Mapping):
-            yield from problems(part, of_it, template, f"{place}[{index}]")
+            yield from problems(part, of_it, template, f"{place}[{index}]", budget)
 
 
-def _property_problems(value: Json, kind: Mapping[str, Any], template: Mapping[str, Any], place: str) -> Iterator[str]:
+def _property_problems(
+    value: Json, kind: Mapping[str, Any], template: Mapping[str, Any], place: str, budget: Budget
+) -> Iterator[str]:
     known: Json = _part(kind, "properties", dict, place)
     more = kind.get("additionalProperties", True)
     choice = _part(kind, "discriminator", dict, place)
@@ -152,22 +162,23 @@ def _property_problems(value: Json, kind: Mapping[str, Any], template: Mapping[s
         if not isinstance(chosen, Mapping):
             yield f"'{place}.{name}' is not part of the allowed value(s): '{','.join(variants)}'."
             return
-        variant = resolved(chosen, template, place)
+        variant = resolved(chosen, template, place, budget)
         known = {name: {"type": "string"}, **known, **_part(variant, "properties", dict, place)}
         more = variant.get("additionalProperties", more)
+    budget.charge("steps", len(known) + sum(len(value) // 8 for name in known if name not in value))
     there = {name: found_name(value, name) for name in known}
     for name in known:
         of_it = _part(known, name, dict, f"{place}.{name}")
         actual = there[name]
         if actual is not None:
-            yield from problems(value[actual], of_it, template, f"{place}.{name}")
-        elif not resolved(of_it, template, place).get("nullable"):
+            yield from problems(value[actual], of_it, template, f"{place}.{name}", budget)
+        elif not resolved(of_it, template, place, budget).get("nullable"):
             yield f"'{place}' lacks the property '{name}'."
     for name in value.keys() - set(there.values()):
         if more is False:
             yield f"'{place}' has the property '{name}', which its type does not have."
         elif isinstance(more, Mapping):
-            yield from problems(value[name], more, template, f"{place}.{name}")
+            yield from problems(value[name], more, template, f"{place}.{name}", budget)
 
 
 P = TypeVar("P", list[Any], dict[str, Any])

@@ -15,9 +15,11 @@ resources that the template gives it to.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from graphlib import CycleError, TopologicalSorter
 from typing import Any, Final
 
 from poolwright import errors
@@ -32,6 +34,7 @@ from poolwright.domain.deployment import (
 from poolwright.domain.resource_id import ResourceId
 from poolwright.domain.tags import require_tags
 from poolwright.templates import parameters as types
+from poolwright.templates.budget import Budget
 from poolwright.templates.evaluation import Evaluator, Frame, Named, NotKnownYet, Reference, called, nothing_known
 from poolwright.templates.expressions import Literal, is_expression
 from poolwright.templates.functions import Unusable, as_text, compact, found_name
@@ -46,6 +49,7 @@ MAX_PARAMETERS: Final = 256
 MAX_VARIABLES: Final = 256
 MAX_OUTPUTS: Final = 64
 MAX_NESTING: Final = 8
+_HASHED_A_STEP: Final = 16
 # Ours: an operation that waits for others holds a thread, and those need some as well.
 MAX_AT_ONCE: Final = 32
 
@@ -56,6 +60,7 @@ _NOT_SENT: Final = frozenset(
         *("resources", "existing", "resourcegroup", "subscriptionid", "@options"),
     )
 )
+_SCOPE: Final = re.compile(r"/subscriptions/[^/]+(/resourceGroups/[^/]+)?(/providers/.+)?/?", re.IGNORECASE)
 _NOT_OFFERED: Final = ("extensions", "imports", "asserts")
 
 
@@ -133,12 +138,28 @@ def requested(body: Mapping[str, Any]) -> Requested:
     )
 
 
-def prepare(identifier: DeploymentId, asked: Requested, world: World, *, depth: int = 0) -> PreparedDeployment:
-    """Return the deployment with its resources. Raises one error with all that is wrong with its resources."""
+def prepare(
+    identifier: DeploymentId, asked: Requested, world: World, *, budget: Budget | None = None, depth: int = 0
+) -> PreparedDeployment:
+    """Return the deployment with its resources. Raises one error with all that is wrong with its resources.
+
+    `budget` is what the deployments within and the rehearsal take from as well.
+    """
+    budget = budget if budget is not None else Budget()
+    try:
+        return _prepared(identifier, asked, world, budget, depth)
+    except RecursionError as error:
+        raise _refused("It is nested too deeply", "template") from error
+
+
+def _prepared(
+    identifier: DeploymentId, asked: Requested, world: World, budget: Budget, depth: int
+) -> PreparedDeployment:
     template = asked.template
+    budget.weigh(asked.tags or {})
     _require_template(template, depth)
-    facts = _facts(identifier, asked, world)
-    sent = _Parameters(template, asked, facts, world)
+    facts = _facts(identifier, asked, world, budget)
+    sent = _Parameters(template, asked, facts, world, budget)
     drafts = _Drafts(identifier, template, sent.evaluator, world)
     sent.require_all()
     resources = drafts.resources()
@@ -147,13 +168,13 @@ def prepare(identifier: DeploymentId, asked: Requested, world: World, *, depth: 
         raise errors.joined(problems)
     nesting = _Nesting(identifier, sent, world, depth, resources)
     made = tuple(nesting.evaluated(resource) for resource in resources)
-    _require_outputs_without_secrets(template, sent.secure)
+    _require_outputs_without_secrets(template, sent.secure, budget)
     deployment = Deployment(
         id=identifier,
         location=asked.location,
         tags=dict(asked.tags or {}),
         template=without_literal_secrets(template, world.cleaned),
-        template_hash=str(hash64(compact(template).encode())),
+        template_hash=facts["deployment"]["properties"]["templateHash"],
         parameters=sent.shown(),
         values=sent.kept(),
         facts=facts,
@@ -164,33 +185,41 @@ def prepare(identifier: DeploymentId, asked: Requested, world: World, *, depth: 
 
 
 def body_of(
-    deployment: Deployment, resources: Sequence[DeploymentResource], resource: DeploymentResource, reference: Reference
+    deployment: Deployment,
+    resources: Sequence[DeploymentResource],
+    resource: DeploymentResource,
+    reference: Reference,
+    budget: Budget | None = None,
 ) -> Json:
     """Return what to PUT for a resource whose turn has come. Raises `InvalidTemplate`."""
     if resource.body is not None:
         return dict(resource.body)
     assert resource.source is not None
-    evaluator = _later(deployment, resources, reference)
+    evaluator = _later(deployment, resources, reference, budget)
     return _body(evaluator, dict(resource.source), resource.type, resource.place, Frame(copies=resource.copies))
 
 
 def outputs_of(
-    deployment: Deployment, resources: Sequence[DeploymentResource], reference: Reference
+    deployment: Deployment,
+    resources: Sequence[DeploymentResource],
+    reference: Reference,
+    budget: Budget | None = None,
 ) -> tuple[Json, list[errors.InvalidTemplate]]:
     """Return the outputs as clients see them, and what went wrong with others."""
-    evaluator = _later(deployment, resources, reference)
+    evaluator = _later(deployment, resources, reference, budget)
+    budget = evaluator.budget
     shown: Json = {}
     problems = []
     for name, output in _section(deployment.template, "outputs").items():
         place = f"outputs.{name}"
         try:
-            kind = types.resolved(_object(output, place), deployment.template, place)
+            kind = types.resolved(_object(output, place), deployment.template, place, budget)
             if not evaluator.value(kind.get("condition", True), f"{place}.condition"):
                 continue
             told: Json = {"type": types.shown_type(kind, place)}
-            if not types.is_secure(output, deployment.template, place):
+            if not types.is_secure(output, deployment.template, place, budget):
                 told["value"] = _output(evaluator, kind, place)
-                wrong = next(types.problems(told["value"], output, deployment.template, place), None)
+                wrong = next(types.problems(told["value"], output, deployment.template, place, budget), None)
                 if wrong is not None:
                     raise errors.InvalidTemplate(f"The template output is not valid: {wrong}", target=place)
             shown[name] = told
@@ -204,6 +233,8 @@ def without_literal_secrets(template: Json, cleaned: Callable[[Json], Json]) -> 
 
     Nothing here reads them: resources are stored without secrets.
     """
+    # What cannot be looked through within it counts as secure.
+    budget = Budget()
 
     def kept(part: Any, around: Json) -> Any:
         if isinstance(part, dict):
@@ -213,7 +244,7 @@ def without_literal_secrets(template: Json, cleaned: Callable[[Json], Json]) -> 
                 given = _section(part, "parameters")
                 part = {**part, "parameters": {k: v for k, v in given.items() if k not in literal}} if literal else part
             around = part if "resources" in part or "$schema" in part else around
-            secret = _SECURE_VALUES if _is_declared_secure(part, around) else ()
+            secret = _SECURE_VALUES if _is_declared_secure(part, around, budget) else ()
             texts = {name: value for name, value in part.items() if _is_text(value)}
             named = cleaned(texts)
             return {
@@ -229,12 +260,12 @@ def without_literal_secrets(template: Json, cleaned: Callable[[Json], Json]) -> 
 _SECURE_VALUES: Final = ("defaultValue", "allowedValues", "value")
 
 
-def _is_declared_secure(part: Json, template: Json) -> bool:
+def _is_declared_secure(part: Json, template: Json, budget: Budget) -> bool:
     """Whether it declares a parameter or an output of a secure type."""
     if not isinstance(part.get("type"), str) and "$ref" not in part:
         return False
     try:
-        return types.is_secure(part, template, "")
+        return types.is_secure(part, template, "", budget)
     except errors.InvalidTemplate:
         return True
 
@@ -267,21 +298,25 @@ def _is_text(part: Any) -> bool:
 class _Parameters:
     """The values of a template's parameters: what was sent, else the default. Each is evaluated when first wanted."""
 
-    def __init__(self, template: Json, asked: Requested, facts: Mapping[str, Any], world: World) -> None:
+    def __init__(
+        self, template: Json, asked: Requested, facts: Mapping[str, Any], world: World, budget: Budget
+    ) -> None:
+        budget.charge("steps", len(asked.parameters))
         self._template = template
         self._declared = _section(template, "parameters")
         self._sent = dict(asked.parameters)
         self._values: Json = {}
         self._under_way: list[str] = []
         told = {**facts, "now": datetime.fromtimestamp(world.now, UTC).isoformat()}
-        self.evaluator = Evaluator(template, self, told, new_id=world.new_id)
+        self.budget = budget
+        self.evaluator = Evaluator(template, self, told, new_id=world.new_id, budget=budget)
         self._require_known()
         given = {name.lower() for name in asked.secure}
         self.secure = self._with_derived(
             {
                 name
                 for name, declared in self._declared.items()
-                if name.lower() in given or types.is_secure(declared, template, f"parameters.{name}")
+                if name.lower() in given or types.is_secure(declared, template, f"parameters.{name}", budget)
             }
         )
 
@@ -309,8 +344,8 @@ class _Parameters:
             sent = found_name(self._sent, name)
             given = self._sent[sent] if sent is not None else None
             if name not in secure and (not isinstance(given, dict) or given.get("value") is None):
-                kind = types.resolved(declared, self._template, f"parameters.{name}")
-                waiting[name] = _used_parameters(kind.get("defaultValue"), self._template)
+                kind = types.resolved(declared, self._template, f"parameters.{name}", self.budget)
+                waiting[name] = _used_parameters(kind.get("defaultValue"), self._template, self.budget)
         found = secure
         while found:
             known = {name.lower() for name in secure}
@@ -333,7 +368,7 @@ class _Parameters:
         """The parameters as clients see them."""
         shown: Json = {}
         for name, declared in self._declared.items():
-            kind = types.resolved(declared, self._template, f"parameters.{name}")
+            kind = types.resolved(declared, self._template, f"parameters.{name}", self.budget)
             shown[name] = {"type": types.shown_type(kind, f"parameters.{name}")}
             if name not in self.secure:
                 shown[name]["value"] = self(name)
@@ -345,12 +380,12 @@ class _Parameters:
 
     def _value(self, name: str) -> Any:
         declared = _object(self._declared[name], f"parameters.{name}")
-        kind = types.resolved(declared, self._template, f"parameters.{name}")
+        kind = types.resolved(declared, self._template, f"parameters.{name}", self.budget)
         sent = found_name(self._sent, name)
         given = _object(self._sent[sent], f"properties.parameters.{sent}") if sent is not None else {}
         place = f"parameters.{name}"
         if "value" in given and not (given["value"] is None and "defaultValue" in kind):
-            value = given["value"]
+            value = self._weighed(given["value"], place)
         elif given and "value" not in given:
             raise errors.InvalidTemplate(
                 f"The template parameter '{name}' is given by {' and '.join(sorted(given))}, and this service only "
@@ -369,7 +404,7 @@ class _Parameters:
                 target=place,
                 remedy=f"give it: --parameters {name}=...",
             )
-        wrong = next(types.problems(value, declared, self._template, name), None)
+        wrong = next(types.problems(value, declared, self._template, name, self.budget), None)
         if wrong is not None:
             raise errors.InvalidTemplate(
                 f"Deployment template validation failed: 'The provided value for the template parameter '{name}' is "
@@ -379,8 +414,16 @@ class _Parameters:
             )
         return value
 
+    def _weighed(self, value: Any, place: str) -> Any:
+        try:
+            return self.budget.weigh(value)
+        except errors.InvalidTemplate as error:
+            error.target = place
+            raise
+
     def _require_known(self) -> None:
-        unknown = [name for name in self._sent if found_name(self._declared, name) is None]
+        known = {name.lower() for name in self._declared}
+        unknown = [name for name in self._sent if name.lower() not in known]
         if unknown:
             raise errors.InvalidTemplate(
                 f"Deployment template validation failed: 'The template parameters '{', '.join(unknown[:10])}' in the "
@@ -416,13 +459,18 @@ class _Drafts:
         self._template = template
         self._evaluator = evaluator
         self._world = world
+        self._known_calls: dict[str, list[str]] = {}
+        self._normals: dict[str, str] = {}
 
     def resources(self) -> list[DeploymentResource]:
         """Return them in the template's order, each with its stage."""
         declared = self._template.get("resources")
-        drafts = list(self._expanded(declared, "resources", None, Frame()))
-        if len(drafts) > MAX_RESOURCES:
-            raise _refused(f"The number of template resources exceeds the limit of {MAX_RESOURCES}.", "resources")
+        drafts: list[_Draft] = []
+        for draft in self._expanded(declared, "resources", None, Frame()):
+            drafts.append(draft)
+            if len(drafts) > MAX_RESOURCES:
+                raise _refused(f"The number of template resources exceeds the limit of {MAX_RESOURCES}.", "resources")
+        self._evaluator.budget.charge("resources", len(drafts))
         made = [self._resource(ordinal, draft) for ordinal, draft in enumerate(drafts)]
         _require_distinct(made)
         self._evaluator.named = [_named(resource) for resource in made]
@@ -528,6 +576,12 @@ class _Drafts:
         source, here = draft.source, self._identifier
         scope = self._known(source.get("scope"), f"{draft.place}.scope", draft.frame)
         if isinstance(scope, str) and scope:
+            if scope.startswith("/") and not (source.get("existing") is True or _SCOPE.fullmatch(scope)):
+                raise _refused(
+                    f"The scope '{scope}' of the template resource '{draft.name}' is not valid: it is the ID of a "
+                    "subscription, of a resource group or of a resource.",
+                    f"{draft.place}.scope",
+                )
             return scope if scope.startswith("/") else f"{here.scope}/providers/{scope}"
         group = self._known(source.get("resourceGroup"), f"{draft.place}.resourceGroup", draft.frame)
         subscription = self._known(source.get("subscriptionId"), f"{draft.place}.subscriptionId", draft.frame)
@@ -564,6 +618,7 @@ class _Drafts:
                     "https://aka.ms/arm-syntax for usage details.",
                     f"{draft.place}.dependsOn",
                 )
+            self._evaluator.budget.charge("steps", len(matches) // 4)
             found |= matches
         found |= self._referred(draft, drafts, made)
         if draft.batch is not None and draft.index >= draft.batch:
@@ -581,13 +636,15 @@ class _Drafts:
         if not isinstance(wanted, str):
             return set()
         key = wanted.lower()
+        self._evaluator.budget.charge("steps", len(made) // 4)
         if wanted.startswith("/"):
-            return {each.ordinal for each in made if normal(each.id) == normal(wanted)}
+            key = normal(wanted)
+            return {each.ordinal for each in made if self._normal(each.id) == key}
         return {
             each.ordinal
             for each, draft in zip(made, drafts, strict=True)
             if key in ((each.symbol or each.name).lower(), (each.symbol or "").partition("[")[0].lower(), draft.loop)
-            or (each.symbol is None and normal(each.id).endswith(f"/providers/{key}"))
+            or (each.symbol is None and self._normal(each.id).endswith(f"/providers/{key}"))
         }
 
     def _referred(self, draft: _Draft, drafts: list[_Draft], made: list[DeploymentResource]) -> set[int]:
@@ -596,11 +653,24 @@ class _Drafts:
         parts = {name: part for name, part in draft.source.items() if name.lower() not in _NOT_SENT}
         if _is_inner(draft.type, draft.source):
             parts = {**parts, "properties": {**_section(draft.source, "properties"), "template": None}}
-        for call in called(parts, self._template):
-            if call.function in ("reference", "references") and call.arguments:
-                wanted = call.arguments[0]
-                if isinstance(wanted, Literal) and isinstance(wanted.value, str):
-                    found |= self._matching(wanted.value, drafts, made)
+        # All copies of a loop have the same text.
+        if draft.place not in self._known_calls:
+            self._known_calls[draft.place] = [
+                call.arguments[0].value
+                for call in called(parts, self._template, self._evaluator.budget)
+                if call.function in ("reference", "references")
+                and call.arguments
+                and isinstance(call.arguments[0], Literal)
+                and isinstance(call.arguments[0].value, str)
+            ]
+        for wanted in self._known_calls[draft.place]:
+            found |= self._matching(wanted, drafts, made)
+        return found
+
+    def _normal(self, identifier: str) -> str:
+        found = self._normals.get(identifier)
+        if found is None:
+            found = self._normals[identifier] = normal(identifier)
         return found
 
 
@@ -648,7 +718,7 @@ class _Nesting:
         self._world.require_access(resource)
         world = replace(self._world, group=self._group)
         asked = replace(requested(body), secure=self._given_secure(resource, body))
-        nested = prepare(deployment_id(resource.id), asked, world, depth=self._depth + 1)
+        nested = prepare(deployment_id(resource.id), asked, world, budget=self._sent.budget, depth=self._depth + 1)
         return replace(resource, nested=nested, source=None)
 
     def _given_secure(self, resource: DeploymentResource, body: Json) -> frozenset[str]:
@@ -660,7 +730,7 @@ class _Nesting:
         properties = _section(source, "properties")
         if not _is_inner(resource.type, source) and isinstance(properties.get("template"), dict):
             outer = without_literal_secrets(properties["template"], self._world.cleaned)
-            used = _secure_in(_evaluated_outside(outer), template, self._sent.secure)
+            used = _secure_in(_evaluated_outside(outer), template, self._sent.secure, self._sent.budget)
             if used:
                 raise errors.InvalidTemplate(
                     f"The nested deployment '{resource.name}' is evaluated in the scope of the outer template and uses "
@@ -672,9 +742,11 @@ class _Nesting:
                 )
         given = properties.get("parameters")
         if not isinstance(given, dict) or any(name == "copy" or is_expression(name) for name in given):
-            is_secure = _secure_in(given, template, self._sent.secure) is not None
+            is_secure = _secure_in(given, template, self._sent.secure, self._sent.budget) is not None
             return frozenset(_section(_section(body, "properties"), "parameters") if is_secure else ())
-        return frozenset(name for name, part in given.items() if _secure_in(part, template, self._sent.secure))
+        return frozenset(
+            name for name, part in given.items() if _secure_in(part, template, self._sent.secure, self._sent.budget)
+        )
 
     def _body(self, resource: DeploymentResource) -> Json | None:
         assert resource.source is not None
@@ -689,7 +761,7 @@ class _Nesting:
         return planned or self._world.group(subscription, group)
 
     def _require_no_secret(self, resource: DeploymentResource) -> None:
-        used = _secure_in(resource.source, self._sent._template, self._sent.secure)
+        used = _secure_in(resource.source, self._sent._template, self._sent.secure, self._sent.budget)
         if used:
             raise errors.InvalidTemplate(
                 f"The template resource '{resource.name}' refers to another resource's state and to the secure "
@@ -746,7 +818,9 @@ def _is_inner(kind: str, source: Json) -> bool:
     return str(options.get("scope", "Outer")).lower() == "inner"
 
 
-def _later(deployment: Deployment, resources: Sequence[DeploymentResource], reference: Reference) -> Evaluator:
+def _later(
+    deployment: Deployment, resources: Sequence[DeploymentResource], reference: Reference, budget: Budget | None
+) -> Evaluator:
     """The evaluator of a deployment under way: with what was kept, and with sight of resources."""
 
     def parameter(wanted: str) -> Any:
@@ -755,12 +829,23 @@ def _later(deployment: Deployment, resources: Sequence[DeploymentResource], refe
             raise Unusable(f"The template parameter '{wanted}' is not found.")
         return deployment.values[name]
 
-    evaluator = Evaluator(deployment.template, parameter, deployment.facts, reference=reference)
+    evaluator = Evaluator(deployment.template, parameter, deployment.facts, reference=reference, budget=budget)
     evaluator.named = [_named(resource) for resource in resources]
     return evaluator
 
 
-def _facts(identifier: DeploymentId, asked: Requested, world: World) -> Json:
+def _template_hash(template: Json, budget: Budget) -> str:
+    """The number that stands for the template; the many copies of a module have one."""
+    # It is written, read and kept several times over.
+    budget.weigh(template)
+    text = compact(template)
+    if text not in budget.hashes:
+        budget.charge("steps", len(text) // _HASHED_A_STEP)
+        budget.hashes[text] = str(hash64(text.encode()))
+    return budget.hashes[text]
+
+
+def _facts(identifier: DeploymentId, asked: Requested, world: World, budget: Budget) -> Json:
     subscription = world.subscription(identifier.subscription)
     if subscription is None:
         raise no_subscription(identifier.subscription)
@@ -774,7 +859,7 @@ def _facts(identifier: DeploymentId, asked: Requested, world: World) -> Json:
                 "template": {
                     name: part for name, part in asked.template.items() if name in ("$schema", "contentVersion")
                 },
-                "templateHash": str(hash64(compact(asked.template).encode())),
+                "templateHash": _template_hash(asked.template, budget),
                 "mode": "Incremental",
                 "provisioningState": "Accepted",
             },
@@ -842,19 +927,18 @@ def _require_distinct(resources: Sequence[DeploymentResource]) -> None:
 
 def _staged(resources: Sequence[DeploymentResource]) -> list[DeploymentResource]:
     stages: dict[int, int] = {}
-    waiting = list(resources)
-    while waiting:
-        ready = [each for each in waiting if all(place in stages for place in each.depends_on)]
-        if not ready:
-            names = ", ".join(each.name for each in waiting[:5])
-            raise _refused(
-                f"Circular dependency detected on resource(s): '{names}'. Please see "
-                "https://aka.ms/arm-syntax-resources for usage details.",
-                waiting[0].place,
-            )
-        for each in ready:
-            stages[each.ordinal] = 1 + max((stages[place] for place in each.depends_on), default=-1)
-        waiting = [each for each in waiting if each.ordinal not in stages]
+    try:
+        order = list(TopologicalSorter({each.ordinal: each.depends_on for each in resources}).static_order())
+    except CycleError as error:
+        circle = [resources[ordinal] for ordinal in sorted(set(error.args[1]))]
+        names = ", ".join(each.name for each in circle[:5])
+        raise _refused(
+            f"Circular dependency detected on resource(s): '{names}'. Please see "
+            "https://aka.ms/arm-syntax-resources for usage details.",
+            circle[0].place,
+        ) from error
+    for ordinal in order:
+        stages[ordinal] = 1 + max((stages[place] for place in resources[ordinal].depends_on), default=-1)
     # A stage is what is deployed at once; what would be too much goes in several.
     places: dict[int, int] = {}
     number = 0
@@ -902,11 +986,11 @@ def _not_offered(resource: DeploymentResource, world: World, here: DeploymentId)
     return None
 
 
-def _require_outputs_without_secrets(template: Json, secure: frozenset[str]) -> None:
+def _require_outputs_without_secrets(template: Json, secure: frozenset[str], budget: Budget) -> None:
     for name, output in _section(template, "outputs").items():
         place = f"outputs.{name}"
-        used = _secure_in(output, template, secure)
-        if used and not types.is_secure(output, template, place):
+        used = _secure_in(output, template, secure, budget)
+        if used and not types.is_secure(output, template, place, budget):
             raise errors.InvalidTemplate(
                 f"The template output '{name}' shows the secure parameter '{used}'.",
                 target=place,
@@ -914,19 +998,19 @@ def _require_outputs_without_secrets(template: Json, secure: frozenset[str]) -> 
             )
 
 
-def _secure_in(source: Any, template: Json, secure: frozenset[str]) -> str | None:
+def _secure_in(source: Any, template: Json, secure: frozenset[str], budget: Budget) -> str | None:
     """The first secure parameter that the JSON uses."""
     wanted = {name.lower(): name for name in secure}
     if isinstance(source, dict) and _is_inner(str(source.get("type", "")), source):
         source = {**source, "properties": {**_section(source, "properties"), "template": None}}
-    used = _used_parameters(source, template)
+    used = _used_parameters(source, template, budget)
     return next((name for key, name in sorted(wanted.items()) if used is None or key in used), None)
 
 
-def _used_parameters(source: Any, template: Json) -> frozenset[str] | None:
+def _used_parameters(source: Any, template: Json, budget: Budget) -> frozenset[str] | None:
     """The parameters that the JSON uses, itself or by variables, in lower case; None when it may be any of them."""
     used: set[str] = set()
-    for call in called(source, template):
+    for call in called(source, template, budget):
         if call.function == "parameters" and call.arguments:
             name = call.arguments[0]
             if not isinstance(name, Literal):
