@@ -240,7 +240,7 @@ def without_literal_secrets(template: Json, cleaned: Callable[[Json], Json]) -> 
         if isinstance(part, dict):
             inner = part.get("template")
             if isinstance(inner, dict):
-                literal = _literal_secrets(part)
+                literal = _literal_secrets(part, budget)
                 given = _section(part, "parameters")
                 part = {**part, "parameters": {k: v for k, v in given.items() if k not in literal}} if literal else part
             around = part if "resources" in part or "$schema" in part else around
@@ -270,13 +270,13 @@ def _is_declared_secure(part: Json, template: Json, budget: Budget) -> bool:
         return True
 
 
-def _literal_secrets(properties: Json) -> list[str]:
+def _literal_secrets(properties: Json, budget: Budget) -> list[str]:
     """The secure parameters of a nested deployment whose values are written in the surrounding template."""
     inner, given = _section(properties, "template"), _section(properties, "parameters")
     secure = {
         name.lower()
         for name, declared in _section(inner, "parameters").items()
-        if isinstance(declared, dict) and _is_declared_secure(declared, inner)
+        if isinstance(declared, dict) and _is_declared_secure(declared, inner, budget)
     }
     return [name for name, part in given.items() if name.lower() in secure and _has_literal(part)]
 
@@ -769,7 +769,7 @@ class _Nesting:
                 target=resource.place,
                 remedy="use the secure parameter in a resource of its own, without reference()",
             )
-        literal = _literal_secrets(_section(resource.source or {}, "properties"))
+        literal = _literal_secrets(_section(resource.source or {}, "properties"), self._sent.budget)
         if literal:
             raise errors.InvalidTemplate(
                 f"The nested deployment '{resource.name}' refers to another resource's state and has a value for the "
