@@ -66,7 +66,8 @@ def what_lacks() -> str:
 def engine_of(settings: Settings, directory: DataDirectory, catalogs: CatalogInForce) -> MachineEngine:
     """Return the engine, at work. Raises `EngineUnavailable`."""
     name, why = chosen(settings)
-    log.info("engine_chosen", engine=name, why=why)
+    if settings.engine == "auto":
+        log.info("engine_chosen", engine=name, why=why)
     if name == SIMULATED:
         behaviour = Behaviour(boot_seconds=settings.simulated_boot_seconds)
         return SimulatedEngine(directory.simulated_machines, time.time, behaviour)

@@ -38,6 +38,7 @@ MACHINE = DECISION | {
     "vtpm",
     "partitionTable",
     "lastSeen",
+    "allocated",
     "cause",
 }
 OPERATION = {"operation", "step", "wave", "waves", "replaced", "toReplace", "generations", "kubernetes"}

@@ -1,6 +1,6 @@
 """`/_poolwright/machines`: what only the machine engine knows of a machine, for the local operator.
 
-A machine is named by its own name or, where several clusters have one of that name, by its resource ID.
+A machine is named by its own name and, where several clusters have one of that name, by its resource ID as well.
 
 Invariant: nothing here asks or changes a machine; it shows what the engine has seen.
 """
@@ -19,6 +19,7 @@ from poolwright.arm.documents import ANYTHING, TEXT, document
 from poolwright.arm.http import json_response
 from poolwright.machines.engine import WitnessingEngine
 
+_RESOURCE_ID: Final = "resourceId"
 _CONSOLE: Final = document("MachineConsole", {"console": TEXT})
 _EVIDENCE: Final = document("MachineEvidence", {"evidence": ANYTHING, "publicKey": TEXT})
 
@@ -31,16 +32,18 @@ class Machines(Area):
             OfferedRoute(
                 "Machines_Console",
                 "GET",
-                "/_poolwright/machines/{machine:path}/console",
+                "/_poolwright/machines/{machine}/console",
                 self.console,
                 answers={200: _CONSOLE},
+                query=(_RESOURCE_ID,),
             ),
             OfferedRoute(
                 "Machines_Evidence",
                 "GET",
-                "/_poolwright/machines/{machine:path}/evidence",
+                "/_poolwright/machines/{machine}/evidence",
                 self.evidence,
                 answers={200: _EVIDENCE},
+                query=(_RESOURCE_ID,),
             ),
         )
 
@@ -68,11 +71,10 @@ class Machines(Area):
         return engine
 
     def _key(self, request: Request) -> str:
-        named = request.path_params["machine"].lower().strip("/")
+        named = request.path_params["machine"].lower()
+        wanted = request.query_params.get(_RESOURCE_ID, "").lower()
         keys = self._service.engine.keys()
-        if f"/{named}" in keys:
-            return f"/{named}"
-        found = sorted(key for key in keys if key.rpartition("/")[2] == named)
+        found = sorted(key for key in keys if key.rpartition("/")[2] == named and wanted in ("", key))
         if not found:
             raise errors.MachineNotFound(
                 f"The engine '{self._service.engine.name}' has no machine '{request.path_params['machine']}'.",
@@ -82,6 +84,6 @@ class Machines(Area):
             raise errors.InvalidParameter(
                 f"There are {len(found)} machines named '{named}'.",
                 target="machine",
-                remedy=f"name one by its resource ID: {', '.join(found)}",
+                remedy=f"send the resourceId of one: {', '.join(found)}",
             )
         return found[0]

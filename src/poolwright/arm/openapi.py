@@ -44,6 +44,7 @@ _QUERY: Final[Mapping[str, tuple[Json, str]]] = {
     "method": (TEXT, "Only requests of that method."),
     "pool": (TEXT, "Only requests about node pools of that name."),
     "replace": (FLAG, "Whether what is there may be thrown away."),
+    "resourceId": (TEXT, "Which machine, where several have the name."),
     "resource-type": ({"const": "managedClusters"}, "Whose versions are listed."),
     "since": (TEXT, "Only requests since then: UNIX seconds, or a time in ISO 8601."),
 }

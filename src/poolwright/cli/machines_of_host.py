@@ -37,7 +37,7 @@ def console(
         shown = ""
         try:
             while True:
-                text: str = client.get(_path(machine, "console"))["console"]
+                text: str = client.get(_path(machine, "console"), **_which(machine))["console"]
                 # The service keeps the end only, and a machine that boots again begins anew.
                 sys.stdout.write(text.removeprefix(shown))
                 sys.stdout.flush()
@@ -64,7 +64,7 @@ def evidence(
 ) -> None:
     """Print the signed evidence of what a machine's firmware showed when it booted, as JSON."""
     with connect(data_dir, Output.TABLE) as client:
-        answer = client.get(_path(machine, "evidence"))
+        answer = client.get(_path(machine, "evidence"), **_which(machine))
     if key_to is not None:
         key_to.write_text(answer["publicKey"])
         note(f"wrote {key_to}")
@@ -72,4 +72,8 @@ def evidence(
 
 
 def _path(machine: str, what: str) -> str:
-    return f"/_poolwright/machines/{quote(machine.strip('/'))}/{what}"
+    return f"/_poolwright/machines/{quote(machine.rpartition('/')[2])}/{what}"
+
+
+def _which(machine: str) -> dict[str, str]:
+    return {"resourceId": machine} if "/" in machine else {}
