@@ -95,7 +95,9 @@ def install(
         raise Failure(f"error: this needs root. Run: sudo sh -c '{line}'")
     for command in commands:
         note(f"+ {' '.join([*prefix, *command])}")
-        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+        # useradd and what apt-get calls are in directories that an ordinary PATH lacks.
+        path = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
+        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "PATH": path}
         code = subprocess.run([*prefix, *command], check=False, env=environment, stdin=subprocess.DEVNULL).returncode
         if code != 0:
             raise Failure(f"error: `{' '.join(command)}` ended with {code}")
