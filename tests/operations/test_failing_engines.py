@@ -262,7 +262,7 @@ def test_waiting_looks_often_at_first_and_less_often_later(bench: Workbench) -> 
     bench.clock.waits.clear()
     assert bench.done(operation).status is OperationStatus.SUCCEEDED
     assert bench.clock.waits == sorted(bench.clock.waits)
-    assert (bench.clock.waits[0], bench.clock.waits[-1]) == (0.05, 1.0)
+    assert (bench.clock.waits[0], bench.clock.waits[-1]) == (0.05, 0.5)
     assert sum(bench.clock.waits) < 61
 
 

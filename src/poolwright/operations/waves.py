@@ -45,8 +45,8 @@ from poolwright.operations.context import (
 )
 from poolwright.store import statements
 
-# Machines and draining nodes are looked at again after a tenth of the time waited so far, within these bounds.
-POLL_SECONDS: Final = (0.05, 1.0)
+# Machines and draining nodes are looked at again after a twentieth of the time waited so far, within these bounds.
+POLL_SECONDS: Final = (0.05, 0.5)
 # A wait of a second that seems to have taken another minute, or less than nothing: the clock was set.
 CLOCK_JUMP_SECONDS: Final = 60.0
 READY_TIMEOUT_SECONDS: Final = 1800.0
@@ -474,7 +474,7 @@ def _poll(context: Context, operation: Operation, left: Callable[[], list[str]],
         if not awaited or now >= until:
             return awaited
         require_wanted(context, operation)
-        pause = min(max((now - started) / 10, POLL_SECONDS[0]), POLL_SECONDS[1], max(until - now, POLL_SECONDS[0]))
+        pause = min(max((now - started) / 20, POLL_SECONDS[0]), POLL_SECONDS[1], max(until - now, POLL_SECONDS[0]))
         before = context.now()
         context.wait(pause)
         jumped = context.now() - before - pause
