@@ -127,6 +127,20 @@ def test_a_template_is_deployed_and_shown_as_arm_shows_it(client: ArmClient) -> 
     assert again.status_code == 200, "it is there already"
 
 
+def test_group_and_deployment_may_have_letters_that_no_header_can_have(client: ArmClient) -> None:
+    group, name = "%C4%B0-gruppe", "%C4%B0stanbul-%C3%BC"
+    assert client.put(client.group(group), json={"location": "eastus"}).status_code == 201
+    cluster = {
+        "location": "eastus",
+        "properties": {"agentPoolProfiles": [{"name": "sys", "mode": "System", "count": 1}]},
+    }
+    assert client.put(client.cluster("c1", group), json=cluster).status_code == 201
+    shown = deployed(client, at(client, name, group), node_pools())
+    assert (shown["name"], shown["properties"]["provisioningState"]) == ("İstanbul-ü", "Succeeded")
+    again = client.put(at(client, name, group), json=node_pools())
+    assert again.headers["Azure-AsyncOperation"].isascii()
+
+
 def test_operations_are_listed_by_both_paths_and_one_by_one(client: ArmClient) -> None:
     deployed(client, at(client), node_pools())
     listed = client.get(f"{at(client)}/operations").json()["value"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from typing import Any, Final
+from urllib.parse import quote
 
 import orjson
 from sqlalchemy.engine import Connection
@@ -169,8 +170,10 @@ class Deployments(Area):
         accepted = await self._accepted(request, accept)
         self._begin(accepted)
         assert accepted.operation is not None
+        # A name may have letters that no header can have.
+        path = quote(str(identifier), safe="/")
         headers = RETRY_AFTER | {
-            "Azure-AsyncOperation": f"{self._service.base_of(request)}{identifier}/operationStatuses/"
+            "Azure-AsyncOperation": f"{self._service.base_of(request)}{path}/operationStatuses/"
             f"{accepted.operation.id}?api-version={request.scope['poolwright.api_version']}"
         }
         return json_response(document, 201 if accepted.created else 200, headers)
