@@ -30,8 +30,9 @@ from poolwright.machines.images.initial_ramdisk import ModuleMissing
 from poolwright.machines.images.packages import PackagesNotAvailable, default_cache
 from poolwright.machines.images.programs import ProgramFailed
 from poolwright.machines.images.store import DiskImage, ImageStore, is_windows
-from poolwright.machines.local import host
+from poolwright.machines.local import cloud_init, host
 from poolwright.machines.local.allocation import Caps
+from poolwright.machines.local.cloud_init import UserData, UserDataRefused
 from poolwright.machines.local.domain_xml import Accelerator
 from poolwright.machines.local.engine import Host, LocalEngine
 from poolwright.machines.local.evidence import EvidenceKey
@@ -81,6 +82,7 @@ def _local(settings: Settings, directory: DataDirectory, catalogs: CatalogInForc
     lacking = what_lacks()
     if lacking:
         raise PermanentError(f"this host lacks {lacking}", remedy="Run `make setup ENGINE=local`.")
+    user_data = _user_data(settings.local_user_data)
     place, sockets, account = host.directories(directory.path)
     for made in (place, sockets):
         made.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -106,6 +108,7 @@ def _local(settings: Settings, directory: DataDirectory, catalogs: CatalogInForc
             when_lost=settings.local_when_lost,
             room=host.room,
             bridge=settings.local_bridge,
+            user_data=user_data,
         ),
         hypervisor,
         images_of(
@@ -120,6 +123,20 @@ def _local(settings: Settings, directory: DataDirectory, catalogs: CatalogInForc
     )
     engine.start()
     return engine
+
+
+def _user_data(path: Path | None) -> UserData | None:
+    """The operator's user data for machines; read once, so that all machines of a service get the same."""
+    if path is None:
+        return None
+    try:
+        return cloud_init.user_data(path.expanduser().read_bytes())
+    except (OSError, UserDataRefused) as error:
+        why = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+        raise PermanentError(
+            f"POOLWRIGHT_LOCAL_USER_DATA, {path}, cannot be user data of machines: {why}",
+            remedy="Give it a file for cloud-init, or leave it out.",
+        ) from error
 
 
 def _accelerator(settings: Settings) -> Accelerator:

@@ -54,13 +54,19 @@ class ImageKeeping:
         built = build.build([Form(form) for form in forms], self._store, packages.default_cache(), progress)
         return [_wire(image) for image in built]
 
-    def import_disk(self, file: Path, definition: str, progress: Progress, *, has_agent: bool) -> Json:
+    def import_disk(
+        self, file: Path, definition: str, progress: Progress, *, has_agent: bool, cloud_init: bool | None = None
+    ) -> Json:
         """Return the image made from a disk file, which machines of the node image definition boot from now on.
 
         Raises `LookupError` for an unknown definition, `DiskRefused` with the reason, and `TROUBLES`.
         """
         generation = self._generation(definition)
-        return _wire(importing.import_disk(file, definition, generation, self._store, progress, has_agent=has_agent))
+        return _wire(
+            importing.import_disk(
+                file, definition, generation, self._store, progress, has_agent=has_agent, cloud_init=cloud_init
+            )
+        )
 
     def images(self) -> list[Json]:
         """Return every image, oldest first."""
@@ -94,6 +100,7 @@ def _wire(image: DiskImage) -> Json:
         "generations": sorted(generation.value for generation in image.generations),
         "secureBoot": image.secure_boot,
         "hasAgent": image.has_agent,
+        "cloudInit": image.cloud_init,
         "virtualBytes": image.virtual_bytes,
         "fileBytes": image.path.stat().st_size,
         "path": str(image.path),

@@ -60,6 +60,7 @@ class Settings(BaseSettings):
     local_parallel_boots: Annotated[int | None, Field(ge=1)] = None
     local_when_lost: WhenLost = WhenLost.REPAIR
     local_bridge: str | None = None
+    local_user_data: Path | None = None
     local_stand_ins: Path = Path("~/.cache/poolwright/images")
     windows_stand_in: bool = False
     simulated_boot_seconds: Annotated[float, Field(ge=0)] = 0.0

@@ -434,6 +434,43 @@ def test_every_cluster_says_whom_it_works_as(sent: dict[str, Any], identity: Any
     assert shown["properties"]["servicePrincipalProfile"] == {"clientId": service_principal}
 
 
+SSH_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEvdRMwBJaZLg0rmX2DVO4F2Zpo6V+Jg0E2mqVqzQqJC me@laptop"
+
+
+def linux_profile(key: str) -> dict[str, Any]:
+    return {"linuxProfile": {"adminUsername": "azureuser", "ssh": {"publicKeys": [{"keyData": key}]}}}
+
+
+def test_a_linux_profile_comes_back_as_it_was_sent() -> None:
+    request, _ = decoded(linux_profile(SSH_KEY))
+    assert request.sent["properties"] == linux_profile(SSH_KEY)
+    assert decoded({"linuxprofile": {"SSH": {"publickeys": [{"keydata": SSH_KEY}]}}})[0].sent["properties"] == {
+        "linuxProfile": {"ssh": {"publicKeys": [{"keyData": SSH_KEY}]}}
+    }
+
+
+@pytest.mark.parametrize("name", ["", None])
+def test_a_linux_profile_may_name_nobody(name: str | None) -> None:
+    assert decoded({"linuxProfile": {"adminUsername": name}})[0].sent["properties"] == {"linuxProfile": {}}
+
+
+@pytest.mark.parametrize("name", ["1x", "me@x", "a b", "root:", 5])
+def test_the_name_of_an_account_is_one(name: object) -> None:
+    with pytest.raises(errors.InvalidParameter) as refused:
+        decoded({"linuxProfile": {"adminUsername": name}})
+    assert refused.value.target == "properties.linuxProfile.adminUsername"
+
+
+@pytest.mark.parametrize(
+    "key", ["", "keydata", "ssh-rsa AAAA", f"{SSH_KEY}\n{SSH_KEY}", SSH_KEY.partition(" ")[2], "---- BEGIN SSH2 ----"]
+)
+def test_what_is_no_public_key_is_refused_in_aks_s_words(key: str) -> None:
+    with pytest.raises(errors.InvalidParameter) as refused:
+        decoded(linux_profile(key))
+    assert str(refused.value).startswith("The value of parameter linuxProfile.ssh.publicKeys.keyData is invalid.")
+    assert refused.value.target == "linuxProfile.ssh.publicKeys.keyData"
+
+
 SECRET_PLACES: list[dict[str, Any]] = [
     {"windowsProfile": {"adminUsername": "me", "adminPassword": SECRET}},
     {"WindowsProfile": {"adminUsername": "me", "AdminPassword": SECRET}},

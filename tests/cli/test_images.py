@@ -76,10 +76,10 @@ def test_the_list_says_what_is_a_stand_in(
     lines = [" ".join(line.split()) for line in alone.done("images", "list").out.splitlines()[2:]]
 
     assert lines == [
-        f"{stand_in.digest[:12]} stand-in gen2: stands in for Linux definitions V2 yes yes 64 0.0",
-        f"{imported.digest[:12]} imported windows-2022-containerd V1 no 64 0.0",
+        f"{stand_in.digest[:12]} stand-in gen2: stands in for Linux definitions V2 yes yes no 64 0.0",
+        f"{imported.digest[:12]} imported windows-2022-containerd V1 no no 64 0.0",
         f"{ImageStore(data_dir / 'images').show('unsigned').digest[:12]} stand-in "
-        "unsigned: tests of Secure Boot V2 refused yes 64 0.0",
+        "unsigned: tests of Secure Boot V2 refused yes no 64 0.0",
     ]
 
 
@@ -96,6 +96,7 @@ def test_an_image_is_shown_with_what_it_was_made_from(alone: CommandLine, stand_
         "generations": ["V2"],
         "secureBoot": True,
         "hasAgent": True,
+        "cloudInit": False,
         "virtualBytes": 64 * 1024**2,
         "fileBytes": 4,
         "path": str(stand_in.path),

@@ -85,6 +85,24 @@ def test_the_hybrid_image_shows_the_firmware_and_not_itself(bench: LocalBench) -
     }
 
 
+def test_a_seed_beside_the_disk_is_not_taken_for_it_and_goes_with_the_machine(bench: LocalBench) -> None:
+    plain = replace(V2, secure_boot=False, vtpm=False)
+    bench.image_for = lambda _: replace(bench.images[Form.GEN2], cloud_init=True)
+    bench.ensure(plain)
+    (seed,) = bench.directory.rglob("seed*")
+    assert (seed.name, seed.stat().st_mode & 0o777) == ("seed.img", 0o600)
+    statement = bench.engine.evidence(plain.key)
+    assert statement is not None
+    assert statement["report"]["disk"] == {
+        "name": statement["report"]["disk"]["name"],
+        "bytes": bench.images[Form.GEN2].virtual_bytes,
+        "bus": "virtio-scsi",
+        "partitionTable": "gpt",
+    }
+    bench.engine.delete([plain.key])
+    assert list(bench.directory.rglob("seed*")) == []
+
+
 def test_nothing_of_a_deleted_machine_stays(bench: LocalBench) -> None:
     bench.ensure(V1, V2)
     uuids = [domain.uuid for domain in bench.domains()]

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,20 @@ TRUSTED = {"securityProfile": {"enableVTPM": True, "enableSecureBoot": True}}
 
 @pytest.fixture
 def service(tmp_path: Path, node_images: dict[Form, DiskImage]) -> Iterator[Service]:
+    with running(tmp_path / "data", node_images) as made:
+        yield made
+
+
+@contextmanager
+def running(data: Path, node_images: dict[Form, DiskImage], **settings: object) -> Iterator[Service]:
+    """Yield a service of real machines with a resource group; nothing of it is left afterwards."""
     made = Service(
-        tmp_path / "data",
+        data,
         engine="local",
         local_stand_ins=node_images[Form.GEN1].path.parent,
         local_accelerator="tcg",
         local_memory_mib=256,
+        **settings,
     ).start()
     try:
         group = made.client.group()

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from poolwright.domain.generation import Generation
-from poolwright.domain.machine import MachineFacts, MachineSpec
+from poolwright.domain.machine import Login, MachineFacts, MachineSpec
 from poolwright.machines.engine import MachineEngine
 
 V1 = MachineSpec(
@@ -105,6 +105,11 @@ class EngineContract:
         bench.ensure(V2)
         assert bench.engine.keys() == {V1.key, V2.key}
         assert bench.boots() == {V1.key: 1, V2.key: 1}
+
+    def test_a_changed_login_waits_for_the_next_machine(self, bench: Bench) -> None:
+        bench.ensure(V1)
+        bench.ensure(replace(V1, login=Login("azureuser", ("ssh-rsa one",))))
+        assert bench.boots() == {V1.key: 1}
 
     @pytest.mark.parametrize("what", changed_specifications())
     def test_a_changed_specification_makes_the_machine_again(self, bench: Bench, what: str) -> None:

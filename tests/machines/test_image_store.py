@@ -329,5 +329,17 @@ def test_the_index_says_what_it_means(store: ImageStore, tmp_path: Path) -> None
         "definition": "2204gen2containerd",
         "form": None,
         "hasAgent": False,
+        "cloudInit": False,
         "source": [],
     }
+
+
+def test_an_image_from_before_cloud_init_has_none(store: ImageStore, tmp_path: Path) -> None:
+    put(store, b"disk", cloud_init=True)
+    index = tmp_path / "images" / "index.json"
+    content = json.loads(index.read_text())
+    assert [image.cloud_init for image in store.list()] == [True]
+    del content["images"][0]["cloudInit"]
+    index.write_text(json.dumps(content))
+
+    assert [image.cloud_init for image in store.list()] == [False]

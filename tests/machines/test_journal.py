@@ -6,19 +6,20 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from poolwright.domain.generation import Generation
-from poolwright.domain.machine import Witness
+from poolwright.domain.machine import Login, Witness
 from poolwright.machines.local.journal import Journal
 from poolwright.machines.local.life import Life, Phase
 from tests.machines.test_life import BIOS, SPEC, UUID
 
 FULL = Life(
-    spec=replace(SPEC, zone="1", configuration="c"),
+    spec=replace(SPEC, zone="1", configuration="c", login=Login("azureuser", ("ssh-rsa one", "ssh-rsa two"))),
     uuid=UUID,
     phase=Phase.READY,
     began=12.5,
     made_from="00",
     stand_in=True,
     has_agent=False,
+    has_seed=True,
     outdated=True,
     leaving=True,
     boots=3,

@@ -165,6 +165,39 @@ def test_a_machine_without_our_agent_stays_ready_as_long_as_it_can_be_seen() -> 
     assert after(replace(tools, observed_by=Witness.FIRMWARE_LOG), seen(after=late)) == (Phase.READY, ())
 
 
+def test_tools_that_answer_later_than_the_console_shows_a_system_are_the_better_witness() -> None:
+    life = a(Phase.READY, has_agent=False, observed=Generation.V1, observed_by=Witness.FIRMWARE_LOG, last_seen=NOW)
+    answered, actions = advance(life, seen(tools=True), WhenLost.REPAIR)
+    assert (answered.phase, answered.observed_by, actions) == (Phase.READY, Witness.GUEST_TOOLS, (Action.WITNESS,))
+    assert advance(answered, seen(tools=True, after=2.0), WhenLost.REPAIR)[1] == ()
+
+
+@pytest.mark.parametrize(
+    ("spec", "what", "words"),
+    [
+        (SPEC, seen(firmware_log="Booting from 0000:7c00\n", cpu_seconds=41.0), "no Generation 1 image"),
+        (TRUSTED, seen(console="BdsDxe: failed to load Boot0001: Not Found\n"), "no Generation 2 image"),
+    ],
+    ids=["V1", "V2"],
+)
+def test_an_image_of_the_other_generation_fails_without_our_agent_too(
+    spec: MachineSpec, what: Seen, words: str
+) -> None:
+    failed, actions = advance(a(Phase.BOOTING, spec, has_agent=False), what, WhenLost.REPAIR)
+    assert (failed.phase, actions) == (Phase.FAILED, (Action.END,))
+    assert words in str(failed.cause)
+
+
+def test_a_whole_system_may_take_longer_than_our_own_image() -> None:
+    slow = seen(console="Linux version 6.1\n", cpu_seconds=500.0)
+    assert after(a(Phase.BOOTING, has_agent=False), slow) == (Phase.BOOTING, ())
+    assert after(a(Phase.BOOTING), slow) == (Phase.FAILED, (Action.END,))
+    assert after(a(Phase.BOOTING, has_agent=False), replace(slow, cpu_seconds=2000.0)) == (
+        Phase.FAILED,
+        (Action.END,),
+    )
+
+
 def test_a_stop_asks_first_and_pulls_the_plug_only_later() -> None:
     stopping, actions = advance(a(Phase.READY, OFF), seen(), WhenLost.REPAIR)
     assert (stopping.phase, actions) == (Phase.STOPPING, (Action.POWER_BUTTON,))

@@ -219,11 +219,19 @@ class Workbench:
             self.plane.put_resource_group(connection, self.group_id, "eastus", {})
 
     def put_cluster(
-        self, pools: Mapping[str, Mapping[str, Any]] | None = None, *, version: str | None = None
+        self,
+        pools: Mapping[str, Mapping[str, Any]] | None = None,
+        *,
+        version: str | None = None,
+        sent: Mapping[str, Any] | None = None,
     ) -> Operation:
         wanted = {"sys": {"mode": Mode.SYSTEM}} if pools is None else pools
         request = ClusterRequest(
-            location="eastus", wanted_version=version, network_plugin="azure", has_windows_profile=True, sent={}
+            location="eastus",
+            wanted_version=version,
+            network_plugin="azure",
+            has_windows_profile=True,
+            sent=sent or {},
         )
         asked = [(name, pool_request(**properties)) for name, properties in wanted.items()]
         with self.database.transaction() as connection:

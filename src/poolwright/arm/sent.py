@@ -56,7 +56,8 @@ def spelled(*choices: str) -> BeforeValidator:
     return BeforeValidator(spell)
 
 
-Text = Annotated[str | None, BeforeValidator(_blank_is_none)]
+BLANK_IS_NONE: Final = BeforeValidator(_blank_is_none)
+Text = Annotated[str | None, BLANK_IS_NONE]
 
 
 class Sent(BaseModel):

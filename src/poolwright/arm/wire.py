@@ -18,11 +18,26 @@ from enum import Enum
 from typing import Annotated, Any, Final, Literal, TypeVar, get_args
 
 import orjson
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 from pydantic import Field
 
 from poolwright import errors
 from poolwright.access_control import WantedAssignment
-from poolwright.arm.sent import IDENTITY, Json, Sent, Text, as_sent, checked, clean, in_words, spelled, without, wrong
+from poolwright.arm.sent import (
+    BLANK_IS_NONE,
+    IDENTITY,
+    Json,
+    Sent,
+    Text,
+    as_sent,
+    checked,
+    clean,
+    in_words,
+    spelled,
+    without,
+    wrong,
+)
 from poolwright.control_plane import MAX_POOLS, WhatIf
 from poolwright.domain import change
 from poolwright.domain.cluster import Cluster, ClusterRequest, ResourceGroup
@@ -197,6 +212,22 @@ class _WindowsProfile(Sent):
     adminUsername: Text = None
 
 
+class _SshPublicKey(Sent):
+    keyData: Text = None
+
+
+class _Ssh(Sent):
+    publicKeys: list[_SshPublicKey] | None = None
+
+
+_UserName = Annotated[str, Field(pattern=r"^[A-Za-z][-A-Za-z0-9_]*$")]
+
+
+class _LinuxProfile(Sent):
+    adminUsername: Annotated[_UserName | None, BLANK_IS_NONE] = None
+    ssh: _Ssh | None = None
+
+
 class _ServicePrincipalProfile(Sent):
     clientId: Text = None
 
@@ -210,6 +241,7 @@ class ClusterProperties(Sent):
     disableLocalAccounts: bool | None = None
     networkProfile: _NetworkProfile | None = None
     windowsProfile: _WindowsProfile | None = None
+    linuxProfile: _LinuxProfile | None = None
     servicePrincipalProfile: _ServicePrincipalProfile | None = None
     aadProfile: Json | None = None
     agentPoolProfiles: Annotated[list[Json], Field(max_length=MAX_POOLS)] | None = None
@@ -261,6 +293,7 @@ def decode_cluster(body: Json, profile: Profile) -> tuple[ClusterRequest, list[t
     model = checked(ClusterBody, body, "")
     require_tags(model.tags)
     properties = model.properties or ClusterProperties()
+    _require_ssh_keys(properties.linuxProfile)
     network = properties.networkProfile
     windows = properties.windowsProfile
     sent = clean(without(as_sent(model), (*IDENTITY, "location")))
@@ -273,6 +306,23 @@ def decode_cluster(body: Json, profile: Profile) -> tuple[ClusterRequest, list[t
         sent=sent,
     )
     return request, _pool_requests(properties.agentPoolProfiles or [], profile)
+
+
+def _require_ssh_keys(profile: _LinuxProfile | None) -> None:
+    """Refuse what is no public key, in AKS's words: it would only be noticed where somebody tries to log in."""
+    for entry in (profile.ssh.publicKeys if profile and profile.ssh else None) or ():
+        key = (entry.keyData or "").strip()
+        try:
+            load_ssh_public_key(key.encode())
+            if not key.isprintable():
+                raise ValueError("it has more than one line")
+        except (ValueError, UnsupportedAlgorithm) as error:
+            raise errors.InvalidParameter(
+                "The value of parameter linuxProfile.ssh.publicKeys.keyData is invalid. Please see "
+                "https://aka.ms/aks-naming-rules for more details.",
+                target="linuxProfile.ssh.publicKeys.keyData",
+                remedy="send one line as in ~/.ssh/id_rsa.pub: the kind of key, the key in base64, a comment",
+            ) from error
 
 
 class MachineNames(Sent):

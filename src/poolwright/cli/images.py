@@ -89,6 +89,14 @@ def import_disk(
     with_agent: Annotated[
         bool, typer.Option("--with-agent", help="Poolwright's guest agent is installed on it.")
     ] = False,
+    cloud_init: Annotated[
+        bool | None,
+        typer.Option(
+            "--cloud-init/--no-cloud-init",
+            help="Its cloud-init is told host name, network and SSH keys. Else so for Linux without --with-agent.",
+            show_default=False,
+        ),
+    ] = None,
     data_dir: OwnDataDir = None,
     output: OutputForm = Output.TABLE,
 ) -> None:
@@ -101,7 +109,7 @@ def import_disk(
         keeping(data_dir, changing=True) as keeper,
         progress.steps_shown(f"importing {file.name}", lines=output is not Output.JSON) as told,
     ):
-        imported = keeper.import_disk(file, definition, _seldom(told), has_agent=with_agent)
+        imported = keeper.import_disk(file, definition, _seldom(told), has_agent=with_agent, cloud_init=cloud_init)
     print_answer(imported, [_row(imported)], output)
 
 
@@ -176,6 +184,7 @@ def _row(image: Json) -> dict[str, object]:
         "Generations": ",".join(image["generations"]),
         "SecureBoot": _SECURE_BOOT[image["secureBoot"]] if "V2" in image["generations"] else "",
         "Agent": "yes" if image["hasAgent"] else "no",
+        "CloudInit": "yes" if image["cloudInit"] else "no",
         "DiskMiB": image["virtualBytes"] // _MIB,
         "FileMiB": round(image["fileBytes"] / _MIB, 1),
     }

@@ -7,7 +7,7 @@ engine chooses nothing.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from poolwright.domain.generation import Firmware, Generation
@@ -32,11 +32,20 @@ class Witness(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Login:
+    """Who may log in to a machine by SSH, and with which public keys, as lines of `authorized_keys`."""
+
+    user: str
+    public_keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class MachineSpec:
     """One machine as it should be. `key` is unique in the service; memory is in GB.
 
     `configuration` is a digest of everything of the node pool that machines are replaced for
-    (`domain/change.py`); "" in machines stored before it was kept.
+    (`domain/change.py`); "" in machines stored before it was kept. `login` is what a machine is told when it is made,
+    None where nobody may log in.
     """
 
     key: str
@@ -50,10 +59,16 @@ class MachineSpec:
     running: bool
     zone: str | None = None
     configuration: str = ""
+    login: Login | None = None
 
     @property
     def firmware(self) -> Firmware:
         return self.generation.firmware
+
+    def is_met_by(self, other: MachineSpec) -> bool:
+        """Whether a machine made for the other specification can become this one without being made again."""
+        kept = replace(other, running=self.running, configuration=self.configuration, login=self.login)
+        return self == kept
 
 
 @dataclass(frozen=True, slots=True)

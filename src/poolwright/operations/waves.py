@@ -20,7 +20,8 @@ from sqlalchemy.engine import Connection
 from poolwright import errors
 from poolwright.domain import quota
 from poolwright.domain.change import configuration_of
-from poolwright.domain.machine import Machine, MachineFacts, MachineSpec, machine_name
+from poolwright.domain.machine import Login, Machine, MachineFacts, MachineSpec, machine_name
+from poolwright.domain.node_login import login_of
 from poolwright.domain.node_pool import NodePool
 from poolwright.domain.node_pool_kind import ScaleDownMode
 from poolwright.domain.operation import Operation, OperationError
@@ -147,7 +148,9 @@ def add_machines(context: Context, operation: Operation, planned: PlannedWaves, 
         pools = pools_of(connection, operation)
         for pool, wave in _waves_of(pools, planned, index):
             configuration = configuration_of(pool)
-            new = [_new(context, pool, part, configuration) for part in wave.add]
+            cluster = statements.cluster(connection, pool.id.cluster_id.key) if wave.add else None
+            login = login_of(cluster, pool) if cluster is not None else None
+            new = [_new(context, pool, part, configuration, login) for part in wave.add]
             keys = [machine.id.key for machine in new]
             known = {machine.id.key for machine in statements.machines_by_key(connection, keys)}
             statements.add_machines(connection, rendered(context, pool, (m for m in new if m.id.key not in known)))
@@ -367,7 +370,7 @@ def _works(machine: Machine, facts: MachineFacts | None) -> bool:
     return facts.ready or not machine.spec.running
 
 
-def _new(context: Context, pool: NodePool, part: PlannedMachine, configuration: str) -> Machine:
+def _new(context: Context, pool: NodePool, part: PlannedMachine, configuration: str, login: Login | None) -> Machine:
     machine_id = MachineId(pool.id, machine_name(pool.id, pool.os_type, part.ordinal))
     size = context.size_of(part.size)
     if size is None:
@@ -386,6 +389,7 @@ def _new(context: Context, pool: NodePool, part: PlannedMachine, configuration: 
         running=pool.is_running,
         zone=part.zone,
         configuration=configuration,
+        login=login,
     )
     return Machine(id=machine_id, ordinal=part.ordinal, spec=spec)
 

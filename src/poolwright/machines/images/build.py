@@ -180,10 +180,11 @@ def _build(
         progress(f"making the disk, form {form}", 0.7 + 0.3 * number / len(forms))
         scratch = work / form
         scratch.mkdir()
-        yield form, _disk(FORMS[form], root, ramdisk, scratch)
+        yield form, disk_of(FORMS[form], root, ramdisk, scratch)
 
 
-def _disk(row: FormRow, root: Path, ramdisk: Path, scratch: Path) -> Path:
+def disk_of(row: FormRow, root: Path, ramdisk: Path, scratch: Path) -> Path:
+    """Return a disk that boots the kernel and boot loaders in `root` with that RAM disk, as a qcow2 in `scratch`."""
     raw, part, qcow2 = scratch / "disk.raw", scratch / "fat", scratch / "disk.qcow2"
     (kernel,) = root.glob("boot/vmlinuz-*")
     files = {"boot/vmlinuz": kernel, "boot/initrd": ramdisk}

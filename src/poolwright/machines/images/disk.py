@@ -43,10 +43,10 @@ def partition(disk: Path, script: str) -> None:
     programs.run("sfdisk", "--quiet", "--no-reread", "--no-tell-kernel", disk, given=script.encode())
 
 
-def fat(file: Path, size_bytes: int, label: str, files: Mapping[str, Path]) -> None:
-    """Make a FAT32 file system that holds files, by their places in it."""
+def fat(file: Path, size_bytes: int, label: str, files: Mapping[str, Path], *, bits: int = 32) -> None:
+    """Make a FAT file system that holds files, by their places in it; FAT12 is for the smallest."""
     programs.run(
-        "mkfs.vfat", "-C", "-F", "32", "-s", "1", "-n", label, "-i", _VOLUME_ID, "--invariant",
+        "mkfs.vfat", "-C", "-F", str(bits), "-s", "1", "-n", label, "-i", _VOLUME_ID, "--invariant",
         file, str(size_bytes // 1024), environment=_REPRODUCIBLE,
     )  # fmt: skip
     directories = {str(parent) for place in files for parent in Path(place).parents if parent != Path(".")}

@@ -17,7 +17,7 @@ from poolwright.machines import host_packages
 from poolwright.machines.host_packages import Use
 from poolwright.machines.images import inspection, programs
 from poolwright.machines.images.inspection import DiskFormat, DiskRefused, inspect
-from poolwright.machines.images.store import DiskImage, ImageStore, Origin
+from poolwright.machines.images.store import DiskImage, ImageStore, Origin, is_windows
 
 Progress = Callable[[str, float], None]
 
@@ -28,10 +28,18 @@ _RESERVE_BYTES: Final = 256 * 1024**2
 
 
 def import_disk(
-    file: Path, definition: str, generation: Generation, store: ImageStore, progress: Progress, *, has_agent: bool
+    file: Path,
+    definition: str,
+    generation: Generation,
+    store: ImageStore,
+    progress: Progress,
+    *,
+    has_agent: bool,
+    cloud_init: bool | None = None,
 ) -> DiskImage:
     """Return the image made from a disk file for a node image definition of that generation.
 
+    Where nothing is said of `cloud_init`, disks have it as cloud images do: Linux without Poolwright's agent.
     Raises `DiskRefused` with the reason, `MissingPackages` of the host, or `ProgramFailed`.
     """
     host_packages.require(Use.IMPORT)
@@ -52,6 +60,7 @@ def import_disk(
             origin=Origin.IMPORTED,
             definition=definition,
             has_agent=has_agent,
+            cloud_init=not (has_agent or is_windows(definition)) if cloud_init is None else cloud_init,
             source=(file.name,),
         )
     progress("done", 1.0)

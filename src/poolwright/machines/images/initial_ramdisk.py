@@ -8,7 +8,7 @@ from __future__ import annotations
 import lzma
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +22,7 @@ GUEST_FILES: Final = {
     "lease": "lease",
     "power-button": "etc/acpi/PWRF/00000080",
 }
+OUR_FILES: Final = {place: GUEST / name for name, place in GUEST_FILES.items()}
 # In this order; what one needs is loaded before it. Debian's cloud kernel has neither AHCI nor NVMe built in.
 MODULES: Final = (
     *("virtio_pci", "virtio_console"),
@@ -37,18 +38,27 @@ class ModuleMissing(Exception):
     """The kernel package lacks a module that the node image needs."""
 
 
-def build(root: Path, scratch: Path, ramdisk: Path) -> None:
-    """Write the RAM disk from the unpacked packages in `root`; `scratch` is made, and is left behind."""
+def build(
+    root: Path,
+    scratch: Path,
+    ramdisk: Path,
+    files: Mapping[str, Path] = OUR_FILES,
+    modules: Sequence[str] = MODULES,
+) -> None:
+    """Write the RAM disk from the unpacked packages in `root`; `scratch` is made, and is left behind.
+
+    Besides busybox it has `files`, by their places in it, and `modules` with what these need.
+    """
     scratch.mkdir()
     busybox = scratch / "bin" / "busybox"
     _copy(root / "bin" / "busybox" if (root / "bin" / "busybox").exists() else root / "usr/bin/busybox", busybox, 0o755)
     (scratch / "bin" / "sh").symlink_to("busybox")
-    for name, place in GUEST_FILES.items():
-        _copy(GUEST / name, scratch / place, 0o755)
-    modules = modules_in_order(kernel_directory(root), MODULES)
-    for file in modules:
+    for place, source in files.items():
+        _copy(source, scratch / place, 0o755)
+    ordered = modules_in_order(kernel_directory(root), modules)
+    for file in ordered:
         _write(scratch / "lib" / "modules" / _module_file(file), _module(file))
-    order = "".join(f"{_module_file(file)}\n" for file in modules)
+    order = "".join(f"{_module_file(file)}\n" for file in ordered)
     _write(scratch / "lib" / "modules" / "order", order.encode())
     archive = _archive(scratch)
     ramdisk.write_bytes(programs.run("zstd", "-q", "-T1", "-12", "--stdout", given=archive))

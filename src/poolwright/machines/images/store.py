@@ -60,7 +60,8 @@ class DiskImage:
     `digest` is the SHA-256 of the qcow2 file at `path`, in hex. `generations` are those whose firmware boots it.
     `secure_boot` says whether firmware with Secure Boot starts it: None when only the firmware can tell.
     `definition` is the node image definition it was imported for (`2204gen2containerd`); None for a stand-in, which
-    has a `form` instead. `source` names what it was made from: the file, or packages with their versions.
+    has a `form` instead. `cloud_init` says whether its machines get a seed for cloud-init. `source` names what it was
+    made from: the file, or packages with their versions.
     """
 
     digest: str
@@ -72,6 +73,7 @@ class DiskImage:
     definition: str | None = None
     form: str | None = None
     has_agent: bool = False
+    cloud_init: bool = False
     source: tuple[str, ...] = ()
 
 
@@ -149,6 +151,7 @@ class ImageStore:
         definition: str | None = None,
         form: str | None = None,
         has_agent: bool = False,
+        cloud_init: bool = False,
         source: tuple[str, ...] = (),
     ) -> DiskImage:
         """Move a qcow2 file out of a work directory of this store into it, as its newest image.
@@ -166,6 +169,7 @@ class ImageStore:
             definition=definition,
             form=form,
             has_agent=has_agent,
+            cloud_init=cloud_init,
             source=source,
         )
         file.chmod(0o444)
@@ -289,6 +293,8 @@ class ImageStore:
             definition=entry["definition"],
             form=entry["form"],
             has_agent=bool(entry["hasAgent"]),
+            # Images from before there was such a thing have none.
+            cloud_init=bool(entry.get("cloudInit", False)),
             source=tuple(entry["source"]),
         )
 
@@ -312,6 +318,7 @@ def _entry(image: DiskImage) -> dict[str, Any]:
         "definition": image.definition,
         "form": image.form,
         "hasAgent": image.has_agent,
+        "cloudInit": image.cloud_init,
         "source": list(image.source),
     }
 

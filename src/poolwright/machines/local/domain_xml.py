@@ -9,6 +9,7 @@ the product writes libvirt XML. Source of the elements: https://libvirt.org/form
 
 from __future__ import annotations
 
+import hashlib
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from enum import Enum
@@ -70,7 +71,7 @@ class Files:
 
     @property
     def seed(self) -> Path:
-        return self.directory / "seed.iso"
+        return self.directory / "seed.img"
 
     @property
     def agent(self) -> Path:
@@ -109,6 +110,14 @@ class Definition:
 def bus_of(generation: Generation) -> DiskBus:
     """Return the bus of a generation's disks: virtio-blk under BIOS, virtio-scsi under UEFI."""
     return DiskBus.VIRTIO if generation is Generation.V1 else DiskBus.SCSI
+
+
+def mac_of(uuid: str) -> str:
+    """Return the address of a machine's network card, below the prefix of QEMU, 52:54:00.
+
+    It follows from the UUID, so that the card stays the same one when the machine is defined again.
+    """
+    return ":".join(("52", "54", "00", *(f"{byte:02x}" for byte in hashlib.sha256(uuid.encode()).digest()[:3])))
 
 
 def render(machine: Definition) -> str:
@@ -194,14 +203,14 @@ def _devices(devices: ET.Element, machine: Definition) -> None:
     if machine.disk_bus is DiskBus.SCSI:
         ET.SubElement(devices, "controller", type="scsi", index="0", model="virtio-scsi")
     if machine.has_seed:
-        seed = ET.SubElement(devices, "disk", type="file", device="cdrom")
+        # A disk and no CD-ROM: kernels for clouds, as Debian's, lack the drivers of AHCI.
+        seed = ET.SubElement(devices, "disk", type="file", device="disk")
         ET.SubElement(seed, "driver", name="qemu", type="raw")
         ET.SubElement(seed, "source", file=str(machine.files.seed))
-        bus = "sata" if machine.generation is Generation.V2 else "ide"
-        ET.SubElement(seed, "target", dev="sdb" if bus == "sata" else "hdc", bus=bus)
+        ET.SubElement(seed, "target", dev=f"{target[:-1]}b", bus=machine.disk_bus.value)
         ET.SubElement(seed, "readonly")
     ET.SubElement(devices, "controller", type="usb", model="none")
-    _network(devices, machine.bridge)
+    _network(devices, machine)
     _port(devices, machine.files.console, "isa-serial", "isa-serial")
     if machine.generation is Generation.V1:
         debug = _port(devices, machine.files.firmware_log, "isa-debug", "isa-debugcon")
@@ -225,10 +234,11 @@ def _devices(devices: ET.Element, machine: Definition) -> None:
         _text(target_of_memory, "node", "0")
 
 
-def _network(devices: ET.Element, bridge: str | None) -> None:
-    card = ET.SubElement(devices, "interface", type="user" if bridge is None else "bridge")
-    if bridge is not None:
-        ET.SubElement(card, "source", bridge=bridge)
+def _network(devices: ET.Element, machine: Definition) -> None:
+    card = ET.SubElement(devices, "interface", type="user" if machine.bridge is None else "bridge")
+    ET.SubElement(card, "mac", address=mac_of(machine.uuid))
+    if machine.bridge is not None:
+        ET.SubElement(card, "source", bridge=machine.bridge)
     ET.SubElement(card, "model", type="virtio")
 
 

@@ -23,11 +23,15 @@ import structlog
 
 from poolwright.domain.machine import MachineFacts, MachineSpec, WhenLost
 from poolwright.machines.engine import PermanentError, TemporaryError
+from poolwright.machines.images import disk
+from poolwright.machines.images.programs import ProgramFailed
 from poolwright.machines.images.store import DiskImage, Origin
+from poolwright.machines.local import cloud_init
 from poolwright.machines.local.agent import AgentLink, Message
 from poolwright.machines.local.allocation import Caps, HostRoom, allocate, shortage
+from poolwright.machines.local.cloud_init import UserData
 from poolwright.machines.local.daemon import Account
-from poolwright.machines.local.domain_xml import Accelerator, Definition, Files, bus_of, render
+from poolwright.machines.local.domain_xml import Accelerator, Definition, Files, bus_of, mac_of, render
 from poolwright.machines.local.evidence import EvidenceKey, digest_of_file, digest_of_text
 from poolwright.machines.local.hypervisor import Domain, Hypervisor
 from poolwright.machines.local.journal import Journal
@@ -41,6 +45,8 @@ _IDLE_PAUSE_SECONDS: Final = 1.0
 _GONE_TIMEOUT_SECONDS: Final = 120.0
 # A console is read from its end: what a machine says without end is not read again and again.
 _SHOWN_BYTES: Final = 64 * 1024
+# How often a machine without our agent is asked whether QEMU's is there.
+_TOOLS_SECONDS: Final = 3.0
 _EMULATOR: Final = "qemu-system-x86_64"
 
 
@@ -49,6 +55,7 @@ class Host:
     """What the engine is told about its host.
 
     `directory` is reachable for the account, `sockets` has a short path, and libvirt logs about machines in `logs`.
+    `user_data` are the operator's own, for images that have cloud-init.
     """
 
     directory: Path
@@ -61,6 +68,7 @@ class Host:
     when_lost: WhenLost
     room: Callable[[Path], HostRoom]
     bridge: str | None = None
+    user_data: UserData | None = None
 
 
 class LocalEngine:
@@ -94,6 +102,7 @@ class LocalEngine:
         self._lives = self._journal.lives()
         self._images: dict[str, DiskImage] = {}
         self._links: dict[str, AgentLink] = {}
+        self._tools: dict[str, tuple[float, bool]] = {}
         self._changed = threading.Condition()
         self._closing = False
         self._thread = threading.Thread(target=self._supervise, name="machines", daemon=True)
@@ -188,9 +197,7 @@ class LocalEngine:
         life = self._lives.get(spec.key)
         if life is None:
             return Life(spec=spec, uuid=self._new_id(), began=self._now())
-        is_same = not life.leaving and spec == replace(
-            life.spec, running=spec.running, configuration=spec.configuration
-        )
+        is_same = not life.leaving and spec.is_met_by(life.spec)
         return replace(life, spec=spec, leaving=False, outdated=life.outdated or not is_same)
 
     def _require_room(self, new: Sequence[MachineSpec], images: Mapping[str, DiskImage]) -> None:
@@ -276,11 +283,11 @@ class LocalEngine:
         if active:
             link = self._links.setdefault(life.key, AgentLink(files.agent, self._new_id))
             messages = tuple(link.listen(self._now()))
-        elif life.key in self._links:
-            self._links.pop(life.key).close()
-        tools = False
-        if active and not life.has_agent and life.phase in (Phase.BOOTING, Phase.READY, Phase.SILENT):
-            tools = self._hypervisor.tools_answer(life.uuid)
+        else:
+            self._tools.pop(life.uuid, None)
+            if life.key in self._links:
+                self._links.pop(life.key).close()
+        wanted = active and not life.has_agent and life.phase in (Phase.BOOTING, Phase.READY, Phase.SILENT)
         awaited = life.phase is Phase.BOOTING or not active
         return Seen(
             now=self._now(),
@@ -288,24 +295,33 @@ class LocalEngine:
             has_begun=files.console.exists(),
             cpu_seconds=domain.cpu_seconds if domain is not None else 0.0,
             messages=messages,
-            console=_end_of(files.console) if awaited else "",
-            firmware_log=_end_of(files.firmware_log) if awaited else "",
+            console=_both_ends_of(files.console) if awaited else "",
+            firmware_log=_both_ends_of(files.firmware_log) if awaited else "",
             may_begin=may_begin,
-            tools=tools,
+            tools=wanted and self._tools_answer(life),
         )
+
+    def _tools_answer(self, life: Life) -> bool:
+        """Whether QEMU's guest agent answered when it was last asked; one that does not costs a second of waiting."""
+        asked, answered = self._tools.get(life.uuid, (float("-inf"), False))
+        if not 0 <= self._now() - asked < _TOOLS_SECONDS:
+            answered = self._hypervisor.tools_answer(life.uuid)
+            self._tools[life.uuid] = (self._now(), answered)
+        return answered
 
     def _carry_out(self, before: Life, after: Life, actions: Sequence[Action]) -> None:
         """Write down first what is about to be done, then do it; nothing of a machine that was asked anew meanwhile."""
         if after.phase is Phase.FAILED and before.phase is not Phase.FAILED:
             after = replace(after, cause=self._with_last_lines(after))
             log.warning("machine_failed", machine=after.key, cause=after.cause)
-        if Action.BEGIN in actions:
+        if Action.BEGIN in actions and not self._files(after).disk.exists():
             image = self._image(after)
             after = replace(
                 after,
                 made_from=image.digest,
                 stand_in=image.origin is Origin.STAND_IN,
                 has_agent=image.has_agent,
+                has_seed=image.cloud_init,
             )
         with self._changed:
             if self._lives.get(before.key) != before:
@@ -366,6 +382,8 @@ class LocalEngine:
             old.unlink(missing_ok=True)
         if not files.disk.exists():
             self._make_disk(files.disk, self._image(life))
+        if life.has_seed and not files.seed.exists():
+            self._make_seed(files, life)
         self._hypervisor.begin(render(self._definition(life)), life.uuid)
 
     def _make_disk(self, disk: Path, image: DiskImage) -> None:
@@ -385,6 +403,32 @@ class LocalEngine:
         self._host.account.give(unfinished)
         unfinished.rename(disk)
 
+    def _make_seed(self, files: Files, life: Life) -> None:
+        """The seed for cloud-init, there as a whole or not at all. What it holds may be secret: it is the account's."""
+        content = cloud_init.seed(
+            instance_id=life.uuid,
+            hostname=life.key.rpartition("/")[2],
+            mac=mac_of(life.uuid),
+            login=life.spec.login,
+            user=self._host.user_data,
+        )
+        unfinished = files.directory / "seed"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir(mode=0o700)
+        try:
+            places = {name: unfinished / name for name in content}
+            for name, place in places.items():
+                place.write_bytes(content[name])
+            made = unfinished / "made.img"
+            disk.fat(made, cloud_init.SEED_BYTES, cloud_init.LABEL, places, bits=12)
+            made.chmod(0o600)
+            self._host.account.give(made)
+            made.rename(files.seed)
+        except ProgramFailed as error:
+            raise PermanentError(f"the seed for cloud-init could not be made: {error}") from error
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+
     def _definition(self, life: Life) -> Definition:
         spec = life.spec
         return Definition(
@@ -402,6 +446,7 @@ class LocalEngine:
             disk_bus=bus_of(spec.generation),
             emulator=shutil.which(_EMULATOR) or f"/usr/bin/{_EMULATOR}",
             bridge=self._host.bridge,
+            has_seed=life.has_seed,
         )
 
     def _name(self, life: Life) -> str:
@@ -422,14 +467,14 @@ class LocalEngine:
         files, report = self._files(life), life.report
         assert life.observed is not None
         assert life.observed_by is not None
-        image = self._image(life)
+        origin = Origin.STAND_IN if life.stand_in else Origin.IMPORTED
         return self._key.sign(
             {
                 "machine": life.key,
                 "uuid": life.uuid,
                 "nonce": report.nonce if report is not None else None,
                 "nodeImage": life.spec.node_image,
-                "image": {"digest": f"sha256:{image.digest}", "origin": image.origin.value},
+                "image": {"digest": f"sha256:{life.made_from}", "origin": origin.value},
                 "resolvedGeneration": life.spec.generation.value,
                 "observedGeneration": life.observed.value,
                 "observedBy": life.observed_by.value,
@@ -471,6 +516,15 @@ def _end_of(path: Path) -> str:
     with suppress(FileNotFoundError), path.open("rb") as file:
         file.seek(max(0, os.fstat(file.fileno()).st_size - _SHOWN_BYTES))
         return file.read().decode(errors="replace")
+    return ""
+
+
+def _both_ends_of(path: Path) -> str:
+    """What firmware wrote first and a system wrote last; a console that is longer has a gap between them."""
+    with suppress(FileNotFoundError), path.open("rb") as file:
+        beginning = file.read(_SHOWN_BYTES)
+        file.seek(max(len(beginning), os.fstat(file.fileno()).st_size - _SHOWN_BYTES))
+        return (beginning + file.read()).decode(errors="replace")
     return ""
 
 

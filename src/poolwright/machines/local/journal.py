@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from poolwright.domain.generation import Generation
-from poolwright.domain.machine import MachineSpec, Witness
+from poolwright.domain.machine import Login, MachineSpec, Witness
 from poolwright.machines.local.agent import Report
 from poolwright.machines.local.life import Life, Phase
 
@@ -90,9 +90,16 @@ def _written(life: Life) -> bytes:
 def _read(content: bytes) -> Life:
     fields = orjson.loads(content)
     spec = fields.pop("spec")
+    login = spec.get("login")
     report, observed, by = fields.pop("report"), fields.pop("observed"), fields.pop("observed_by")
     return Life(
-        spec=MachineSpec(**{**spec, "generation": Generation(spec["generation"])}),
+        spec=MachineSpec(
+            **{
+                **spec,
+                "generation": Generation(spec["generation"]),
+                "login": Login(login["user"], tuple(login["public_keys"])) if login is not None else None,
+            }
+        ),
         phase=Phase(fields.pop("phase")),
         report=Report.model_validate(report) if report is not None else None,
         observed=Generation(observed) if observed is not None else None,

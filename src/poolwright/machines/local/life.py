@@ -58,9 +58,10 @@ class Life:
     """One machine of this host. Times are UNIX seconds, `began` is when its phase did.
 
     `made_from` is the digest of its disk's image, "" before it has a disk, and `stand_in` says that this image is in
-    the place of another; `has_agent` says whether the image has Poolwright's agent. `outdated` says that what there is
-    of it is thrown away first. `cause` says why it failed, `report` is what it last said of itself. `observed` is the
-    generation that it showed, and `observed_by` who saw that.
+    the place of another; `has_agent` says whether the image has Poolwright's agent, `has_seed` whether the machine has
+    a seed for cloud-init beside its disk. `outdated` says that what there is of it is thrown away first. `cause` says
+    why it failed, `report` is what it last said of itself. `observed` is the generation that it showed, and
+    `observed_by` who saw that.
     """
 
     spec: MachineSpec
@@ -70,6 +71,7 @@ class Life:
     made_from: str = ""
     stand_in: bool = False
     has_agent: bool = True
+    has_seed: bool = False
     outdated: bool = False
     leaving: bool = False
     boots: int = 0
@@ -170,7 +172,14 @@ def _booting(life: Life, seen: Seen) -> tuple[Life, tuple[Action, ...]]:
         if mismatch is not None:
             return failed(reported, mismatch, seen.now), (Action.END,)
         return replace(reported, last_seen=seen.now).now_in(Phase.READY, seen.now), (Action.WITNESS,)
-    boot = Boot(life.spec.generation, seen.console, seen.firmware_log, seen.cpu_seconds, seen.now - life.began)
+    boot = Boot(
+        life.spec.generation,
+        seen.console,
+        seen.firmware_log,
+        seen.cpu_seconds,
+        seen.now - life.began,
+        has_agent=life.has_agent,
+    )
     cause = diagnose(boot)
     if cause is not None:
         return failed(life, cause, seen.now), (Action.END,)
@@ -194,6 +203,10 @@ def _working(life: Life, seen: Seen, when_lost: WhenLost) -> tuple[Life, tuple[A
         mismatch = contradiction(life.spec, life.uuid, report)
         if mismatch is not None:
             return failed(life, mismatch, seen.now), (Action.END,)
+    if life.observed_by is Witness.FIRMWARE_LOG and seen.tools:
+        # They began to answer after the console had shown that the system is up: from now on they are asked.
+        answered = replace(life, observed_by=Witness.GUEST_TOOLS, last_seen=seen.now)
+        return answered.now_in(Phase.READY, seen.now), (Action.WITNESS,)
     if life.observed_by is Witness.FIRMWARE_LOG or (life.observed_by is Witness.GUEST_TOOLS and seen.tools):
         # Nobody inside answers for the one: all that is known of it is that it runs.
         return replace(life, last_seen=seen.now).now_in(Phase.READY, seen.now), ()
