@@ -17,6 +17,11 @@ HYBRID = (
     "label: gpt\nstart=2048, size=2048, type=21686148-6449-6E6F-744E-656564454649\n"
     "start=4096, size=86016, type=C12A7328-F81F-11D2-BA4B-00A0C93EC93B\n"
 )
+# As Windows Setup lays out a disk for UEFI: EFI system, Microsoft reserved, and the volume of Windows.
+WINDOWS = (
+    f"{GPT}start=88064, size=2048, type=E3C9E316-0B5C-4DB8-817D-F92DF00215AE\n"
+    "start=90112, size=6144, type=EBD0A0A2-B9E5-4433-87C0-68B6B72699C7\n"
+)
 ESP_BYTES = 42 * MIB
 
 
@@ -61,6 +66,19 @@ def gen1(directory: Path) -> Path:
 
 def gen2(directory: Path) -> Path:
     return raw(directory, GPT, code=b"", esp={"EFI/BOOT/BOOTX64.EFI": efi_program()})
+
+
+def windows(directory: Path, *, for_any_firmware: bool = True) -> Path:
+    """A disk as Windows has it; its loader also where firmware looks whose variables do not name it, or only there."""
+    loader = efi_program()
+    esp = {"EFI/Microsoft/Boot/bootmgfw.efi": loader, "EFI/Microsoft/Boot/BCD": b"regf"}
+    if for_any_firmware:
+        esp["EFI/Boot/bootx64.efi"] = loader
+    file = raw(directory, WINDOWS, code=b"", esp=esp)
+    with file.open("r+b") as opened:
+        opened.seek(90112 * 512)
+        opened.write(b"\xebR\x90NTFS    ")
+    return file
 
 
 def hybrid(directory: Path) -> Path:

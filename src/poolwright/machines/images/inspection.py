@@ -43,6 +43,7 @@ _MTOOLS: Final = {"MTOOLS_SKIP_CHECK": "1", "MTOOLSRC": "/dev/null"}
 _LOADER_DIRECTORY: Final = "EFI/BOOT"
 _LOADER: Final = "BOOTX64.EFI"
 _LOADERS_OF_OTHERS: Final = {"BOOTAA64.EFI": "arm64", "BOOTIA32.EFI": "32-bit x86"}
+_LOADER_OF_WINDOWS: Final = "EFI/Microsoft/Boot/bootmgfw.efi"
 _SECOND_STAGE: Final = "GRUBX64.EFI"
 
 
@@ -313,11 +314,11 @@ def _uefi(file: Path, found: DiskFormat, laid_out: Layout, work: Path) -> tuple[
     except ProgramFailed as error:
         if error.code is None:
             raise
-        return f"its EFI system partition has no directory \\{_LOADER_DIRECTORY.replace('/', chr(92))}", None
+        return f"its EFI system partition has no directory \\EFI\\BOOT{_of_windows(esp)}", None
     names = {line.strip().rpartition("/")[2].upper(): line.strip() for line in listed.splitlines() if line.strip()}
     if _LOADER not in names:
         others = [what for name, what in _LOADERS_OF_OTHERS.items() if name in names]
-        only = f", only one for {' and '.join(others)}" if others else ""
+        only = f", only one for {' and '.join(others)}" if others else _of_windows(esp)
         return f"its EFI system partition has no \\EFI\\BOOT\\{_LOADER}{only}", None
     signed = []
     for name in (_LOADER, _SECOND_STAGE):
@@ -327,6 +328,18 @@ def _uefi(file: Path, found: DiskFormat, laid_out: Layout, work: Path) -> tuple[
                 return f"\\EFI\\BOOT\\{name} is no program for 64-bit x86", None
             signed.append(program)
     return None, None if all(signed) else False
+
+
+def _of_windows(esp: Path) -> str:
+    """What is said of a disk that was taken out of a machine whose variables name Windows's own loader; else ""."""
+    try:
+        _limited("mdir", "-b", "-i", str(esp), f"::/{_LOADER_OF_WINDOWS}")
+    except ProgramFailed as error:
+        if error.code is None:
+            raise
+        return ""
+    place = _LOADER_OF_WINDOWS.replace("/", "\\")
+    return f", and \\{place} is started only where the firmware's variables name it: copy it to \\EFI\\BOOT\\{_LOADER}"
 
 
 def _program(esp: Path, place: str, target: Path) -> bool | None:
