@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from poolwright.machines.images.build import Form
 from poolwright.machines.images.store import DiskImage
 from poolwright.machines.local.allocation import HostRoom
 from poolwright.machines.local.evidence import verify
+from poolwright.machines.local.hypervisor import Hypervisor, binding
 from tests.local.bench import LocalBench
 from tests.machines.contract import V1, V2, Bench, EngineContract
 
@@ -83,6 +85,40 @@ def test_the_hybrid_image_shows_the_firmware_and_not_itself(bench: LocalBench) -
         V1.key: Generation.V1,
         V2.key: Generation.V2,
     }
+
+
+def test_a_machine_started_again_is_known_by_the_image_it_was_made_from(bench: LocalBench) -> None:
+    bench.ensure(V1)
+    made_from = bench.engine.observe([V1.key])[V1.key].booted
+    bench.ensure(replace(V1, running=False))
+    # Meanwhile there is a newer image, which its disk does not lie on.
+    bench.image_for = lambda _: bench.images[Form.HYBRID]
+    bench.reopen()
+    bench.ensure(V1)
+    statement = bench.engine.evidence(V1.key)
+    assert statement is not None
+    assert (bench.boots(), statement["boot"]) == ({V1.key: 2}, 2)
+    assert bench.engine.observe([V1.key])[V1.key].booted == made_from == statement["image"]["digest"]
+    assert made_from == f"sha256:{bench.images[Form.GEN1].digest}"
+
+
+def test_whatever_a_guest_answers_its_tools_are_its_own_affair(
+    bench: LocalBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.ensure(V1)
+    (domain,) = bench.domains()
+    hypervisor = Hypervisor(bench.daemon.uri, bench.daemon.ensure)
+    # The image has no such agent.
+    assert hypervisor.tools_answer(domain.uuid) is False
+    assert hypervisor.tools_answer(str(uuid.uuid4())) is False
+
+    def refused(*_: object) -> str:
+        raise libvirt.libvirtError("internal error: unable to execute QEMU agent command 'guest-ping': disabled")
+
+    libvirt = binding()
+    monkeypatch.setattr("libvirt_qemu.qemuAgentCommand", refused)
+    assert hypervisor.tools_answer(domain.uuid) is False
+    hypervisor.close()
 
 
 def test_a_seed_beside_the_disk_is_not_taken_for_it_and_goes_with_the_machine(bench: LocalBench) -> None:

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from poolwright.domain.generation import Generation
-from poolwright.machines.local.symptoms import HANDED_OVER, IDLE_SECONDS, UNSEEN, Boot, diagnose, plain, tail
+from poolwright.machines.local.engine import both_ends_of
+from poolwright.machines.local.symptoms import (
+    HANDED_OVER,
+    IDLE_SECONDS,
+    UNSEEN,
+    Boot,
+    diagnose,
+    firmware_seen,
+    has_come_up,
+    plain,
+    tail,
+)
 
 NOT_FOUND = (
     '\x1b[2J\x1b[01;01H\x1b[=3h\x1b[2J\x1b[01;01HBdsDxe: failed to load Boot0001 "UEFI QEMU QEMU HARDDISK " from '
@@ -59,6 +72,20 @@ def test_the_clock_alone_decides_nothing_on_a_busy_host() -> None:
     assert diagnose(boot(cpu=1.0, clock=IDLE_SECONDS - 1)) is None
     assert diagnose(boot(cpu=UNSEEN.cpu_seconds + 1, clock=1.0)) is not None
     assert diagnose(boot(cpu=1.0, clock=IDLE_SECONDS + 1)) is not None
+
+
+def test_what_firmware_wrote_stays_in_sight_when_a_system_writes_much(tmp_path: Path) -> None:
+    console = tmp_path / "console.log"
+    lines = "".join(f"[ {number}] a line of a kernel that says all it does\n" for number in range(8000))
+    assert len(lines) > 300_000
+    console.write_text(f'BdsDxe: starting Boot0001 "UEFI QEMU HARDDISK"\n{lines}node login: ')
+    shown = both_ends_of(console)
+    assert len(shown) < 140_000
+    assert firmware_seen(shown, "") is Generation.V2
+    assert has_come_up(shown)
+    console.write_text("short\n")
+    assert both_ends_of(console) == "short\n"
+    assert both_ends_of(tmp_path / "none") == ""
 
 
 def test_a_console_is_shown_without_its_colours() -> None:

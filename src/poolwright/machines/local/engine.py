@@ -295,8 +295,8 @@ class LocalEngine:
             has_begun=files.console.exists(),
             cpu_seconds=domain.cpu_seconds if domain is not None else 0.0,
             messages=messages,
-            console=_both_ends_of(files.console) if awaited else "",
-            firmware_log=_both_ends_of(files.firmware_log) if awaited else "",
+            console=both_ends_of(files.console) if awaited else "",
+            firmware_log=both_ends_of(files.firmware_log) if awaited else "",
             may_begin=may_begin,
             tools=wanted and self._tools_answer(life),
         )
@@ -519,8 +519,8 @@ def _end_of(path: Path) -> str:
     return ""
 
 
-def _both_ends_of(path: Path) -> str:
-    """What firmware wrote first and a system wrote last; a console that is longer has a gap between them."""
+def both_ends_of(path: Path) -> str:
+    """Return what firmware wrote first and a system wrote last; a console that is longer has a gap between them."""
     with suppress(FileNotFoundError), path.open("rb") as file:
         beginning = file.read(_SHOWN_BYTES)
         file.seek(max(len(beginning), os.fstat(file.fileno()).st_size - _SHOWN_BYTES))
