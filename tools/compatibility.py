@@ -26,7 +26,7 @@ from poolwright.domain.generation import Generation
 from poolwright.domain.image_refusals import REFUSAL_TABLE
 from poolwright.domain.image_tables import GENERATION_TABLE, OFFER_TABLE, OS_SKU_TABLE, RELEASE_TABLE, WARNING_TABLE
 from poolwright.domain.pool_limits import LIMIT_TABLE
-from poolwright.domain.pool_requirements import ADMISSION_TABLE, CLUSTER_TABLE, NAME_TABLE
+from poolwright.domain.pool_requirements import ADMISSION_TABLE, CLUSTER_TABLE, GENERATION_NEEDS, NAME_TABLE
 from poolwright.domain.restriction import RESTRICTION_TABLE
 from poolwright.domain.roles import ROLES
 from poolwright.domain.rules import Rule
@@ -62,6 +62,7 @@ def tables() -> dict[str, str]:
                     RESTRICTION_TABLE,
                     NAME_TABLE,
                     CLUSTER_TABLE,
+                    GENERATION_NEEDS,
                     TAG_TABLE,
                 )
                 for row in table

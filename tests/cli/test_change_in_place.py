@@ -37,6 +37,7 @@ def changing(cluster: ServiceProcess) -> ServiceProcess:
         ("--os-sku AzureLinux", "osSKU", "AzureLinux"),
         ("--os-type linux --vm-generation v1", "vmGeneration", "V1"),
         ("--vm-generation V2", "poolwright.resolvedGeneration", "V2"),
+        ("--vpmem-mib 128", "vpmemMiB", 128),
         ("--enable-vtpm", "securityProfile.enableVTPM", True),
         ("--enable-secure-boot", "securityProfile.enableSecureBoot", True),
         ("--disable-secure-boot --disable-vtpm", "securityProfile.enableVTPM", False),

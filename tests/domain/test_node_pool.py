@@ -10,7 +10,7 @@ import pytest
 
 from poolwright import errors
 from poolwright.catalog.catalog import Catalog, LocationCatalog
-from poolwright.domain.admission import settle
+from poolwright.domain.admission import rolled_back, settle
 from poolwright.domain.change import CHANGES, Effect, configuration_of
 from poolwright.domain.cluster import Cluster, ProvisioningState
 from poolwright.domain.generation import Generation
@@ -266,6 +266,7 @@ SNAPSHOT = Snapshot(
 ROLLS: dict[str, dict[str, Any]] = {
     "vmSize": {"vm_size": "Standard_D2s_v3"},
     "vmGeneration": {"vm_generation": V1},
+    "vpmemMiB": {"vpmem_mib": 128},
     "osSKU": {"os_sku": OsSku.AZURE_LINUX},
     "orchestratorVersion": {"kubernetes_version": "1.34.1"},
     "nodeImageVersion": {"os_sku": OsSku.AZURE_LINUX},
@@ -324,6 +325,45 @@ def test_a_change_is_proposed_for_every_row() -> None:
 def test_saying_the_same_again_is_no_change(same: dict[str, Any]) -> None:
     made = put(vm_size=BOTH, zones=("1", "3"), subnet="/subscriptions/s/net")
     assert put(made, **same).generation is made.generation
+
+
+@pytest.mark.parametrize(
+    ("asked", "kept"),
+    [({}, 128), ({"vpmem_mib": ABSENT}, 128), ({"vpmem_mib": 256}, 256), ({"vpmem_mib": None}, None)],
+)
+def test_silence_keeps_persistent_memory_and_null_takes_it_back(asked: dict[str, Any], kept: int | None) -> None:
+    made = put(vm_size=BOTH, vpmem_mib=128)
+    assert put(made, **asked).vpmem_mib == kept
+
+
+@pytest.mark.parametrize(
+    ("old", "asked"),
+    [
+        (None, {"vm_size": V1_ONLY, "vpmem_mib": 128}),
+        (None, {**WINDOWS, "vm_size": BOTH, "vpmem_mib": 128}),
+        ({"vm_size": V1_ONLY}, {"vpmem_mib": 128}),
+        ({"vm_size": BOTH, "vpmem_mib": 128}, {"vm_generation": V1}),
+        ({"vm_size": BOTH, "vpmem_mib": 128}, {"vm_size": V1_ONLY}),
+    ],
+    ids=["a size of V1", "Windows unless asked", "added to a pool of V1", "a wish for V1", "a resize to V1"],
+)
+def test_persistent_memory_on_generation_1_is_refused_with_the_way_out(
+    old: dict[str, Any] | None, asked: dict[str, Any]
+) -> None:
+    made = put(**old) if old is not None else None
+    with pytest.raises(errors.InvalidParameter) as refused:
+        put(made, **asked)
+    assert targets(refused.value) == ["properties.vpmemMiB"]
+    assert "Generation 1" in refused.value.message
+    assert "vmGeneration V2" in str(refused.value.remedy)
+    assert refused.value.information["rule"]["id"] == "vpmem-generation"
+
+
+def test_persistent_memory_goes_with_a_rollback() -> None:
+    made = put(vm_size=BOTH)
+    changed = replace(put(made, vpmem_mib=128), good=good_state(made, 0.0))
+    assert changed.last_good is not None
+    assert rolled_back(changed, etag="f").vpmem_mib is None
 
 
 def test_a_former_version_with_the_same_image_is_gone_back_to_only_when_both_are_named() -> None:

@@ -64,6 +64,13 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], str, str]] = {
         "properties.maxPods",
         "The value of parameter agentPoolProfile.maxPods is invalid: 251. It is 10 to 250.",
     ),
+    "vpmem-size": (
+        {"vpmem_mib": 100},
+        {"vpmem_mib": 65536},
+        "properties.vpmemMiB",
+        "The value of parameter properties.vpmemMiB is invalid: 100. It is a multiple of 16 from 16 to 65536 (MiB for "
+        "each machine).",
+    ),
     "system-pool-runs": (
         SYSTEM | {"power": PowerState.STOPPED},
         {"power": PowerState.STOPPED},

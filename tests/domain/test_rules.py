@@ -28,10 +28,12 @@ from poolwright.domain.os_sku import OsSku, OsType
 from poolwright.domain.pool_requirements import (
     ADMISSION_TABLE,
     CLUSTER_TABLE,
+    GENERATION_NEEDS,
     NAME_TABLE,
     admission_words,
     admit,
     refuse_cluster,
+    refuse_generation,
     refuse_name,
 )
 from poolwright.domain.profile import Profile
@@ -452,18 +454,20 @@ def ids(rows: Iterable[Any]) -> set[str]:
     return {row.rule.id for row in rows if row is not None}
 
 
-def test_every_row_about_names_and_clusters_is_hit_and_says_its_source() -> None:
+def test_every_row_about_names_clusters_and_generations_is_hit_and_says_its_source() -> None:
     hit = {
         refusal.rule.id
         for refusal in (
             refuse_name("BadName", OsType.LINUX),
             refuse_name("seven77", OsType.WINDOWS),
             refuse_cluster(OsType.WINDOWS, has_windows_profile=False),
+            refuse_generation(V1, vpmem=True),
         )
         if refusal is not None
     }
-    assert hit == {row.rule.id for row in (*NAME_TABLE, *CLUSTER_TABLE)}
-    assert all(row.rule.source for row in (*NAME_TABLE, *CLUSTER_TABLE))
+    tables = (*NAME_TABLE, *CLUSTER_TABLE, *GENERATION_NEEDS)
+    assert hit == {row.rule.id for row in tables}
+    assert all(row.rule.source for row in tables)
     with pytest.raises(errors.PoolwrightError) as caught:
         require_tags({" ": "", "n" * 513: "", "a/b": "v" * 257, **{str(number): "" for number in range(50)}})
     assert [error.information["rule"]["id"] for error in (caught.value, *caught.value.details)] == [

@@ -72,6 +72,7 @@ def changed_specifications() -> Mapping[str, MachineSpec]:
         "memory": replace(V1, memory_gb=16.0),
         "trusted launch": replace(V1, generation=Generation.V2, secure_boot=True, vtpm=True),
         "zone": replace(V1, zone="2"),
+        "persistent memory": replace(V1, generation=Generation.V2, node_image=V2.node_image, vpmem_mib=128),
     }
 
 
@@ -118,10 +119,11 @@ class EngineContract:
         bench.ensure(changed)
         assert bench.boots() == {V1.key: 2}
         fact = bench.seen(V1.key)[V1.key]
-        assert (fact.observed, bool(fact.secure_boot), fact.vtpm) == (
+        assert (fact.observed, bool(fact.secure_boot), fact.vtpm, fact.vpmem_mib) == (
             changed.generation,
             changed.secure_boot,
             changed.vtpm,
+            changed.vpmem_mib,
         )
 
     def test_stopping_and_starting_does_not_make_the_machine_again(self, bench: Bench) -> None:

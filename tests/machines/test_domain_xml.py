@@ -35,7 +35,7 @@ MACHINES = {
     "gen2": GEN2,
     "trusted-launch": replace(GEN2, secure_boot=True, vtpm=True),
     "vtpm-without-secure-boot": replace(GEN2, vtpm=True),
-    "pmem": replace(GEN2, pmem_mib=128, allocation=Allocation(512, 2)),
+    "pmem": replace(GEN2, vpmem_mib=128, allocation=Allocation(512, 2)),
     "kvm-and-bridge": replace(GEN1, accelerator=Accelerator.KVM, bridge="br0"),
     "cloud-init": replace(GEN2, has_seed=True),
 }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -49,6 +51,25 @@ class TestSimulatedEngine(EngineContract):
         made = SimulatedBench(tmp_path / "machines.sqlite")
         yield made
         made.engine.close()
+
+
+def test_machines_from_before_there_was_persistent_memory_are_left_alone(tmp_path: Path) -> None:
+    bench = SimulatedBench(tmp_path / "machines.sqlite")
+    bench.ensure(V1, V2)
+    bench.engine.close()
+    with closing(sqlite3.connect(tmp_path / "machines.sqlite")) as connection:
+        connection.execute("ALTER TABLE machines DROP COLUMN vpmem_mib")
+    bench.engine = SimulatedEngine(tmp_path / "machines.sqlite", Clock())
+    bench.ensure(V1, V2)
+    assert bench.boots() == {V1.key: 1, V2.key: 1}
+    assert bench.seen(V2.key)[V2.key].vpmem_mib == 0
+    written = [
+        {name: value for name, value in row.items() if name != "vpmem_mib"} for row in bench.engine.written_down()
+    ]
+    bench.engine.require_own(written)
+    bench.engine.bring_back(written)
+    assert bench.engine.keys() == {V1.key, V2.key}
+    bench.engine.close()
 
 
 @dataclass

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from poolwright.domain.generation import Generation
 from poolwright.domain.machine import MachineSpec, WhenLost, Witness
-from poolwright.machines.local.agent import Heartbeat, Message, Report, Stopping
+from poolwright.machines.local.agent import Heartbeat, Message, PersistentMemory, Report, Stopping
 from poolwright.machines.local.life import (
     MOST_REPAIRS,
     SILENT_AFTER_SECONDS,
@@ -39,6 +39,7 @@ BIOS = Report.model_validate(
     }
 )
 UEFI = BIOS.model_copy(update={"firmware": "uefi", "secure_boot": True, "tpm": "2"})
+PERSISTENT = replace(SPEC, generation=Generation.V2, vpmem_mib=128)
 NOW = 1000.0
 
 
@@ -74,6 +75,8 @@ def test_only_an_answer_of_the_right_firmware_makes_it_ready() -> None:
     assert after(a(Phase.BOOTING), seen(Heartbeat(3.0))) == (Phase.BOOTING, ())
     assert after(a(Phase.BOOTING), seen(BIOS)) == (Phase.READY, (Action.WITNESS,))
     assert after(a(Phase.BOOTING, TRUSTED), seen(UEFI)) == (Phase.READY, (Action.WITNESS,))
+    pmem = UEFI.model_copy(update={"pmem": (PersistentMemory(device="pmem0", bytes=128 << 20),)})
+    assert after(a(Phase.BOOTING, PERSISTENT), seen(pmem)) == (Phase.READY, (Action.WITNESS,))
 
 
 @pytest.mark.parametrize(
@@ -84,6 +87,7 @@ def test_only_an_answer_of_the_right_firmware_makes_it_ready() -> None:
         (TRUSTED, UEFI.model_copy(update={"secure_boot": False}), "Secure Boot was to be on"),
         (TRUSTED, UEFI.model_copy(update={"secure_boot": None}), "Secure Boot was to be on"),
         (TRUSTED, UEFI.model_copy(update={"tpm": None}), "it was to have a TPM"),
+        (PERSISTENT, UEFI, "it was to have 128 MiB of persistent memory, and the guest sees none"),
         (SPEC, BIOS.model_copy(update={"uuid": UUID.replace("a", "b")}), "another machine answered"),
     ],
 )

@@ -36,6 +36,7 @@ MACHINE = DECISION | {
     "firmware",
     "secureBoot",
     "vtpm",
+    "vpmemMiB",
     "partitionTable",
     "lastSeen",
     "allocated",

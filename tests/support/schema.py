@@ -84,6 +84,12 @@ FURTHER = (
         "the stored wish (docs/compatibility.md); azure-2026 does not know it and keeps whatever was sent",
         {},
     ),
+    Further(
+        "ManagedClusterAgentPoolProfileProperties",
+        "vpmemMiB",
+        "the persistent memory asked for (docs/compatibility.md); azure-2026 keeps whatever was sent",
+        {},
+    ),
     Further("MachineProperties", "poolwright", _OURS, {"type": "object"}),
     Further("MachineProperties", "nodeImageVersion", "of api-version 2026-08-02-preview", {"type": "string"}),
     Further("SnapshotProperties", "poolwright", _OURS, {"type": "object"}),

@@ -47,7 +47,7 @@ from poolwright.domain.maintenance import NAMES, MaintenanceConfiguration
 from poolwright.domain.node_pool import GoodState, NodePool, NodePoolRequest
 from poolwright.domain.operation import Operation
 from poolwright.domain.pool_limits import beyond_limits
-from poolwright.domain.pool_requirements import refuse_cluster, refuse_name
+from poolwright.domain.pool_requirements import refuse_cluster, refuse_generation, refuse_name
 from poolwright.domain.profile import Profile
 from poolwright.domain.resource_id import SnapshotId
 from poolwright.domain.snapshot import Snapshot
@@ -204,6 +204,7 @@ def _look_at_pool(pool: NodePool, cluster: Cluster | None) -> None:
     _require_as_sent(request.beside, pool.beside)
     refused = [
         refuse_name(pool.id.pool, pool.os_type),
+        refuse_generation(pool.generation, vpmem=pool.vpmem_mib is not None),
         refuse_cluster(pool.os_type, has_windows_profile=cluster.has_windows_profile) if cluster is not None else None,
         *beyond_limits(pool, NodePoolRequest(sent={}, vm_generation=ABSENT), pool, ()),
     ]
@@ -229,6 +230,7 @@ _OURS: Final = {
     "properties.osDiskSizeGB": "os_disk_size_gb",
     "properties.osDiskType": "os_disk_type",
     "properties.maxPods": "max_pods",
+    "properties.vpmemMiB": "vpmem_mib",
     "properties.workloadRuntime": "workload_runtime",
     "properties.osType": "os_type",
     "properties.scaleSetPriority": "priority",

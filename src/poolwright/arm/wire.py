@@ -188,6 +188,7 @@ class PoolProperties(Sent):
     localDNSProfile: Json | None = None
     nodeImageVersion: Text = None
     vmGeneration: Any = None
+    vpmemMiB: Any = None
 
 
 _OUTBOUND_TYPES: Final = (
@@ -547,6 +548,9 @@ def pool_properties(pool: NodePool) -> Json:
         shown["status"] = {"provisioningError": encode_operation_error(pool.error)}
     if pool.profile is Profile.DOCUMENTED:
         shown.pop("vmGeneration", None)
+        shown.pop("vpmemMiB", None)
+        if pool.vpmem_mib is not None:
+            shown["vpmemMiB"] = pool.vpmem_mib
         if pool.wish is not None:
             shown["vmGeneration"] = pool.wish.generation.value
     return shown
@@ -700,6 +704,7 @@ def encode_machine(machine: Machine, pool: NodePool) -> bytes:
         "firmware": facts.observed.firmware.value if facts and facts.observed else None,
         "secureBoot": facts.secure_boot if facts else None,
         "vtpm": facts.vtpm if facts else None,
+        "vpmemMiB": facts.vpmem_mib if facts else None,
         "partitionTable": facts.partition_table if facts else None,
         "lastSeen": timestamp(facts.last_seen) if facts and facts.last_seen is not None else None,
         "allocated": _allocated(facts),
@@ -878,6 +883,7 @@ def _pool_request(model: PoolProperties, path: str, profile: Profile) -> NodePoo
     return NodePoolRequest(
         sent=clean(without(as_sent(model), (*_READ_ONLY_POOL, "creationData"))),
         vm_generation=_vm_generation(model, path, profile),
+        vpmem_mib=_vpmem_mib(model, path, profile),
         vm_size=model.vmSize,
         os_type=_member(OsType, model.osType),
         os_sku=_os_sku(model.osSKU, path),
@@ -944,6 +950,21 @@ def _vm_generation(model: PoolProperties, path: str, profile: Profile) -> Genera
             target=f"{path}.vmGeneration",
             remedy="send V1 or V2, or leave vmGeneration out",
         ) from None
+
+
+def _vpmem_mib(model: PoolProperties, path: str, profile: Profile) -> int | Absent | None:
+    if profile is Profile.AZURE_2026 or "vpmemMiB" not in model.model_fields_set:
+        return ABSENT
+    value = model.vpmemMiB
+    if value is None or value == "":
+        return None
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise errors.InvalidParameter(
+            f"The value of parameter {path}.vpmemMiB is invalid: {in_words(value)}. It is a whole number of MiB.",
+            target=f"{path}.vpmemMiB",
+            remedy="send a number such as 128, or leave vpmemMiB out",
+        )
+    return value or None
 
 
 def _os_sku(text: str | None, path: str) -> OsSku | None:

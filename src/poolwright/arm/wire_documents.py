@@ -145,6 +145,7 @@ MACHINE: Final = resource(
                     "firmware": or_null(TEXT),
                     "secureBoot": or_null(FLAG),
                     "vtpm": or_null(FLAG),
+                    "vpmemMiB": or_null(COUNT),
                     "partitionTable": or_null(TEXT),
                     "lastSeen": or_null(TIME),
                     "cause": or_null(TEXT),

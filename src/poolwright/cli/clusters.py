@@ -29,6 +29,7 @@ from poolwright.cli.options import (
     Size,
     Tags,
     VmGenerationOption,
+    Vpmem,
     Vtpm,
     Yes,
     Zones,
@@ -58,6 +59,7 @@ def create(
     vtpm: Vtpm = None,
     secure_boot: SecureBoot = None,
     vm_generation: VmGenerationOption = None,
+    vpmem_mib: Vpmem = None,
     network_plugin: Annotated[str | None, typer.Option(help="azure (the default), kubenet or none.")] = None,
     tags: Tags = None,
     if_match: IfMatch = None,
@@ -77,6 +79,7 @@ def create(
         enableVTPM=vtpm,
         enableSecureBoot=secure_boot,
         vmGeneration=value_of(vm_generation),
+        vpmemMiB=vpmem_mib,
     )
     properties: Json = {"agentPoolProfiles": [pool]}
     if kubernetes_version is not None:

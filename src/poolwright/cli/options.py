@@ -144,6 +144,14 @@ VmGenerationOption = Annotated[
         **in_any_case(VmGeneration),
     ),
 ]
+Vpmem = Annotated[
+    int | None,
+    typer.Option(
+        "--vpmem-mib",
+        min=0,
+        help="Persistent memory (vPMEM) of each machine in MiB, 0 for none (properties.vpmemMiB, Poolwright's own).",
+    ),
+]
 WorkloadRuntimeOption = Annotated[
     WorkloadRuntime | None,
     typer.Option(
@@ -243,6 +251,7 @@ class ChangeOptions(RolloutOptions):
     vtpm: Vtpm = None
     secure_boot: SecureBoot = None
     vm_generation: VmGenerationOption = None
+    vpmem_mib: Vpmem = None
     autoscaler: Autoscaler = None
     min_count: MinCount = None
     max_count: MaxCount = None
@@ -262,6 +271,7 @@ class ChangeOptions(RolloutOptions):
             "enableVTPM": self.vtpm,
             "enableSecureBoot": self.secure_boot,
             "vmGeneration": value_of(self.vm_generation),
+            "vpmemMiB": self.vpmem_mib,
             "enableAutoScaling": self.autoscaler,
             "minCount": self.min_count,
             "maxCount": self.max_count,

@@ -27,7 +27,7 @@ from poolwright.domain.node_pool_kind import Mode, PoolType, PowerState, Priorit
 from poolwright.domain.operation import OperationError
 from poolwright.domain.os_sku import OsSku, OsType
 from poolwright.domain.pool_limits import beyond_limits
-from poolwright.domain.pool_requirements import admit, refuse_cluster, refuse_name
+from poolwright.domain.pool_requirements import admit, refuse_cluster, refuse_generation, refuse_name
 from poolwright.domain.refusal import Refusal
 from poolwright.domain.resource_id import NodePoolId
 from poolwright.domain.restriction import refused_size, refused_zones
@@ -46,7 +46,7 @@ from poolwright.domain.snapshot import (
 from poolwright.domain.surroundings import CatalogView, Surroundings
 from poolwright.domain.upgrade_settings import UpgradeSettings
 from poolwright.domain.vm_size import VmSize
-from poolwright.domain.wish import ABSENT, SettledWish, Wish, WishConflict, settle_wish
+from poolwright.domain.wish import ABSENT, Absent, SettledWish, Wish, WishConflict, settle_wish
 
 MAX_ALTERNATIVES: Final = 5
 DEFAULT_OS_DISK_GB: Final = 128
@@ -109,6 +109,8 @@ def settle(
         pool = _kept(pool, request, old, surroundings, refusals, header_ignored=settled.header_ignored)
     if old is not None:
         problems += [error_of(refusal) for refusal in change.refused(old, pool, surroundings)]
+    if is_resolvable and not refusals:
+        problems += _generation_problems(pool)
     problems += refusals
     if problems:
         raise errors.joined([_retarget(problem, surroundings) for problem in problems])
@@ -387,7 +389,15 @@ def _goal(
         before=old.before if old else None,
         cluster_stopped=old.cluster_stopped if old else False,
         snapshot=old.snapshot if old else None,
+        vpmem_mib=_vpmem(request, old),
     )
+
+
+def _vpmem(request: NodePoolRequest, old: NodePool | None) -> int | None:
+    """Silence changes nothing; null takes it back."""
+    if isinstance(request.vpmem_mib, Absent):
+        return old.vpmem_mib if old is not None else None
+    return request.vpmem_mib
 
 
 def _held(request: NodePoolRequest, old: NodePool | None, snapshot: Snapshot | None) -> Configuration | None:
@@ -507,6 +517,7 @@ def rolled_back(old: NodePool, *, etag: str) -> NodePool:
         vtpm=former.vtpm,
         secure_boot=former.secure_boot,
         snapshot=former.snapshot,
+        vpmem_mib=former.vpmem_mib,
         warnings=(),
         late_failure=None,
         promised=old.count,
@@ -541,6 +552,11 @@ def with_image_of(old: NodePool, snapshot: Snapshot, surroundings: Surroundings,
         )
     request = replace(same_again(old), snapshot=str(snapshot.id))
     return settle(old.id, request, old, surroundings, header=None, etag=etag, snapshot=snapshot)
+
+
+def _generation_problems(pool: NodePool) -> list[errors.PoolwrightError]:
+    refusal = refuse_generation(pool.generation, vpmem=pool.vpmem_mib is not None)
+    return [error_of(refusal)] if refusal is not None else []
 
 
 def _windows_profile_problems(pool: NodePool, surroundings: Surroundings) -> list[errors.PoolwrightError]:

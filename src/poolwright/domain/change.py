@@ -61,6 +61,7 @@ _AT_ONCE, _ROLLS, _NEVER = Effect.AT_ONCE, Effect.ROLLS, Effect.NEVER
 CHANGES: Final = (
     ChangeRow("vmSize", _ROLLS, f"{_RESIZE_PAGE}; generation-2-vm.md (conflicts C1, C2)", "sizes"),
     ChangeRow("vmGeneration", _ROLLS, "generation-2-vm.md (conflict C2)", "generation"),
+    ChangeRow("vpmemMiB", _ROLLS, "Poolwright; vPMEM is of Generation 2 (generation-2-vm.md)", "vpmem_mib"),
     ChangeRow("osSKU", _ROLLS, "upgrade-os-version.md (rule 45)", "os_sku"),
     ChangeRow("orchestratorVersion", _ROLLS, "upgrade-aks-node-pools-rolling.md", "version"),
     ChangeRow("nodeImageVersion", _ROLLS, "node-image-upgrade.md (rules 60, 61)", "node_image"),

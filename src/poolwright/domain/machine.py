@@ -43,6 +43,8 @@ class Login:
 class MachineSpec:
     """One machine as it should be. `key` is unique in the service; memory is in GB.
 
+    `vpmem_mib` is its virtualized persistent memory in MiB, 0 where it has none.
+
     `configuration` is a digest of everything of the node pool that machines are replaced for
     (`domain/change.py`); "" in machines stored before it was kept. `login` is what a machine is told when it is made,
     None where nobody may log in.
@@ -60,6 +62,7 @@ class MachineSpec:
     zone: str | None = None
     configuration: str = ""
     login: Login | None = None
+    vpmem_mib: int = 0
 
     @property
     def firmware(self) -> Firmware:
@@ -78,7 +81,7 @@ class MachineFacts:
     `observed` is None until the machine has shown its generation. `cause` says in words why a machine
     will never be ready. `last_seen` is in UNIX seconds. `memory_mib` and `cpus` are what it really got of its host,
     None where nothing was given; `booted` is the disk image it boots from, which `stand_in` says to be in the place of
-    its node image. `ip` is what the guest reports.
+    its node image. `ip` is what the guest reports. `vpmem_mib` is the virtualized persistent memory that it has shown.
     """
 
     key: str
@@ -96,6 +99,7 @@ class MachineFacts:
     cpus: int | None = None
     booted: str | None = None
     stand_in: bool = False
+    vpmem_mib: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,7 +35,8 @@ class ScaleProfile:
 class NodePoolRequest:
     """A PUT of a node pool as decoded. None means not given.
 
-    `sent` is all of its properties and `beside` what stood beside them, both without read-only parts.
+    `sent` is all of its properties and `beside` what stood beside them, both without read-only parts. Of
+    `vm_generation` and `vpmem_mib`, ABSENT is not given and None takes back what was asked for.
     """
 
     sent: Mapping[str, Any]
@@ -70,6 +71,7 @@ class NodePoolRequest:
     manual_scale: tuple[ScaleProfile, ...] | None = None
     upgrade: UpgradeSettings | None = None
     scale_down: ScaleDownMode | None = None
+    vpmem_mib: int | Absent | None = ABSENT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +95,7 @@ class GoodState:
     secure_boot: bool
     since: float
     snapshot: str | None = None
+    vpmem_mib: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +106,7 @@ class NodePool:
     pool had before its last change and keeps while machines are replaced. `good` is the state the last
     successful operation left, `before` the one before that, both for going back. `cluster_stopped` holds
     while the whole cluster is stopped. `snapshot` is the ID of the snapshot its node image is from.
+    `vpmem_mib` is the virtualized persistent memory of each machine in MiB, None where none was asked for.
     """
 
     id: NodePoolId
@@ -154,6 +158,7 @@ class NodePool:
     before: GoodState | None = None
     cluster_stopped: bool = False
     snapshot: str | None = None
+    vpmem_mib: int | None = None
 
     @property
     def count(self) -> int:
@@ -194,6 +199,7 @@ def good_state(pool: NodePool, since: float) -> GoodState:
         secure_boot=pool.secure_boot,
         since=since,
         snapshot=pool.snapshot,
+        vpmem_mib=pool.vpmem_mib,
     )
 
 
@@ -219,4 +225,4 @@ def is_same_state(one: GoodState, other: GoodState) -> bool:
     return comparable(one) == comparable(other)
 
 
-_COMPARED = ("os_sku", "wish", "generation", "node_image", "version", "fips", "vtpm", "secure_boot")
+_COMPARED = ("os_sku", "wish", "generation", "node_image", "version", "fips", "vtpm", "secure_boot", "vpmem_mib")

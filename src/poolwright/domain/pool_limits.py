@@ -24,6 +24,9 @@ MAX_COUNT: Final = 1000
 MAX_SCALE_PROFILES: Final = 5
 MAX_OS_DISK_GB: Final = 2048
 PODS: Final = (10, 250)
+# In MiB. QEMU maps a DIMM in steps of 2 MiB, and Linux's libnvdimm makes namespaces in steps of 16 MiB.
+VPMEM: Final = (16, 65536)
+VPMEM_STEP: Final = 16
 _SPEC = "Azure/azure-rest-api-specs AgentPool.tsp"
 _LABELS_PAGE = "kubernetes.io/docs/concepts/overview/working-with-objects/labels"
 _TAINTS_PAGE = "kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration"
@@ -46,6 +49,7 @@ class LimitFacts:
     new_count_in_bounds: bool
     os_disk_in_range: bool
     max_pods_in_range: bool
+    vpmem_in_range: bool
     few_profiles: bool
     one_family: bool
     newly_stopped: bool
@@ -105,6 +109,18 @@ LIMIT_TABLE: Final = (
         when(max_pods_in_range=False),
         f"The value of parameter agentPoolProfile.maxPods is invalid: {{max_pods}}. It is {PODS[0]} to {PODS[1]}.",
         f"choose a number from {PODS[0]} to {PODS[1]}",
+    ),
+    _parameter(
+        "vpmemMiB",
+        Rule(
+            "vpmem-size",
+            f"A machine has {VPMEM[0]} to {VPMEM[1]} MiB of virtualized persistent memory, in steps of {VPMEM_STEP}.",
+            "Poolwright; the step is that of Linux: drivers/nvdimm/region_devs.c, MEMREMAP_COMPAT_ALIGN_MAX",
+        ),
+        when(vpmem_in_range=False),
+        "The value of parameter properties.vpmemMiB is invalid: {vpmem}. It is a multiple of "
+        f"{VPMEM_STEP} from {VPMEM[0]} to {VPMEM[1]} (MiB for each machine).",
+        f"choose a multiple of {VPMEM_STEP}, for example 128, or leave vpmemMiB out",
     ),
     _parameter(
         "powerState.code",
@@ -202,6 +218,7 @@ def beyond_limits(
         "high": pool.max_count,
         "os_disk": pool.os_disk_size_gb,
         "max_pods": pool.max_pods,
+        "vpmem": pool.vpmem_mib,
         "profiles": len(pool.scale),
         "families": ", ".join(families),
         "label": malformed_label(_labels(pool)),
@@ -243,6 +260,8 @@ def _facts(pool: NodePool, request: NodePoolRequest, old: NodePool | None, famil
         new_count_in_bounds=not (in_order and is_new_count) or (low or 0) <= pool.count <= (high or 0),
         os_disk_in_range=0 <= pool.os_disk_size_gb <= MAX_OS_DISK_GB,
         max_pods_in_range=PODS[0] <= pool.max_pods <= PODS[1],
+        vpmem_in_range=pool.vpmem_mib is None
+        or (VPMEM[0] <= pool.vpmem_mib <= VPMEM[1] and pool.vpmem_mib % VPMEM_STEP == 0),
         few_profiles=len(pool.scale) <= MAX_SCALE_PROFILES,
         one_family=len(families) <= 1,
         newly_stopped=pool.power is PowerState.STOPPED

@@ -1,6 +1,7 @@
-"""What AKS asks of a node pool whatever its image: how large its machines are, its name, and its cluster.
+"""What is asked of a node pool whatever its image: how large its machines are, its name, its cluster, its generation.
 
-Invariant: these rows look at nothing that is resolved, so they hold for a node pool without a generation too.
+Invariant: these rows decide no generation. Only `GENERATION_NEEDS` looks at the resolved one, once it is there; the
+others hold for a node pool without a generation too.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from poolwright import errors
+from poolwright.domain.generation import Generation
 from poolwright.domain.image_facts import ImageRequest
 from poolwright.domain.kubernetes_version import KubernetesVersion
 from poolwright.domain.node_pool_kind import Mode
@@ -100,6 +102,24 @@ CLUSTER_TABLE: Final = (
     ),
 )
 
+# What a node pool may ask for only with machines of some generation.
+GENERATION_NEEDS: Final = (
+    RefusalRow(
+        Rule(
+            "vpmem-generation",
+            "Virtualized persistent memory (vPMEM) is for Generation 2.",
+            "Use Generation 2 virtual machines in AKS (generation-2-vm.md, 05/03/2024); here by policy: QEMU could",
+        ),
+        when(generation=Generation.V1, vpmem=True),
+        errors.InvalidParameter,
+        "properties.vpmemMiB",
+        "Virtualized persistent memory was asked for, and the machines of this node pool are of Generation 1 (V1), "
+        "which has none.",
+        "leave vpmemMiB out (null takes it back), or have Generation 2 machines: choose a size that offers V2 and, on "
+        "Windows, send the header UseWindowsGen2VM: true or properties.vmGeneration V2",
+    ),
+)
+
 
 def admit(request: ImageRequest, *, name: str) -> tuple[Refusal, ...]:
     """Return every admission row the node pool breaks."""
@@ -118,6 +138,12 @@ def refuse_name(name: str, os_type: OsType) -> Refusal | None:
 def refuse_cluster(os_type: OsType, *, has_windows_profile: bool) -> Refusal | None:
     """Return why a cluster cannot have a node pool of that OS type, or None."""
     row = first_match(CLUSTER_TABLE, _ClusterFacts(os_type, has_windows_profile))
+    return row.filled({}) if row is not None else None
+
+
+def refuse_generation(generation: Generation, *, vpmem: bool) -> Refusal | None:
+    """Return why machines of the resolved generation cannot have what the node pool asks for, or None."""
+    row = first_match(GENERATION_NEEDS, _GenerationFacts(generation, vpmem))
     return row.filled({}) if row is not None else None
 
 
@@ -148,6 +174,13 @@ class _NameFacts:
 class _ClusterFacts:
     os_type: OsType
     has_windows_profile: bool
+    version: KubernetesVersion = _NO_VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class _GenerationFacts:
+    generation: Generation
+    vpmem: bool
     version: KubernetesVersion = _NO_VERSION
 
 

@@ -35,7 +35,8 @@ CREATE TABLE IF NOT EXISTS machines (
     vtpm INTEGER NOT NULL,
     running INTEGER NOT NULL,
     started REAL,
-    boots INTEGER NOT NULL
+    boots INTEGER NOT NULL,
+    vpmem_mib INTEGER NOT NULL DEFAULT 0
 )
 """
 
@@ -49,6 +50,7 @@ _COLUMNS: dict[str, type | tuple[type, ...]] = {
     "running": int,
     "started": (float, int, type(None)),
     "boots": int,
+    "vpmem_mib": int,
 }
 
 
@@ -84,6 +86,9 @@ class SimulatedEngine:
         self._connection.execute("PRAGMA journal_mode=WAL")
         self._connection.execute("PRAGMA synchronous=FULL")
         self._connection.execute(_SCHEMA)
+        # One made before there was persistent memory.
+        if "vpmem_mib" not in {row[1] for row in self._connection.execute("PRAGMA table_info(machines)")}:
+            self._connection.execute("ALTER TABLE machines ADD COLUMN vpmem_mib INTEGER NOT NULL DEFAULT 0")
 
     def ensure(self, specs: Sequence[MachineSpec]) -> None:
         if self.behaviour.refuse is not None:
@@ -102,12 +107,13 @@ class SimulatedEngine:
             }
             changed = [spec for spec in specs if present.get(spec.key) != (_specification(spec), spec.running)]
             connection.executemany(
-                "INSERT INTO machines VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET "
+                "INSERT INTO machines VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET "
                 "boots = boots + (excluded.running AND (excluded.specification <> specification OR NOT running)), "
                 "started = CASE WHEN excluded.running OR excluded.specification <> specification "
                 "THEN excluded.started ELSE started END, "
                 "specification = excluded.specification, generation = excluded.generation, "
-                "secure_boot = excluded.secure_boot, vtpm = excluded.vtpm, running = excluded.running",
+                "secure_boot = excluded.secure_boot, vtpm = excluded.vtpm, running = excluded.running, "
+                "vpmem_mib = excluded.vpmem_mib",
                 [
                     (
                         spec.key,
@@ -118,6 +124,7 @@ class SimulatedEngine:
                         spec.running,
                         now if spec.running else None,
                         int(spec.running),
+                        spec.vpmem_mib,
                     )
                     for spec in changed[:limit]
                 ],
@@ -131,7 +138,7 @@ class SimulatedEngine:
         now = self._clock()
         with self._lock:
             rows = self._connection.execute(
-                f"SELECT key, generation, secure_boot, vtpm, running, started FROM machines WHERE {_AMONG}",
+                f"SELECT key, generation, secure_boot, vtpm, running, started, vpmem_mib FROM machines WHERE {_AMONG}",
                 _keys(keys),
             ).fetchall()
         return {row[0]: self._facts(row, now) for row in rows}
@@ -151,14 +158,16 @@ class SimulatedEngine:
         return [dict(zip(_COLUMNS, row, strict=True)) for row in rows]
 
     def require_own(self, machines: Sequence[Mapping[str, Any]]) -> None:
-        for machine in machines:
+        for machine in map(_as_now, machines):
             if set(machine) != set(_COLUMNS) or not all(
                 isinstance(machine[name], kinds) for name, kinds in _COLUMNS.items()
             ):
                 raise ValueError(f"'{machine.get('key')}' is no machine of the simulated engine")
             Generation(machine["generation"])
             if any(machine[name] not in (0, 1) for name in ("secure_boot", "vtpm", "running")) or not (
-                0 <= machine["boots"] < 2**63 and math.isfinite(machine["started"] or 0)
+                0 <= machine["boots"] < 2**63
+                and 0 <= machine["vpmem_mib"] < 2**63
+                and math.isfinite(machine["started"] or 0)
             ):
                 raise ValueError(f"'{machine['key']}' has a value that no machine of the simulated engine has")
         if len({machine["key"] for machine in machines}) != len(machines):
@@ -169,7 +178,7 @@ class SimulatedEngine:
             connection.execute("DELETE FROM machines")
             connection.executemany(
                 f"INSERT INTO machines ({', '.join(_COLUMNS)}) VALUES ({', '.join(':' + name for name in _COLUMNS)})",
-                machines,
+                [_as_now(machine) for machine in machines],
             )
 
     def boots(self) -> dict[str, int]:
@@ -198,8 +207,8 @@ class SimulatedEngine:
                     "DELETE FROM machines WHERE key LIKE '%' || ?", [(ending,) for ending in self.behaviour.lose]
                 )
 
-    def _facts(self, row: tuple[str, str, int, int, int, float | None], now: float) -> MachineFacts:
-        key, generation_text, secure_boot, vtpm, running, started = row
+    def _facts(self, row: tuple[str, str, int, int, int, float | None, int], now: float) -> MachineFacts:
+        key, generation_text, secure_boot, vtpm, running, started, vpmem_mib = row
         generation = Generation(generation_text)
         stuck = key.endswith(self.behaviour.never_ready or ("\0",))
         # One that was started in the future has booted: the clock was set back meanwhile.
@@ -217,6 +226,7 @@ class SimulatedEngine:
             partition_table="gpt" if generation.firmware is Firmware.UEFI else "mbr",
             last_seen=now if booted else None,
             cause="the simulated engine was told never to make it ready" if stuck else None,
+            vpmem_mib=vpmem_mib,
         )
 
     def _transaction(self) -> _Transaction:
@@ -261,6 +271,11 @@ def _temporary(error: BaseException) -> BaseException:
     return error
 
 
+def _as_now(machine: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A machine that was written down before there was persistent memory has none."""
+    return {"vpmem_mib": 0, **machine}
+
+
 _AMONG = "key IN (SELECT value FROM json_each(?))"
 
 
@@ -282,5 +297,7 @@ def _specification(spec: MachineSpec) -> str:
             spec.secure_boot,
             spec.vtpm,
             spec.zone,
+            # Only where there is some: machines made before it was known stay what they are.
+            *((f"vpmem {spec.vpmem_mib}",) if spec.vpmem_mib else ()),
         )
     )

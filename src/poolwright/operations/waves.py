@@ -390,6 +390,7 @@ def _new(context: Context, pool: NodePool, part: PlannedMachine, configuration: 
         zone=part.zone,
         configuration=configuration,
         login=login,
+        vpmem_mib=pool.vpmem_mib or 0,
     )
     return Machine(id=machine_id, ordinal=part.ordinal, spec=spec)
 

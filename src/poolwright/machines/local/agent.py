@@ -85,6 +85,11 @@ class Report(_Said):
     uptime: Annotated[float, Field(ge=0)]
 
     @property
+    def pmem_mib(self) -> int:
+        """All its persistent memory, in MiB."""
+        return sum(device.bytes for device in self.pmem) >> 20
+
+    @property
     def generation(self) -> Generation:
         """The generation that the firmware shows."""
         return Generation.V1 if Firmware(self.firmware) is Firmware.BIOS else Generation.V2

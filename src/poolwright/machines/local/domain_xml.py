@@ -84,7 +84,7 @@ class Files:
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A machine as libvirt is to run it. `service` marks whose it is; `pmem_mib` is 0 where it has none.
+    """A machine as libvirt is to run it. `service` marks whose it is; `vpmem_mib` is 0 where it has none.
 
     `bridge` is the host's bridge of its network card, None for QEMU's own user-mode network.
     """
@@ -103,7 +103,7 @@ class Definition:
     disk_bus: DiskBus
     emulator: str
     bridge: str | None = None
-    pmem_mib: int = 0
+    vpmem_mib: int = 0
     has_seed: bool = False
 
 
@@ -129,9 +129,9 @@ def render(machine: Definition) -> str:
     own = ET.SubElement(ET.SubElement(domain, "metadata"), f"{{{NAMESPACE}}}machine")
     own.set("service", machine.service)
     own.set("key", machine.key)
-    if machine.pmem_mib:
-        _text(domain, "maxMemory", str(machine.allocation.memory_mib + machine.pmem_mib), slots="2", unit="MiB")
-    _text(domain, "memory", str(machine.allocation.memory_mib + machine.pmem_mib), unit="MiB")
+    if machine.vpmem_mib:
+        _text(domain, "maxMemory", str(machine.allocation.memory_mib + machine.vpmem_mib), slots="2", unit="MiB")
+    _text(domain, "memory", str(machine.allocation.memory_mib + machine.vpmem_mib), unit="MiB")
     _text(domain, "vcpu", str(machine.allocation.cpus))
     _firmware(domain, machine)
     _identity(domain, machine)
@@ -180,7 +180,7 @@ def _identity(domain: ET.Element, machine: Definition) -> None:
 
 def _cpu(domain: ET.Element, machine: Definition) -> None:
     cpu = ET.SubElement(domain, "cpu", mode="maximum" if machine.accelerator is Accelerator.TCG else "host-passthrough")
-    if machine.pmem_mib:
+    if machine.vpmem_mib:
         last = machine.allocation.cpus - 1
         ET.SubElement(
             ET.SubElement(cpu, "numa"),
@@ -226,11 +226,11 @@ def _devices(devices: ET.Element, machine: Definition) -> None:
     ET.SubElement(devices, "memballoon", model="none")
     rng = ET.SubElement(devices, "rng", model="virtio")
     _text(rng, "backend", "/dev/urandom", model="random")
-    if machine.pmem_mib:
+    if machine.vpmem_mib:
         memory = ET.SubElement(devices, "memory", model="nvdimm", access="shared")
         _text(ET.SubElement(memory, "source"), "path", str(machine.files.pmem))
         target_of_memory = ET.SubElement(memory, "target")
-        _text(target_of_memory, "size", str(machine.pmem_mib), unit="MiB")
+        _text(target_of_memory, "size", str(machine.vpmem_mib), unit="MiB")
         _text(target_of_memory, "node", "0")
 
 

@@ -207,7 +207,7 @@ class LocalEngine:
         waiting = [life.spec for life in self._lives.values() if life.phase is Phase.QUEUED and not life.leaving]
         lacking = shortage(
             [allocate(spec, self._host.caps) for spec in (*new, *waiting) if spec.running],
-            sum(images[spec.key].virtual_bytes for spec in new),
+            sum(images[spec.key].virtual_bytes + (spec.vpmem_mib << 20) for spec in new),
             room,
         )
         if lacking is not None:
@@ -236,6 +236,7 @@ class LocalEngine:
             cpus=given.cpus,
             booted=f"sha256:{life.made_from}" if life.made_from else None,
             stand_in=life.stand_in,
+            vpmem_mib=report.pmem_mib if report is not None else None,
         )
 
     # -- the supervising thread
@@ -384,6 +385,8 @@ class LocalEngine:
             self._make_disk(files.disk, self._image(life))
         if life.has_seed and not files.seed.exists():
             self._make_seed(files, life)
+        if life.spec.vpmem_mib and not files.pmem.exists():
+            self._make_pmem(files.pmem, life.spec.vpmem_mib << 20)
         self._hypervisor.begin(render(self._definition(life)), life.uuid)
 
     def _make_disk(self, disk: Path, image: DiskImage) -> None:
@@ -429,6 +432,14 @@ class LocalEngine:
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
 
+    def _make_pmem(self, pmem: Path, size: int) -> None:
+        """Zeros that take room on the host's disk once the guest has written something else."""
+        unfinished = pmem.with_suffix(".part")
+        with unfinished.open("wb") as file:
+            file.truncate(size)
+        self._host.account.give(unfinished)
+        unfinished.rename(pmem)
+
     def _definition(self, life: Life) -> Definition:
         spec = life.spec
         return Definition(
@@ -447,6 +458,7 @@ class LocalEngine:
             emulator=shutil.which(_EMULATOR) or f"/usr/bin/{_EMULATOR}",
             bridge=self._host.bridge,
             has_seed=life.has_seed,
+            vpmem_mib=spec.vpmem_mib,
         )
 
     def _name(self, life: Life) -> str:
@@ -483,6 +495,7 @@ class LocalEngine:
                 "allocation": {
                     "memoryMiB": allocate(life.spec, self._host.caps).memory_mib,
                     "cpus": allocate(life.spec, self._host.caps).cpus,
+                    "vpmemMiB": life.spec.vpmem_mib,
                 },
                 "bootLog": {
                     "console": digest_of_file(files.console),

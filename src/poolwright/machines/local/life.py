@@ -261,6 +261,11 @@ def contradiction(spec: MachineSpec, uuid: str, report: Report) -> str | None:
             "Secure Boot was to be on, and the firmware says that it is not",
         ),
         (not spec.vtpm or report.tpm is not None, "it was to have a TPM, and the guest sees none"),
+        (
+            # What a guest makes of it, a namespace with room for its own tables for one, is the guest's affair.
+            not spec.vpmem_mib or report.pmem_mib > 0,
+            f"it was to have {spec.vpmem_mib} MiB of persistent memory, and the guest sees none",
+        ),
     )
     return next((words for holds, words in rows if not holds), None)
 
