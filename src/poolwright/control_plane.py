@@ -40,7 +40,7 @@ from poolwright.domain.node_pool import NodePool, NodePoolRequest, ScaleProfile,
 from poolwright.domain.node_pool_kind import Mode, PoolType, PowerState
 from poolwright.domain.operation import Operation, OperationKind
 from poolwright.domain.profile import Profile
-from poolwright.domain.resource_id import ClusterId, GroupId, NodePoolId, SnapshotId
+from poolwright.domain.resource_id import ClusterId, GroupId, MachineId, NodePoolId, SnapshotId
 from poolwright.domain.restriction import refused_growth
 from poolwright.domain.rollout import PresentMachine, Rollout, moments_together
 from poolwright.domain.size_name import alternatives
@@ -382,6 +382,28 @@ class ControlPlane:
         operation = replace(
             self._pool_operation(connection, OperationKind.DELETE_MACHINES, cluster, pool, call),
             machines=tuple(machine.id.machine for machine in doomed),
+        )
+        self._store_pool(connection, replace(pool, operation_id=operation.id))
+        return self._accept(connection, operation)
+
+    def reimage_machine(self, connection: Connection, machine_id: MachineId, call: Call) -> Accepted:
+        """Accept that a machine gets another disk, made from its node image; all else of it stays.
+
+        Whatever the node pool is still to become, as after a change that failed, it becomes first.
+        """
+        cluster, old = self._idle_pool(connection, machine_id.pool_id, call)
+        machines = statements.machines_of_pool(connection, old.id.key)
+        machine = next((machine for machine in machines if machine.id.key == machine_id.key), None)
+        if machine is None:
+            raise errors.MachineNotFound(
+                f"The machine '{machine_id.machine}' was not found in agent pool '{old.id.pool}'.",
+                remedy="`az aks machine list` shows what exists",
+            )
+        pool = replace(old, promised=old.count, etag=self._new_id(), state=ProvisioningState.UPDATING, error=None)
+        self._require_machines(connection, cluster, [pool], call)
+        operation = replace(
+            self._pool_operation(connection, OperationKind.REIMAGE_MACHINE, cluster, pool, call),
+            machines=(machine.id.machine,),
         )
         self._store_pool(connection, replace(pool, operation_id=operation.id))
         return self._accept(connection, operation)

@@ -30,6 +30,12 @@ EXPECTED = [
     ("POST", f"{POOL}/deletemachines", f"{AKS}/agentPools/deleteMachines/action", POOL),
     ("GET", f"{POOL}/machines", f"{AKS}/agentPools/machines/read", POOL),
     ("GET", f"{POOL}/machines/{{machine}}", f"{AKS}/agentPools/machines/read", f"{POOL}/machines/{{machine}}"),
+    (
+        "POST",
+        f"{POOL}/machines/{{machine}}/reimage",
+        f"{AKS}/agentPools/machines/reimage/action",
+        f"{POOL}/machines/{{machine}}",
+    ),
     ("GET", f"{POOL}/upgradeprofiles/default", f"{AKS}/agentPools/upgradeProfiles/read", None),
     ("GET", f"{CLUSTER}/availableagentpoolversions", f"{AKS}/availableAgentPoolVersions/read", CLUSTER),
     ("PUT", CLUSTER, f"{AKS}/write", CLUSTER),

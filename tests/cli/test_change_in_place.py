@@ -214,6 +214,16 @@ def test_a_node_image_upgrade_goes_with_no_other_change(also: str, alone: Comman
     assert "--node-image-only" in ended.err
 
 
+def test_a_machine_is_reimaged_and_shown(poolwright: CommandLine, cluster: ServiceProcess) -> None:
+    cluster.client.make_pool("again", {"count": 1})
+    [machine] = cluster.client.get(f"{cluster.client.pool('again')}/machines").json()["value"]
+    named = ("--nodepool-name", "again", "--machine-name", machine["name"])
+    done = poolwright.done("aks", "machine", "reimage", *POOL, *named)
+    assert machine["name"] in done.out
+    refused = poolwright("aks", "machine", "reimage", *POOL, *named[:-1], "aks-again-0-vmss000009")
+    assert "was not found in agent pool 'again'" in refused.err
+
+
 def test_machines_are_deleted_by_name_and_the_count_falls(poolwright: CommandLine, cluster: ServiceProcess) -> None:
     cluster.client.make_pool("fewer", {"vmSize": "Standard_D2s_v5", "count": 3})
     names = [m["name"] for m in cluster.client.get(f"{cluster.client.pool('fewer')}/machines").json()["value"]]

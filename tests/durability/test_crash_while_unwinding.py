@@ -33,6 +33,7 @@ LEFT = {
     OperationKind.UPGRADE_NODE_IMAGE: {"sys": 2, "np1": 3},
     OperationKind.ROLLBACK_NODE_POOL: {"sys": 2, "np1": 3},
     OperationKind.DELETE_MACHINES: {"sys": 2, "np1": 3},
+    OperationKind.REIMAGE_MACHINE: {"sys": 2, "np1": 3},
     OperationKind.START_CLUSTER: {"sys": 2, "np1": 3},
     OperationKind.DELETE_NODE_POOL: {"sys": 2, "np1": 3},
     OperationKind.CREATE_CLUSTER: {"sys": 0, "np1": 0},
@@ -47,6 +48,7 @@ FAILED = {
     OperationKind.UPGRADE_NODE_IMAGE: POOL,
     OperationKind.ROLLBACK_NODE_POOL: POOL,
     OperationKind.DELETE_MACHINES: POOL,
+    OperationKind.REIMAGE_MACHINE: POOL,
     OperationKind.START_CLUSTER: OF_CLUSTER,
     OperationKind.DELETE_NODE_POOL: POOL,
     OperationKind.CREATE_CLUSTER: OF_CLUSTER,
@@ -89,7 +91,8 @@ def require(process: OperationsProcess, case: Case, group: str, operation: str) 
     found: dict[str, Any] = process.call("look", group=group)
     assert found["pools"] == LEFT[case.kind], case.place
     assert found["rows"] == sorted(found["machines"]), case.place
-    assert set(found["machines"].values()) <= ({1, 2} if case.kind is OperationKind.START_CLUSTER else {1}), case.place
+    twice = (OperationKind.START_CLUSTER, OperationKind.REIMAGE_MACHINE)
+    assert set(found["machines"].values()) <= ({1, 2} if case.kind in twice else {1}), case.place
     assert {name for name, state in found["states"].items() if state == "Failed"} == FAILED[case.kind], case.place
     assert set(found["states"].values()) <= {"Failed", "Succeeded"}, case.place
     assert found["busy"] == 0, case.place

@@ -126,6 +126,21 @@ class EngineContract:
             changed.vpmem_mib,
         )
 
+    def test_a_reimaged_machine_begins_again_as_the_same_one_and_once_for_each_reimaging(self, bench: Bench) -> None:
+        bench.ensure(V1, V2)
+        before = bench.seen(V1.key, V2.key)
+        reimaged = replace(V1, reimaged_by="first")
+        for _ in range(2):
+            bench.ensure(reimaged, V2)
+            assert bench.boots() == {V1.key: 2, V2.key: 1}
+        bench.reopen()
+        bench.ensure(reimaged)
+        assert bench.boots() == {V1.key: 2, V2.key: 1}
+        assert bench.seen(V1.key, V2.key) == before
+        bench.ensure(replace(V1, reimaged_by="second", running=False))
+        assert bench.boots() == {V1.key: 2, V2.key: 1}
+        assert bench.seen(V1.key)[V1.key].observed is None
+
     def test_stopping_and_starting_does_not_make_the_machine_again(self, bench: Bench) -> None:
         bench.ensure(V1)
         bench.ensure(replace(V1, running=False))

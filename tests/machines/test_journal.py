@@ -21,6 +21,7 @@ FULL = Life(
     has_agent=False,
     has_seed=True,
     outdated=True,
+    reimaging=True,
     leaving=True,
     boots=3,
     repairs=1,

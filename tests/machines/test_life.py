@@ -216,10 +216,27 @@ def test_a_machine_that_is_wanted_again_while_it_stops_comes_down_first() -> Non
     assert after(a(Phase.STOPPING), seen(active=False, may_begin=True)) == (Phase.BOOTING, (Action.BEGIN,))
 
 
-def test_what_is_outdated_is_thrown_away_before_it_is_made_anew() -> None:
-    anew, actions = advance(a(Phase.READY, outdated=True, report=BIOS, boots=2), seen(), WhenLost.REPAIR)
-    assert actions == (Action.END, Action.WIPE)
-    assert (anew.phase, anew.outdated, anew.report, anew.boots) == (Phase.QUEUED, False, None, 2)
+@pytest.mark.parametrize(
+    ("mark", "there", "action"),
+    [("outdated", "has_files", Action.WIPE), ("reimaging", "has_disk", Action.DISCARD_DISK)],
+)
+@pytest.mark.parametrize("phase", Phase)
+def test_what_is_to_be_another_is_thrown_away_before_it_is_made_anew(
+    phase: Phase, mark: str, there: str, action: Action
+) -> None:
+    former = a(phase, report=BIOS, boots=2, cause="it failed", **{mark: True})
+    for still in (seen(), seen(**{there: True}), seen(active=False, **{there: True})):
+        # As often as it takes: a kill may come before, between and after the two.
+        assert advance(former, still, WhenLost.REPAIR) == (former, (Action.END, action))
+    anew, actions = advance(former, seen(active=False), WhenLost.REPAIR)
+    assert actions == ()
+    assert anew == Life(spec=SPEC, uuid=UUID, boots=2, began=NOW + 1.0)
+
+
+def test_what_is_outdated_is_thrown_away_whole_although_only_its_disk_was_to_be_another() -> None:
+    former = a(Phase.READY, outdated=True, reimaging=True)
+    left = seen(active=False, has_files=True, has_disk=False)
+    assert advance(former, left, WhenLost.REPAIR) == (former, (Action.END, Action.WIPE))
 
 
 @pytest.mark.parametrize("phase", Phase)

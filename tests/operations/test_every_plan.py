@@ -135,7 +135,7 @@ def test_what_failed_is_repaired_by_asking_again(bench: Workbench, kind: Operati
     if kind is OperationKind.DELETE_MACHINES and step.endswith("remove_machines"):
         pytest.skip("the machine is gone, and asking again would delete another one")
     assert bench.done(ask(bench, kind)).status is OperationStatus.SUCCEEDED
-    assert_succeeded(bench, kind)
+    assert_succeeded(bench, kind, asked=2)
 
 
 @every_kind
@@ -213,12 +213,12 @@ class TestEndsInOneTransaction:
         assert bench.operation(operation).status is OperationStatus.IN_PROGRESS
 
 
-def assert_succeeded(bench: Workbench, kind: OperationKind) -> None:
+def assert_succeeded(bench: Workbench, kind: OperationKind, *, asked: int = 1) -> None:
     """The resource is as asked, and store and engine have the same machines, each started once."""
     wanted = WANTED[kind]
     assert {name: len(bench.machines(name)) for name in wanted} == wanted
     assert bench.engine.keys() == bench.rows()
-    assert set(bench.simulated.boots().values()) <= {2 if kind is OperationKind.START_CLUSTER else 1}
+    assert_started_once(bench, kind, asked)
     pools = [pool for pool in map(bench.pool, wanted) if pool is not None]
     assert [pool.id.pool for pool in pools] == [name for name, count in wanted.items() if count]
     for pool in pools:
@@ -265,7 +265,20 @@ def assert_failed(bench: Workbench, kind: OperationKind, ended: Operation) -> No
         assert not any(machine.id.pool_id.key in ended.pool_keys for machine in bench.machines())
     if kind not in DELETIONS:
         assert bench.rows() == known
-    assert set(bench.simulated.boots().values()) <= ({1, 2} if kind is OperationKind.START_CLUSTER else {1})
+    twice = (OperationKind.START_CLUSTER, OperationKind.REIMAGE_MACHINE)
+    assert set(bench.simulated.boots().values()) <= ({1, 2} if kind in twice else {1})
+
+
+def assert_started_once(bench: Workbench, kind: OperationKind, asked: int) -> None:
+    """Each machine was started once; what was stopped once more, and what was reimaged at most once each time."""
+    boots = sorted(bench.simulated.boots().values())
+    if kind is OperationKind.REIMAGE_MACHINE:
+        assert boots[:-1] == [1, 1, 1, 1]
+        assert 2 <= boots[-1] <= 1 + asked
+        [machine] = [machine for machine in bench.machines() if machine.spec.reimaged_by]
+        assert bench.simulated.boots()[machine.id.key] == boots[-1]
+    else:
+        assert set(boots) <= {2 if kind is OperationKind.START_CLUSTER else 1}
 
 
 def undoing(step: str) -> list[str]:

@@ -295,3 +295,82 @@ def test_a_stopped_machine_is_not_drained(bench: Workbench, cluster: ScriptedClu
     assert {machine.spec.size for machine in bench.machines()} == {OTHER_SIZE}
     assert cluster.verbs == []
     assert not any(name.endswith(("cordon", "drain", "soak")) for name in script.steps)
+
+
+def reimage(bench: Workbench, number: int = 0) -> Operation:
+    return bench.post("reimage_machine", bench.machines()[number].id)
+
+
+def reimaged_by(bench: Workbench) -> list[str]:
+    return [machine.spec.reimaged_by for machine in bench.machines()]
+
+
+def test_a_machine_is_drained_before_it_is_reimaged_and_takes_pods_again(
+    bench: Workbench, cluster: ScriptedCluster
+) -> None:
+    old = names(bench)
+    operation, script = reimage(bench), Script()
+    ended = bench.run(operation, script)
+    assert (ended.status, ended.cluster_attached, ended.to_replace) == (OperationStatus.SUCCEEDED, True, 0)
+    assert script.steps == [
+        "plan_waves",
+        *(f"wave_1.{step}" for step in ("cordon", "drain", "soak", "reimage_machines", "await_reimaged")),
+        "mark_succeeded",
+    ]
+    assert names(bench) == old
+    assert reimaged_by(bench) == [operation.id, "", ""]
+    assert [call.nodes for call in cluster.calls if call.verb in ("cordon", "uncordon")] == [{old[0]}] * 2
+    assert cluster.cordoned == set()
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("step", ["cordon", "drain", "soak", "reimage_machines", "await_reimaged"])
+def test_a_reimage_interrupted_anywhere_goes_on_and_makes_one_disk(
+    bench: Workbench, cluster: ScriptedCluster, step: str, moment: str
+) -> None:
+    operation, place = reimage(bench), f"wave_1.{step}"
+    until_halt(bench, operation, Script(before=place) if moment == "before" else Script(after=place))
+    assert bench.run(operation, once).status is OperationStatus.SUCCEEDED
+    assert reimaged_by(bench) == [operation.id, "", ""]
+    assert [bench.simulated.boots()[machine.id.key] for machine in bench.machines()] == [2, 1, 1]
+    assert cluster.cordoned == set()
+
+
+def test_a_node_that_cannot_be_drained_is_not_reimaged(bench: Workbench, cluster: ScriptedCluster) -> None:
+    bench.done(bench.put_pool(count=3, upgrade=UpgradeSettings(**KEPT_CORDONED)))
+    cluster.place(first(bench), evictions=None)
+    ended = bench.run(reimage(bench), once)
+    assert ended.status is OperationStatus.FAILED
+    assert ended.error is not None
+    assert "did not end within 1 minutes: pod default/web" in ended.error.message
+    assert reimaged_by(bench) == ["", "", ""]
+    assert cluster.cordoned == set()
+    assert not any(machine.quarantined for machine in bench.machines())
+
+
+def test_a_broken_machine_is_repaired_in_its_place(bench: Workbench) -> None:
+    old = names(bench)
+    bench.simulated.delete([bench.machines()[1].id.key])
+    assert bench.done(reimage(bench, 1)).status is OperationStatus.SUCCEEDED
+    assert names(bench) == old
+    assert bench.engine.keys() == bench.rows()
+
+
+def test_what_a_failed_change_left_is_brought_about_first(bench: Workbench) -> None:
+    bench.run(resize(bench), Script(fails="wave_2.await_ready"))
+    sizes = {machine.id.machine: machine.spec.size for machine in bench.machines()}
+    moved = next(name for name, size in sizes.items() if size == OTHER_SIZE)
+    operation = reimage(bench, list(sizes).index(moved))
+    assert bench.done(operation).status is OperationStatus.SUCCEEDED
+    assert [machine.spec.size for machine in bench.machines()] == [OTHER_SIZE] * 3
+    assert {machine.id.machine for machine in bench.machines() if machine.spec.reimaged_by} == {moved}
+    assert bench.there().state is ProvisioningState.SUCCEEDED
+
+
+def test_a_stopped_machine_gets_its_disk_when_it_starts_again(bench: Workbench) -> None:
+    bench.done(bench.put_pool(count=3, power=PowerState.STOPPED))
+    operation, script = reimage(bench), Script()
+    assert bench.run(operation, script).status is OperationStatus.SUCCEEDED
+    assert not any("drain" in step for step in script.steps)
+    bench.done(bench.put_pool(count=3, power=PowerState.RUNNING))
+    assert reimaged_by(bench) == [operation.id, "", ""]

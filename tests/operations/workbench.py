@@ -55,6 +55,7 @@ WANTED = {
     OperationKind.UPGRADE_NODE_IMAGE: {"sys": 2, "np1": 3},
     OperationKind.ROLLBACK_NODE_POOL: {"sys": 2, "np1": 3},
     OperationKind.DELETE_MACHINES: {"sys": 2, "np1": 2},
+    OperationKind.REIMAGE_MACHINE: {"sys": 2, "np1": 3},
     OperationKind.STOP_CLUSTER: {"sys": 2, "np1": 3},
     OperationKind.START_CLUSTER: {"sys": 2, "np1": 3},
     OperationKind.DELETE_NODE_POOL: {"sys": 2, "np1": 0},
@@ -427,6 +428,8 @@ def ask(bench: Workbench, kind: OperationKind) -> Operation:
         case OperationKind.DELETE_MACHINES:
             names = [bench.machines()[-1].id.machine]
             return bench.post("delete_machines", NodePoolId(bench.cluster_id, "np1"), names)
+        case OperationKind.REIMAGE_MACHINE:
+            return bench.post("reimage_machine", bench.machines()[0].id)
         case OperationKind.STOP_CLUSTER:
             return bench.post("stop_cluster", bench.cluster_id)
         case OperationKind.START_CLUSTER:

@@ -72,6 +72,14 @@ class NodePools(Area):
                 "Machines_Get", "GET", POOL + "/machines/{machine}", self.get_machine, answers={200: documents.MACHINE}
             ),
             OfferedRoute(
+                "Machines_Reimage (Poolwright)",
+                "POST",
+                POOL + "/machines/{machine}/reimage",
+                self.reimage_machine,
+                answers={202: None},
+                begins=True,
+            ),
+            OfferedRoute(
                 "AgentPools_WhatIf (Poolwright)",
                 "POST",
                 POOL + "/whatif",
@@ -223,6 +231,11 @@ class NodePools(Area):
         names = decode_machine_names(await read_body(request))
         plane = self._service.control_plane
         return await self._posted(request, lambda connection: plane.delete_machines(connection, pool_id, names, call))
+
+    async def reimage_machine(self, request: Request) -> Response:
+        machine_id, call = paths.machine_id(request), call_of(request)
+        plane = self._service.control_plane
+        return await self._posted(request, lambda connection: plane.reimage_machine(connection, machine_id, call))
 
     async def abort_node_pool(self, request: Request) -> Response:
         pool_id, call = paths.node_pool_id(request), call_of(request)

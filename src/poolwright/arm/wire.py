@@ -45,7 +45,7 @@ from poolwright.domain.generation import Generation
 from poolwright.domain.machine import Machine, MachineFacts
 from poolwright.domain.node_pool import GoodState, NodePool, NodePoolRequest, ScaleProfile
 from poolwright.domain.node_pool_kind import Mode, PoolType, PowerState, Priority, ScaleDownMode
-from poolwright.domain.operation import Operation, OperationError
+from poolwright.domain.operation import Operation, OperationError, OperationKind
 from poolwright.domain.os_sku import OsSku, OsType
 from poolwright.domain.profile import Profile
 from poolwright.domain.resource_id import CLUSTER_TYPE, MACHINE_TYPE, NODE_POOL_TYPE
@@ -780,10 +780,11 @@ def _kubernetes(operation: Operation) -> Json | None:
     """What becomes of the work on leaving machines; None where none leaves."""
     if operation.cluster_attached is None:
         return None
+    what = "reimaged" if operation.kind is OperationKind.REIMAGE_MACHINE else "removed"
     told = (
-        "nodes are cordoned and drained before they are removed"
+        f"nodes are cordoned and drained before they are {what}"
         if operation.cluster_attached
-        else "no Kubernetes cluster is attached: nodes are neither cordoned nor drained before they are removed"
+        else f"no Kubernetes cluster is attached: nodes are neither cordoned nor drained before they are {what}"
     )
     return {"attached": operation.cluster_attached, "message": told}
 

@@ -28,6 +28,7 @@ class Operation(StrEnum):
     UPGRADE_NODE_IMAGE = "upgrade_node_image"
     ROLLBACK_NODE_POOL = "rollback_node_pool"
     DELETE_MACHINES = "delete_machines"
+    REIMAGE_MACHINE = "reimage_machine"
     ABORT_NODE_POOL = "abort_node_pool"
     DELETE_NODE_POOL = "delete_node_pool"
     CREATE_CLUSTER = "create_cluster"
@@ -54,6 +55,8 @@ STEPS: Final = (
     "drain",
     "soak",
     "remove_machines",
+    "reimage_machines",
+    "await_reimaged",
     "undo_wave",
     "mark_succeeded",
     "delete_machines",
@@ -133,8 +136,8 @@ def add(
     """Add a fault, or replace the one with that name. It acts from the next request on.
 
     KIND is create_node_pool, update_node_pool, upgrade_node_image, rollback_node_pool, delete_machines,
-    abort_node_pool, delete_node_pool, create_cluster, update_cluster, stop_cluster, start_cluster, delete_cluster,
-    delete_resource_group, create_deployment or abort_cluster.
+    reimage_machine, abort_node_pool, delete_node_pool, create_cluster, update_cluster, stop_cluster, start_cluster,
+    delete_cluster, delete_resource_group, create_deployment or abort_cluster.
 
     CODE of --refuse is one of the table "Errors" in docs/compatibility.md; `poolwright faults schema` lists them, too.
     """

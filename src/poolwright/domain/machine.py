@@ -43,7 +43,8 @@ class Login:
 class MachineSpec:
     """One machine as it should be. `key` is unique in the service; memory is in GB.
 
-    `vpmem_mib` is its virtualized persistent memory in MiB, 0 where it has none.
+    `vpmem_mib` is its virtualized persistent memory in MiB, 0 where it has none. `reimaged_by` is the operation that
+    last had its disk made anew, "" where none did: with another value the same machine has another disk.
 
     `configuration` is a digest of everything of the node pool that machines are replaced for
     (`domain/change.py`); "" in machines stored before it was kept. `login` is what a machine is told when it is made,
@@ -63,15 +64,24 @@ class MachineSpec:
     configuration: str = ""
     login: Login | None = None
     vpmem_mib: int = 0
+    reimaged_by: str = ""
 
     @property
     def firmware(self) -> Firmware:
         return self.generation.firmware
 
     def is_met_by(self, other: MachineSpec) -> bool:
-        """Whether a machine made for the other specification can become this one without being made again."""
-        kept = replace(other, running=self.running, configuration=self.configuration, login=self.login)
-        return self == kept
+        """Whether a machine made for the other specification can become this one without being made again.
+
+        Another disk, which another `reimaged_by` asks for, is not another machine.
+        """
+        return self == replace(
+            other,
+            running=self.running,
+            configuration=self.configuration,
+            login=self.login,
+            reimaged_by=self.reimaged_by,
+        )
 
 
 @dataclass(frozen=True, slots=True)

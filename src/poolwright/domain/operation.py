@@ -36,6 +36,7 @@ class OperationKind(Enum):
     UPGRADE_NODE_IMAGE = "upgrade_node_image"
     ROLLBACK_NODE_POOL = "rollback_node_pool"
     DELETE_MACHINES = "delete_machines"
+    REIMAGE_MACHINE = "reimage_machine"
     ABORT_NODE_POOL = "abort_node_pool"
     DELETE_NODE_POOL = "delete_node_pool"
     CREATE_CLUSTER = "create_cluster"
@@ -80,7 +81,8 @@ class Operation:
     """One operation. Times are UNIX seconds; `pool_keys` are the node pools it changes.
 
     `generations` counts the machines by observed generation (`V1`, `V2`, `unknown`). `replaced` of
-    `to_replace` machines have been replaced. `machines` names those a deletion of machines takes away.
+    `to_replace` machines have been replaced. `machines` names those a deletion of machines takes away, or the
+    one that is reimaged.
     `until` is when the step under way gives up or goes on. `aborted_by` is the operation that asks this
     one to stop. `cluster_attached` says whether there is a Kubernetes cluster to cordon and drain in,
     None where nothing leaves.

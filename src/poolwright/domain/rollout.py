@@ -14,7 +14,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from poolwright.domain.upgrade_settings import UpgradeSettings
 
@@ -57,17 +57,23 @@ class PlannedMachine:
 class Wave:
     """What happens together: `add` and `refit` first, then `remove` (or `park`) by ordinal.
 
-    `refit` machines keep their name: they are started, stopped, or made again after they vanished.
+    `refit` machines keep their name: they are started, stopped, or made again after they vanished. So do those to
+    `reimage`, which are drained first; nothing stands in for them meanwhile.
     """
 
     add: tuple[PlannedMachine, ...] = ()
     refit: tuple[int, ...] = ()
     remove: tuple[int, ...] = ()
     park: tuple[int, ...] = ()
+    reimage: tuple[int, ...] = ()
 
     @property
     def leaving(self) -> tuple[int, ...]:
         return (*self.remove, *self.park)
+
+    @property
+    def drained(self) -> tuple[int, ...]:
+        return (*self.leaving, *self.reimage)
 
     def joined(self, other: Wave) -> Wave:
         """Return one wave that does what both do."""
@@ -76,6 +82,7 @@ class Wave:
             (*self.refit, *other.refit),
             (*self.remove, *other.remove),
             (*self.park, *other.park),
+            (*self.reimage, *other.reimage),
         )
 
 
@@ -146,13 +153,20 @@ def plan_rollout(
     promised: int,
     park: bool = False,
     leaving: frozenset[int] = frozenset(),
+    reimage: frozenset[int] = frozenset(),
 ) -> Rollout:
     """Return the waves that lead from the machines there are to the wanted sizes and counts.
 
-    `promised` is the count the pool had before the change. `leaving` names machines that must go whatever
-    else does. With `park`, machines that are one too many are stopped and kept (scale-down mode Deallocate).
+    `promised` is the count the pool had before the change. `leaving` names machines that must go whatever else does.
+    `reimage` names machines that get another disk, in the end and where they are still there: whatever is wrong with
+    one now is no reason to replace it. With `park`, machines that are one too many are stopped and kept (scale-down
+    mode Deallocate).
     Planning again with what a plan led to gives no wave.
     """
+    present = [
+        replace(machine, available=True, vanished=False) if machine.ordinal in reimage else machine
+        for machine in present
+    ]
     parked = [machine for machine in present if machine.parked]
     active = [machine for machine in present if not machine.parked]
     kept, incoming = _kept(active, wanted, leaving)
@@ -195,6 +209,9 @@ def plan_rollout(
     planned = [first.joined(at_once), *rest, scale_up, scale_down]
     if not waves:
         planned = [at_once.joined(scale_up).joined(scale_down)]
+    gone = {ordinal for wave in planned for ordinal in wave.leaving}
+    there = {machine.ordinal for machine in present}
+    planned += [Wave(reimage=(ordinal,)) for ordinal in sorted(reimage & there - gone)]
     return Rollout(tuple(wave for wave in planned if wave != Wave()), promised, surge, len(replaced))
 
 

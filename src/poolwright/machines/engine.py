@@ -48,8 +48,9 @@ class MachineEngine(Protocol):
     def ensure(self, specs: Sequence[MachineSpec]) -> None:
         """Afterwards a machine exists for every specification, as specified, running or stopped.
 
-        A machine that already matches is left alone; one that differs in anything but its power state
-        is made again. Raises `TemporaryError` or `PermanentError`; what was made by then stays.
+        A machine that already matches is left alone; one that differs in anything but its power state is made again,
+        and of one that differs only in `reimaged_by` only the disk. Raises `TemporaryError` or `PermanentError`; what
+        was made by then stays.
         """
 
     def observe(self, keys: Sequence[str]) -> Mapping[str, MachineFacts]:

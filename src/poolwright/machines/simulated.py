@@ -299,5 +299,6 @@ def _specification(spec: MachineSpec) -> str:
             spec.zone,
             # Only where there is some: machines made before it was known stay what they are.
             *((f"vpmem {spec.vpmem_mib}",) if spec.vpmem_mib else ()),
+            *((f"reimaged {spec.reimaged_by}",) if spec.reimaged_by else ()),
         )
     )

@@ -182,6 +182,8 @@ PLANS: Final[Mapping[OperationKind, tuple[Step | str, ...]]] = {
     OperationKind.UPGRADE_NODE_IMAGE: _BRING_ABOUT,
     OperationKind.ROLLBACK_NODE_POOL: _BRING_ABOUT,
     OperationKind.DELETE_MACHINES: _BRING_ABOUT,
+    # A disk that was thrown away does not come back; what fails leaves a machine that can be reimaged again.
+    OperationKind.REIMAGE_MACHINE: _BRING_ABOUT,
     OperationKind.CREATE_CLUSTER: _BRING_ABOUT,
     OperationKind.UPDATE_CLUSTER: _BRING_ABOUT,
     OperationKind.STOP_CLUSTER: _BRING_ABOUT,

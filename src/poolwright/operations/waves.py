@@ -5,6 +5,10 @@ operation together:
 
     add_machines -> await_ready -> cordon -> drain -> soak -> remove_machines
 
+A wave that gives machines another disk drains them first as well:
+
+    cordon -> drain -> soak -> reimage_machines -> await_reimaged
+
 Invariant: each step may run twice and looks before it acts; what a wave does follows from the stored plan alone.
 """
 
@@ -24,7 +28,7 @@ from poolwright.domain.machine import Login, Machine, MachineFacts, MachineSpec,
 from poolwright.domain.node_login import login_of
 from poolwright.domain.node_pool import NodePool
 from poolwright.domain.node_pool_kind import ScaleDownMode
-from poolwright.domain.operation import Operation, OperationError
+from poolwright.domain.operation import Operation, OperationError, OperationKind
 from poolwright.domain.resource_id import MachineId
 from poolwright.domain.rollout import PlannedMachine, PlannedWaves, PresentMachine, Rollout, Wave, plan_rollout
 from poolwright.domain.upgrade_settings import UndrainableNodeBehavior
@@ -83,12 +87,20 @@ def plan_waves(context: Context, operation: Operation) -> None:
             for machine in machines
             if not _tells_the_same(machine.facts, seen.get(machine.id.key))
         }
-        rollout = planned[pool.id.key] = planned_rollout(pool, machines, seen, operation.machines)
+        is_reimaged = operation.kind is OperationKind.REIMAGE_MACHINE
+        rollout = planned[pool.id.key] = planned_rollout(
+            pool,
+            machines,
+            seen,
+            doomed=() if is_reimaged else operation.machines,
+            reimaged=operation.machines if is_reimaged else (),
+        )
         attached.append(context.cluster.is_attached(pool.id.cluster_id.key))
         leaving = {ordinal for wave in rollout.waves for ordinal in wave.leaving}
         woken = {ordinal for wave in rollout.waves for ordinal in wave.refit}
         there = [replace(machine, facts=seen.get(machine.id.key)) for machine in machines]
-        drained = drained or any(_is_drained(operation, machine) for machine in there if machine.ordinal in leaving)
+        to_drain = {ordinal for wave in rollout.waves for ordinal in wave.drained}
+        drained = drained or any(_is_drained(operation, machine) for machine in there if machine.ordinal in to_drain)
         # A former operation left machines cordoned that it parked, and those it could not uncordon.
         staying = [machine for machine in machines if machine.ordinal not in leaving]
         _uncordon(context, pool, [machine for machine in staying if machine.ordinal in woken or not machine.parked])
@@ -96,7 +108,7 @@ def plan_waves(context: Context, operation: Operation) -> None:
         store_facts(context, operation, facts)
     is_attached = bool(attached) and all(attached)
     waves = PlannedWaves(planned, drains=is_attached and drained)
-    leaves = any(wave.leaving for rollout in planned.values() for wave in rollout.waves)
+    leaves = any(wave.drained for rollout in planned.values() for wave in rollout.waves)
     with context.database.transaction() as connection:
         current = statements.operation(connection, operation.id)
         if current is None or current.status.is_terminal:
@@ -118,9 +130,17 @@ def planned_rollout(
     machines: Sequence[Machine],
     seen: Mapping[str, MachineFacts],
     doomed: Sequence[str] = (),
+    reimaged: Sequence[str] = (),
 ) -> Rollout:
-    """Return the rollout from the machines a node pool has to those it wants; `seen` is what its engine sees."""
-    names = {name.lower() for name in doomed}
+    """Return the rollout from the machines a node pool has to those it wants; `seen` is what its engine sees.
+
+    `doomed` names machines that go, `reimaged` those that get another disk.
+    """
+
+    def ordinals(names: Sequence[str]) -> frozenset[int]:
+        wanted = {name.lower() for name in names}
+        return frozenset(machine.ordinal for machine in machines if machine.id.machine.lower() in wanted)
+
     return plan_rollout(
         present_machines(pool, machines, seen),
         [(profile.size, profile.count) for profile in pool.scale],
@@ -128,7 +148,8 @@ def planned_rollout(
         settings=pool.upgrade,
         promised=pool.promised,
         park=pool.scale_down is ScaleDownMode.DEALLOCATE,
-        leaving=frozenset(machine.ordinal for machine in machines if machine.id.machine.lower() in names),
+        leaving=ordinals(doomed),
+        reimage=ordinals(reimaged),
     )
 
 
@@ -168,31 +189,15 @@ def add_machines(context: Context, operation: Operation, planned: PlannedWaves, 
 
 def await_ready(context: Context, operation: Operation, planned: PlannedWaves, index: int) -> None:
     """The wave's new and refitted machines are ready and show the resolved generation, or are stopped as wanted."""
-    with context.database.engine.connect() as connection:
-        wanted = {
-            machine.id.key: machine
-            for pool, wave in _waves_of(pools_of(connection, operation), planned, index)
-            for machine in statements.machines_by_key(
-                connection, _keys(pool, [*(part.ordinal for part in wave.add), *wave.refit])
-            )
-        }
-    reported = -1
-    facts: Mapping[str, MachineFacts] = {}
-
-    def awaited() -> list[str]:
-        nonlocal reported, facts
-        facts = context.engine.observe(list(wanted))
-        _require_sound(wanted, facts)
-        left = [key for key, machine in wanted.items() if not _is_settled(machine, facts[key])]
-        if left and len(left) != reported:
-            share = 0.1 + 0.6 * (len(wanted) - len(left)) / len(wanted)
-            _report(context, operation, planned, index, "await_ready", share)
-            reported = len(left)
-        return left
-
-    left = _poll(context, operation, awaited, context.now() + READY_TIMEOUT_SECONDS)
-    if left:
-        raise machines_failed("did not become ready in time", left)
+    facts = _settled(
+        context,
+        operation,
+        planned,
+        index,
+        "await_ready",
+        (0.1, 0.7),
+        lambda wave: (*(part.ordinal for part in wave.add), *wave.refit),
+    )
     # Where others leave at once, `remove_machines` stores what it sees of these with that.
     if planned.drains or not _leaves(planned, index):
         store_facts(context, operation, facts)
@@ -231,7 +236,8 @@ def drain(context: Context, operation: Operation, planned: PlannedWaves, index: 
     stuck = [(pool, [machine for machine in machines if machine.id.machine in held]) for pool, machines in leaving]
     for pool, machines in stuck:
         names = _names(machines)
-        if names and not _may_quarantine(context, pool, names):
+        # What is reimaged has no replacement beside which it could stay.
+        if names and (operation.kind is OperationKind.REIMAGE_MACHINE or not _may_quarantine(context, pool, names)):
             raise OperationFailed(
                 OperationError(
                     errors.UpgradeFailed.code,
@@ -291,6 +297,30 @@ def remove_machines(context: Context, operation: Operation, planned: PlannedWave
         _progress(context, connection, operation, pools, planned, index, "remove_machines", 1.0, replaced=replaced)
 
 
+def reimage_machines(context: Context, operation: Operation, planned: PlannedWaves, index: int) -> None:
+    """The wave's machines are to have a disk made by this operation, in their rows and in the engine."""
+    with context.database.transaction() as connection:
+        pools = pools_of(connection, operation)
+        specs: list[MachineSpec] = []
+        for pool, wave in _waves_of(pools, planned, index):
+            reimaged = [
+                replace(machine, spec=replace(machine.spec, reimaged_by=operation.id), quarantined=False)
+                for machine in statements.machines_by_key(connection, _keys(pool, wave.reimage))
+            ]
+            statements.update_machines(connection, rendered(context, pool, reimaged))
+            specs += [machine.spec for machine in reimaged]
+        _progress(context, connection, operation, pools, planned, index, "reimage_machines", 0.8)
+    context.engine.ensure(specs)
+
+
+def await_reimaged(context: Context, operation: Operation, planned: PlannedWaves, index: int) -> None:
+    """The wave's reimaged machines are ready, or stopped as wanted, and take pods again."""
+    facts = _settled(context, operation, planned, index, "await_reimaged", (0.8, 1.0), lambda wave: wave.reimage)
+    store_facts(context, operation, facts)
+    for pool, machines in machines_by_pool(context, operation):
+        _uncordon(context, pool, [machine for machine in machines if machine.id.key in facts and not machine.parked])
+
+
 def undo_wave(context: Context, operation: Operation, planned: PlannedWaves, index: int) -> None:
     """What the wave has begun is taken back as far as its node pools keep what they promised.
 
@@ -320,10 +350,12 @@ def undo_wave(context: Context, operation: Operation, planned: PlannedWaves, ind
 WAVE_STEPS: Final = (
     WaveStep("add_machines", add_machines, lambda planned, index: _adds(planned, index)),
     WaveStep("await_ready", await_ready, lambda planned, index: _adds(planned, index)),
-    WaveStep("cordon", cordon, lambda planned, index: planned.drains and _leaves(planned, index)),
-    WaveStep("drain", drain, lambda planned, index: planned.drains and _leaves(planned, index)),
-    WaveStep("soak", soak, lambda planned, index: planned.drains and _leaves(planned, index)),
+    WaveStep("cordon", cordon, lambda planned, index: planned.drains and _drains(planned, index)),
+    WaveStep("drain", drain, lambda planned, index: planned.drains and _drains(planned, index)),
+    WaveStep("soak", soak, lambda planned, index: planned.drains and _drains(planned, index)),
     WaveStep("remove_machines", remove_machines, lambda planned, index: _leaves(planned, index)),
+    WaveStep("reimage_machines", reimage_machines, lambda planned, index: _reimages(planned, index)),
+    WaveStep("await_reimaged", await_reimaged, lambda planned, index: _reimages(planned, index)),
 )
 
 
@@ -333,6 +365,51 @@ def _adds(planned: PlannedWaves, index: int) -> bool:
 
 def _leaves(planned: PlannedWaves, index: int) -> bool:
     return any(wave.leaving for wave in planned.wave(index).values())
+
+
+def _drains(planned: PlannedWaves, index: int) -> bool:
+    return any(wave.drained for wave in planned.wave(index).values())
+
+
+def _reimages(planned: PlannedWaves, index: int) -> bool:
+    return any(wave.reimage for wave in planned.wave(index).values())
+
+
+def _settled(
+    context: Context,
+    operation: Operation,
+    planned: PlannedWaves,
+    index: int,
+    step: str,
+    shares: tuple[float, float],
+    ordinals: Callable[[Wave], Iterable[int]],
+) -> Mapping[str, MachineFacts]:
+    """What is seen of these machines of the wave, once each of them is what it is to be."""
+    with context.database.engine.connect() as connection:
+        wanted = {
+            machine.id.key: machine
+            for pool, wave in _waves_of(pools_of(connection, operation), planned, index)
+            for machine in statements.machines_by_key(connection, _keys(pool, ordinals(wave)))
+        }
+    reported = -1
+    facts: Mapping[str, MachineFacts] = {}
+
+    def awaited() -> list[str]:
+        nonlocal reported, facts
+        facts = context.engine.observe(list(wanted))
+        _require_sound(wanted, facts)
+        left = [key for key, machine in wanted.items() if not _is_settled(machine, facts[key])]
+        if left and len(left) != reported:
+            low, high = shares
+            share = low + (high - low) * (len(wanted) - len(left)) / len(wanted)
+            _report(context, operation, planned, index, step, share)
+            reported = len(left)
+        return left
+
+    left = _poll(context, operation, awaited, context.now() + READY_TIMEOUT_SECONDS)
+    if left:
+        raise machines_failed("did not become ready in time", left)
+    return facts
 
 
 def _present(pool: NodePool, machine: Machine, facts: MachineFacts | None, configuration: str) -> PresentMachine:
@@ -425,10 +502,10 @@ def _keys(pool: NodePool, ordinals: Iterable[int]) -> list[str]:
 def _leaving(
     context: Context, operation: Operation, planned: PlannedWaves, index: int
 ) -> list[tuple[NodePool, list[Machine]]]:
-    """The node pools with the machines that are there, leave in the wave and are drained; without quarantined ones."""
+    """The node pools with the machines that are there and are drained in the wave; without quarantined ones."""
     with context.database.engine.connect() as connection:
         there = [
-            (pool, statements.machines_by_key(connection, _keys(pool, wave.leaving)))
+            (pool, statements.machines_by_key(connection, _keys(pool, wave.drained)))
             for pool, wave in _waves_of(pools_of(connection, operation), planned, index)
         ]
     leaving = [
@@ -443,7 +520,8 @@ def _is_drained(operation: Operation, machine: Machine) -> bool:
 
     AKS deletes machines by name without draining them (Azure/AKS#3520); others that leave with them are drained.
     """
-    return machine.spec.running and machine.facts is not None and machine.id.machine not in operation.machines
+    is_named = operation.kind is OperationKind.DELETE_MACHINES and machine.id.machine in operation.machines
+    return machine.spec.running and machine.facts is not None and not is_named
 
 
 def _names(machines: Iterable[Machine]) -> list[str]:

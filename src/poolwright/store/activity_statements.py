@@ -162,6 +162,8 @@ def snapshot(connection: Connection, key: str) -> dict[str, bytes]:
             ]
         case [*_, "agentpools", _]:
             wanted = [_records(pools, pools.c.key == key)]
+        case [*_, "agentpools", _, "machines", _]:
+            wanted = [_records(pools, pools.c.key == key.rsplit("/", 2)[0])]
         case [*_, "maintenanceconfigurations", _]:
             wanted = [_records(configurations, configurations.c.key == key)]
         case [*_, "microsoft.containerservice", "snapshots", _]:

@@ -186,6 +186,7 @@ class LocalEngine:
                 for life in lives
                 if life.leaving
                 or life.outdated
+                or life.reimaging
                 or life.phase not in settled
                 or (life.phase is not Phase.FAILED and life.spec.running != (life.phase is Phase.READY))
             ]
@@ -193,12 +194,21 @@ class LocalEngine:
     # -- what is wanted
 
     def _wanted(self, spec: MachineSpec) -> Life:
-        """The life of a machine that is to be as specified; one that is anything else is begun anew."""
+        """The life of a machine that is to be as specified; one that is anything else is begun anew.
+
+        One that was reimaged since keeps all but its disk: NVRAM, TPM, persistent memory.
+        """
         life = self._lives.get(spec.key)
         if life is None:
             return Life(spec=spec, uuid=self._new_id(), began=self._now())
         is_same = not life.leaving and spec.is_met_by(life.spec)
-        return replace(life, spec=spec, leaving=False, outdated=life.outdated or not is_same)
+        return replace(
+            life,
+            spec=spec,
+            leaving=False,
+            outdated=life.outdated or not is_same,
+            reimaging=life.reimaging or spec.reimaged_by != life.spec.reimaged_by,
+        )
 
     def _require_room(self, new: Sequence[MachineSpec], images: Mapping[str, DiskImage]) -> None:
         if not new:
@@ -222,7 +232,7 @@ class LocalEngine:
         report, given = life.report, allocate(life.spec, self._host.caps)
         return MachineFacts(
             key=life.key,
-            ready=life.phase is Phase.READY and life.spec.running and not life.outdated,
+            ready=life.phase is Phase.READY and life.spec.running and not (life.outdated or life.reimaging),
             running=life.phase in (Phase.BOOTING, Phase.READY, Phase.SILENT, Phase.STOPPING),
             observed=life.observed,
             observed_by=life.observed_by,
@@ -294,6 +304,8 @@ class LocalEngine:
             now=self._now(),
             active=active,
             has_begun=files.console.exists(),
+            has_files=life.outdated and (files.directory.exists() or domain is not None),
+            has_disk=life.reimaging and files.disk.exists(),
             cpu_seconds=domain.cpu_seconds if domain is not None else 0.0,
             messages=messages,
             console=both_ends_of(files.console) if awaited else "",
@@ -366,6 +378,8 @@ class LocalEngine:
                 # QEMU's, and swtpm's beside it.
                 for written in self._host.logs.glob(f"{self._name(life)}*.log"):
                     written.unlink(missing_ok=True)
+            case Action.DISCARD_DISK:
+                self._files(life).disk.unlink(missing_ok=True)
             case Action.FORGET:
                 with self._changed:
                     if self._lives.get(life.key) == life:

@@ -40,15 +40,17 @@ class Phase(Enum):
 
 
 class Action(Enum):
-    """What the engine is to do. `BEGIN` makes disk and definition and starts, `END` pulls the plug, `WIPE` removes
+    """What the engine is to do.
 
-    everything of it from the host, `FORGET` its row, and `WITNESS` signs what it has shown.
+    `BEGIN` makes disk and definition and starts, `END` pulls the plug, `WIPE` removes everything of it from the host,
+    `DISCARD_DISK` its disk alone, `FORGET` its row, and `WITNESS` signs what it has shown.
     """
 
     BEGIN = "begin"
     POWER_BUTTON = "power button"
     END = "end"
     WIPE = "wipe"
+    DISCARD_DISK = "discard disk"
     FORGET = "forget"
     WITNESS = "witness"
 
@@ -59,9 +61,9 @@ class Life:
 
     `made_from` is the digest of its disk's image, "" before it has a disk, and `stand_in` says that this image is in
     the place of another; `has_agent` says whether the image has Poolwright's agent, `has_seed` whether the machine has
-    a seed for cloud-init beside its disk. `outdated` says that what there is of it is thrown away first. `cause` says
-    why it failed, `report` is what it last said of itself. `observed` is the generation that it showed, and
-    `observed_by` who saw that.
+    a seed for cloud-init beside its disk. `outdated` says that what there is of it is thrown away first, `reimaging`
+    that its disk is. `cause` says why it failed, `report` is what it last said of itself. `observed` is the generation
+    that it showed, and `observed_by` who saw that.
     """
 
     spec: MachineSpec
@@ -73,6 +75,7 @@ class Life:
     has_agent: bool = True
     has_seed: bool = False
     outdated: bool = False
+    reimaging: bool = False
     leaving: bool = False
     boots: int = 0
     repairs: int = 0
@@ -96,14 +99,17 @@ class Seen:
     """What is seen of a machine now.
 
     `active` is whether libvirt runs it, `has_begun` whether QEMU ever did since it was last begun: a kill may come
-    before that. `cpu_seconds` is what it has used since then. `may_begin` is whether there is room for one more boot.
-    The texts are what its console and firmware log hold. `tools` says whether QEMU's guest agent answers; asked only of
-    machines without ours.
+    before that. `has_files` is whether anything of it lies on the host, `has_disk` whether its disk does; both are
+    looked at only where something of it is to be thrown away. `cpu_seconds` is what it has used since then. `may_begin`
+    is whether there is room for one more boot. The texts are what its console and firmware log hold. `tools` says
+    whether QEMU's guest agent answers; asked only of machines without ours.
     """
 
     now: float
     active: bool
     has_begun: bool = True
+    has_files: bool = False
+    has_disk: bool = False
     cpu_seconds: float = 0.0
     messages: Sequence[Message] = ()
     console: str = ""
@@ -116,9 +122,11 @@ def advance(life: Life, seen: Seen, when_lost: WhenLost) -> tuple[Life, tuple[Ac
     """Return the life from now on, and what is to be done for it, in that order."""
     if life.leaving:
         return life, (Action.END, Action.WIPE, Action.FORGET)
-    if life.outdated:
-        begun_anew = Life(spec=life.spec, uuid=life.uuid, boots=life.boots, began=seen.now)
-        return begun_anew, (Action.END, Action.WIPE)
+    if life.outdated or life.reimaging:
+        # Begun anew only once it is gone: a kill may come between the two.
+        if seen.active or (seen.has_files if life.outdated else seen.has_disk):
+            return life, (Action.END, Action.WIPE if life.outdated else Action.DISCARD_DISK)
+        return Life(spec=life.spec, uuid=life.uuid, boots=life.boots, began=seen.now), ()
     if life.phase is Phase.FAILED:
         return life, (Action.END,) if seen.active else ()
     if not life.spec.running:
