@@ -10,6 +10,7 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -30,7 +31,7 @@ from poolwright.machines.images.initial_ramdisk import ModuleMissing
 from poolwright.machines.images.packages import PackagesNotAvailable, default_cache
 from poolwright.machines.images.programs import ProgramFailed
 from poolwright.machines.images.store import DiskImage, ImageStore, is_windows
-from poolwright.machines.local import cloud_init, host
+from poolwright.machines.local import cloud_init, host, sgx
 from poolwright.machines.local.allocation import Caps
 from poolwright.machines.local.cloud_init import UserData, UserDataRefused
 from poolwright.machines.local.domain_xml import Accelerator
@@ -95,6 +96,7 @@ def _local(settings: Settings, directory: DataDirectory, catalogs: CatalogInForc
         hypervisor = Hypervisor("qemu:///session", lambda: None)
     else:
         hypervisor = Hypervisor(daemon.uri, daemon.ensure)
+    accelerator = _accelerator(settings)
     engine = LocalEngine(
         directory.machines / "local.sqlite",
         Host(
@@ -102,11 +104,12 @@ def _local(settings: Settings, directory: DataDirectory, catalogs: CatalogInForc
             sockets=sockets,
             logs=daemon.logs if account.name is not None else host.session_logs(),
             account=account,
-            accelerator=_accelerator(settings),
+            accelerator=accelerator,
             caps=Caps(settings.local_memory_mib, settings.local_cpus),
             parallel_boots=settings.local_parallel_boots or os.cpu_count() or 1,
             when_lost=settings.local_when_lost,
             room=host.room,
+            sgx=partial(sgx.look_at_host, accelerator, account),
             bridge=settings.local_bridge,
             user_data=user_data,
         ),

@@ -15,7 +15,7 @@ from poolwright.domain.machine import MachineSpec, WhenLost
 from poolwright.machines.engine import TemporaryError
 from poolwright.machines.images.build import Form
 from poolwright.machines.images.store import DiskImage
-from poolwright.machines.local import host
+from poolwright.machines.local import host, sgx
 from poolwright.machines.local.allocation import Caps
 from poolwright.machines.local.domain_xml import Accelerator
 from poolwright.machines.local.engine import Host, LocalEngine
@@ -63,6 +63,7 @@ class LocalBench(Bench):
                 parallel_boots=2,
                 when_lost=self.when_lost,
                 room=lambda path: self.room(path),
+                sgx=lambda: sgx.look_at_host(Accelerator.TCG, self._account),
             ),
             Hypervisor(self.daemon.uri, self.daemon.ensure),
             lambda spec: self.image_for(spec),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,6 +18,7 @@ from poolwright.machines.images.store import DiskImage
 from poolwright.machines.local.allocation import HostRoom
 from poolwright.machines.local.evidence import verify
 from poolwright.machines.local.hypervisor import Hypervisor, binding
+from poolwright.machines.local.sgx import EmulatorSgx, read
 from tests.local.bench import LocalBench
 from tests.machines.contract import V1, V2, Bench, EngineContract
 
@@ -137,6 +139,59 @@ def test_a_seed_beside_the_disk_is_not_taken_for_it_and_goes_with_the_machine(be
     }
     bench.engine.delete([plain.key])
     assert list(bench.directory.rglob("seed*")) == []
+
+
+def test_a_reimaged_machine_keeps_all_but_its_disk(bench: LocalBench) -> None:
+    """Persistent memory included, which the guest sees, and which goes with the machine."""
+    spec = replace(V2, secure_boot=False, vpmem_mib=128)
+    bench.ensure(spec)
+    first, before = bench.engine.evidence(spec.key), bench.seen(spec.key)[spec.key]
+    assert first is not None
+    assert (before.ready, before.vpmem_mib, before.vtpm) == (True, 128, True)
+    assert first["report"]["pmem"] == [{"device": "pmem0", "bytes": 128 << 20}]
+    assert first["allocation"]["vpmemMiB"] == 128
+    [disk], [nvram], [pmem] = (
+        list(bench.directory.glob(f"*/{name}")) for name in ("disk.qcow2", "nvram.fd", "pmem.img")
+    )
+    # Counted as disk, because QEMU fills it.
+    assert pmem.stat().st_blocks * 512 >= 128 << 20
+    [domain] = bench.domains()
+
+    bench.ensure(replace(spec, running=False))
+    with pmem.open("r+b") as file:
+        file.write(b"written before")
+    kept = nvram.stat().st_ino
+    with disk.open("rb") as old:
+        bench.ensure(replace(spec, reimaged_by="the operation"))
+        # Held open, its inode cannot be another file's: this disk is gone, and that one is new.
+        assert os.fstat(old.fileno()).st_nlink == 0
+        assert disk.stat().st_ino != os.fstat(old.fileno()).st_ino
+    second, after = bench.engine.evidence(spec.key), bench.seen(spec.key)[spec.key]
+    assert second is not None
+    assert (second["boot"], second["uuid"]) == (first["boot"] + 1, first["uuid"])
+    assert second["nonce"] != first["nonce"]
+    assert replace(after, ip=None) == replace(before, ip=None)
+    assert [domain.uuid for domain in bench.domains()] == [domain.uuid]
+    assert nvram.stat().st_ino == kept
+    assert pmem.read_bytes()[:14] == b"written before"
+
+    bench.engine.delete([spec.key])
+    assert not pmem.parent.exists()
+
+
+def test_libvirt_says_what_qemu_can_do_here(bench: LocalBench) -> None:
+    hypervisor = Hypervisor(bench.daemon.uri, bench.daemon.ensure)
+    said = read(hypervisor.domain_capabilities("/usr/bin/qemu-system-x86_64", "qemu"))
+    hypervisor.close()
+    # EPC is KVM's; libvirt before 8.10 does not say.
+    assert said in (EmulatorSgx(True, False, 0), EmulatorSgx(False, False, 0))
+
+
+def test_a_machine_with_sgx_is_refused_where_machines_are_emulated(bench: LocalBench) -> None:
+    with pytest.raises(PermanentError, match="it has SGX, for which this host lacks KVM") as raised:
+        bench.engine.ensure([replace(V2, epc_mib=56)])
+    assert raised.value.code == "AllocationFailed"
+    assert (bench.engine.keys(), bench.domains()) == (set(), [])
 
 
 def test_nothing_of_a_deleted_machine_stays(bench: LocalBench) -> None:

@@ -39,6 +39,12 @@ def test_no_cap_goes_below_what_the_firmware_needs(row: object) -> None:
     assert allocate(spec, Caps(1, 1)).memory_mib == row.memory_mib
 
 
+def test_memory_for_enclaves_is_capped_as_memory_is() -> None:
+    assert allocate(replace(SPEC, epc_mib=56), Caps(512, 1)).epc_mib == 56
+    assert allocate(replace(SPEC, epc_mib=8192), Caps(512, 1)).epc_mib == 512
+    assert allocate(SPEC, Caps(512, 1)).epc_mib == 0
+
+
 def test_eight_machines_fit_in_four_gib() -> None:
     trusted = replace(SPEC, generation=Generation.V2)
     assert 8 * allocate(trusted, Caps()).memory_mib <= 4096
@@ -49,6 +55,9 @@ def test_what_does_not_fit_is_said_with_its_numbers() -> None:
     need = 8 * (512 + OVERHEAD_MIB)
     assert shortage(wanted, 0, ROOM) == f"8 machine(s) need {need} MiB of memory, and 4096 MiB are free on this host"
     assert shortage([Allocation(512, 4)], 0, ROOM) == "a machine needs 4 CPUs, and this host has 2"
+    assert shortage([Allocation(1, 1, epc_mib=56)] * 2, 0, replace(ROOM, epc_mib=100)) == (
+        "2 machine(s) need 112 MiB of EPC for SGX, and 100 MiB are free on this host"
+    )
     assert shortage([Allocation(1, 1)], 20 * 2**30, ROOM) == (
         "1 machine(s) need 20480 MiB of disk, and 10240 MiB are free"
     )

@@ -36,6 +36,8 @@ MACHINES = {
     "trusted-launch": replace(GEN2, secure_boot=True, vtpm=True),
     "vtpm-without-secure-boot": replace(GEN2, vtpm=True),
     "pmem": replace(GEN2, vpmem_mib=128, allocation=Allocation(512, 2)),
+    "sgx": replace(GEN2, accelerator=Accelerator.KVM, allocation=Allocation(512, 1, epc_mib=56)),
+    "sgx-and-pmem": replace(GEN2, accelerator=Accelerator.KVM, vpmem_mib=128, allocation=Allocation(512, 1, 56)),
     "kvm-and-bridge": replace(GEN1, accelerator=Accelerator.KVM, bridge="br0"),
     "cloud-init": replace(GEN2, has_seed=True),
 }

@@ -76,6 +76,9 @@ def test_only_an_answer_of_the_right_firmware_makes_it_ready() -> None:
     assert after(a(Phase.BOOTING), seen(BIOS)) == (Phase.READY, (Action.WITNESS,))
     assert after(a(Phase.BOOTING, TRUSTED), seen(UEFI)) == (Phase.READY, (Action.WITNESS,))
     pmem = UEFI.model_copy(update={"pmem": (PersistentMemory(device="pmem0", bytes=128 << 20),)})
+    enclaves = UEFI.model_copy(update={"sgx": True})
+    spec = replace(SPEC, generation=Generation.V2, epc_mib=56)
+    assert after(a(Phase.BOOTING, spec), seen(enclaves)) == (Phase.READY, (Action.WITNESS,))
     assert after(a(Phase.BOOTING, PERSISTENT), seen(pmem)) == (Phase.READY, (Action.WITNESS,))
 
 
@@ -88,6 +91,11 @@ def test_only_an_answer_of_the_right_firmware_makes_it_ready() -> None:
         (TRUSTED, UEFI.model_copy(update={"secure_boot": None}), "Secure Boot was to be on"),
         (TRUSTED, UEFI.model_copy(update={"tpm": None}), "it was to have a TPM"),
         (PERSISTENT, UEFI, "it was to have 128 MiB of persistent memory, and the guest sees none"),
+        (
+            replace(SPEC, generation=Generation.V2, epc_mib=56),
+            UEFI,
+            "it was to have SGX, and the guest's CPU shows none",
+        ),
         (SPEC, BIOS.model_copy(update={"uuid": UUID.replace("a", "b")}), "another machine answered"),
     ],
 )

@@ -14,6 +14,7 @@ from poolwright.domain.generation import Generation
 _AZURE: Final = "Support for Generation 2 VMs on Azure, https://learn.microsoft.com/azure/virtual-machines/generation-2"
 _PAGE: Final = "Use Generation 2 virtual machines in AKS (generation-2-vm.md, 05/03/2024)"
 _NVME: Final = "NVMe overview, https://learn.microsoft.com/azure/virtual-machines/nvme-overview"
+_SGX: Final = f"{_PAGE}; DCsv2, DCsv3 and DCdsv3 series, https://learn.microsoft.com/azure/virtual-machines/dcv3-series"
 _TRUSTED_LAUNCH: Final = "Trusted Launch, https://learn.microsoft.com/azure/virtual-machines/trusted-launch"
 
 
@@ -47,6 +48,18 @@ FEATURES: Final = (
     ),
     Feature("Secure Boot", "no", "yes, with Trusted Launch", "no / enforced: SMM and enrolled keys", _TRUSTED_LAUNCH),
     Feature("vTPM", "no", "yes, with Trusted Launch", "no, by policy / a TPM 2.0 of its own (swtpm)", _TRUSTED_LAUNCH),
-    Feature("Virtualized persistent memory (vPMEM)", "no", "yes", "no, by policy / an NVDIMM where asked for", _PAGE),
-    Feature("Intel SGX", "no", "yes, with sizes that have it", "only where host and QEMU have EPC", _PAGE),
+    Feature(
+        "Virtualized persistent memory (vPMEM)",
+        "no",
+        "yes",
+        "no, by policy / an NVDIMM of as many MiB as the node pool's vpmemMiB says",
+        _PAGE,
+    ),
+    Feature(
+        "Intel SGX",
+        "no",
+        "yes, with sizes that have it: DCsv2, DCsv3, DCdsv3",
+        "no / EPC where host, KVM and QEMU have it; refused where not; never tried on such a host",
+        _SGX,
+    ),
 )

@@ -43,7 +43,8 @@ class Login:
 class MachineSpec:
     """One machine as it should be. `key` is unique in the service; memory is in GB.
 
-    `vpmem_mib` is its virtualized persistent memory in MiB, 0 where it has none. `reimaged_by` is the operation that
+    `vpmem_mib` is its virtualized persistent memory in MiB, `epc_mib` the memory for SGX enclaves that its size
+    promises, both 0 where it has none. `reimaged_by` is the operation that
     last had its disk made anew, "" where none did: with another value the same machine has another disk.
 
     `configuration` is a digest of everything of the node pool that machines are replaced for
@@ -64,6 +65,7 @@ class MachineSpec:
     configuration: str = ""
     login: Login | None = None
     vpmem_mib: int = 0
+    epc_mib: int = 0
     reimaged_by: str = ""
 
     @property

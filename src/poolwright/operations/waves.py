@@ -24,6 +24,7 @@ from sqlalchemy.engine import Connection
 from poolwright import errors
 from poolwright.domain import quota
 from poolwright.domain.change import configuration_of
+from poolwright.domain.enclave_memory import epc_mib
 from poolwright.domain.machine import Login, Machine, MachineFacts, MachineSpec, machine_name
 from poolwright.domain.node_login import login_of
 from poolwright.domain.node_pool import NodePool
@@ -468,6 +469,7 @@ def _new(context: Context, pool: NodePool, part: PlannedMachine, configuration: 
         configuration=configuration,
         login=login,
         vpmem_mib=pool.vpmem_mib or 0,
+        epc_mib=epc_mib(size),
     )
     return Machine(id=machine_id, ordinal=part.ordinal, spec=spec)
 

@@ -55,19 +55,21 @@ class Caps:
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
-    """What a machine gets."""
+    """What a machine gets. `epc_mib` is its memory for SGX enclaves, which is the host's own kind."""
 
     memory_mib: int
     cpus: int
+    epc_mib: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class HostRoom:
-    """What a host has: all its CPUs, the memory and the disk that are free beside what machines were promised."""
+    """What a host has: all its CPUs, the memory, disk and EPC that are free beside what machines were promised."""
 
     memory_mib: int
     cpus: int
     disk_bytes: int
+    epc_mib: int = 0
 
 
 def floor_of(spec: MachineSpec) -> Floor:
@@ -77,10 +79,15 @@ def floor_of(spec: MachineSpec) -> Floor:
 
 
 def allocate(spec: MachineSpec, caps: Caps) -> Allocation:
-    """Return what the machine gets: its size's promise, at most the caps, at least what its firmware needs."""
+    """Return what the machine gets: its size's promise, at most the caps, at least what its firmware needs.
+
+    EPC is capped as memory is.
+    """
     promised = int(spec.memory_gb * 1024)
     return Allocation(
-        memory_mib=max(min(promised, caps.memory_mib), floor_of(spec).memory_mib), cpus=min(spec.vcpus, caps.cpus) or 1
+        memory_mib=max(min(promised, caps.memory_mib), floor_of(spec).memory_mib),
+        cpus=min(spec.vcpus, caps.cpus) or 1,
+        epc_mib=min(spec.epc_mib, caps.memory_mib),
     )
 
 
@@ -97,6 +104,9 @@ def shortage(wanted: Iterable[Allocation], disk_bytes: int, room: HostRoom) -> s
     cpus = max((one.cpus for one in asked), default=0)
     if cpus > room.cpus:
         return f"a machine needs {cpus} CPUs, and this host has {room.cpus}"
+    epc = sum(one.epc_mib for one in asked)
+    if epc > room.epc_mib:
+        return f"{len(asked)} machine(s) need {epc} MiB of EPC for SGX, and {room.epc_mib} MiB are free on this host"
     if disk_bytes > room.disk_bytes:
         return f"{len(asked)} machine(s) need {_mib(disk_bytes)} MiB of disk, and {_mib(room.disk_bytes)} MiB are free"
     return None

@@ -106,6 +106,10 @@ class Definition:
     vpmem_mib: int = 0
     has_seed: bool = False
 
+    @property
+    def has_memory_devices(self) -> bool:
+        return bool(self.vpmem_mib or self.allocation.epc_mib)
+
 
 def bus_of(generation: Generation) -> DiskBus:
     """Return the bus of a generation's disks: virtio-blk under BIOS, virtio-scsi under UEFI."""
@@ -129,8 +133,9 @@ def render(machine: Definition) -> str:
     own = ET.SubElement(ET.SubElement(domain, "metadata"), f"{{{NAMESPACE}}}machine")
     own.set("service", machine.service)
     own.set("key", machine.key)
-    if machine.vpmem_mib:
-        _text(domain, "maxMemory", str(machine.allocation.memory_mib + machine.vpmem_mib), slots="2", unit="MiB")
+    if machine.has_memory_devices:
+        most = machine.allocation.memory_mib + machine.vpmem_mib + machine.allocation.epc_mib
+        _text(domain, "maxMemory", str(most), slots="2", unit="MiB")
     _text(domain, "memory", str(machine.allocation.memory_mib + machine.vpmem_mib), unit="MiB")
     _text(domain, "vcpu", str(machine.allocation.cpus))
     _firmware(domain, machine)
@@ -180,7 +185,7 @@ def _identity(domain: ET.Element, machine: Definition) -> None:
 
 def _cpu(domain: ET.Element, machine: Definition) -> None:
     cpu = ET.SubElement(domain, "cpu", mode="maximum" if machine.accelerator is Accelerator.TCG else "host-passthrough")
-    if machine.vpmem_mib:
+    if machine.has_memory_devices:
         last = machine.allocation.cpus - 1
         ET.SubElement(
             ET.SubElement(cpu, "numa"),
@@ -232,6 +237,10 @@ def _devices(devices: ET.Element, machine: Definition) -> None:
         target_of_memory = ET.SubElement(memory, "target")
         _text(target_of_memory, "size", str(machine.vpmem_mib), unit="MiB")
         _text(target_of_memory, "node", "0")
+    if machine.allocation.epc_mib:
+        enclaves = ET.SubElement(ET.SubElement(devices, "memory", model="sgx-epc"), "target")
+        _text(enclaves, "size", str(machine.allocation.epc_mib), unit="MiB")
+        _text(enclaves, "node", "0")
 
 
 def _network(devices: ET.Element, machine: Definition) -> None:

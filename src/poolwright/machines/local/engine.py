@@ -36,6 +36,7 @@ from poolwright.machines.local.evidence import EvidenceKey, digest_of_file, dige
 from poolwright.machines.local.hypervisor import Domain, Hypervisor
 from poolwright.machines.local.journal import Journal
 from poolwright.machines.local.life import Action, Life, Phase, Seen, advance, failed
+from poolwright.machines.local.sgx import EmulatorSgx, HostSgx, lacking_of_emulator, lacking_of_host, read
 from poolwright.machines.local.symptoms import plain, tail
 
 log = structlog.get_logger(__name__)
@@ -43,6 +44,7 @@ log = structlog.get_logger(__name__)
 _PAUSE_SECONDS: Final = 0.1
 _IDLE_PAUSE_SECONDS: Final = 1.0
 _GONE_TIMEOUT_SECONDS: Final = 120.0
+_CAPABILITIES_TIMEOUT_SECONDS: Final = 30.0
 # A console is read from its end: what a machine says without end is not read again and again.
 _SHOWN_BYTES: Final = 64 * 1024
 # How often a machine without our agent is asked whether QEMU's is there.
@@ -55,6 +57,7 @@ class Host:
     """What the engine is told about its host.
 
     `directory` is reachable for the account, `sockets` has a short path, and libvirt logs about machines in `logs`.
+    `sgx` looks at what the host shows of SGX.
     `user_data` are the operator's own, for images that have cloud-init.
     """
 
@@ -67,6 +70,7 @@ class Host:
     parallel_boots: int
     when_lost: WhenLost
     room: Callable[[Path], HostRoom]
+    sgx: Callable[[], HostSgx]
     bridge: str | None = None
     user_data: UserData | None = None
 
@@ -104,6 +108,9 @@ class LocalEngine:
         self._links: dict[str, AgentLink] = {}
         self._tools: dict[str, tuple[float, bool]] = {}
         self._changed = threading.Condition()
+        # Asked once, when a size with SGX is first wanted.
+        self._emulator_sgx: EmulatorSgx | None = None
+        self._is_sgx_asked = False
         self._closing = False
         self._thread = threading.Thread(target=self._supervise, name="machines", daemon=True)
 
@@ -114,10 +121,11 @@ class LocalEngine:
     # -- the port
 
     def ensure(self, specs: Sequence[MachineSpec]) -> None:
+        epc_mib = self._epc_mib() if any(spec.epc_mib for spec in specs) else 0
         images = {spec.key: self._image_for(spec) for spec in specs}
         with self._changed:
             new = [spec for spec in specs if spec.key not in self._lives]
-            self._require_room(new, images)
+            self._require_room(new, images, epc_mib)
             lives = [self._wanted(spec) for spec in specs]
             self._journal.put(*lives)
             self._lives.update({life.key: life for life in lives})
@@ -210,11 +218,38 @@ class LocalEngine:
             reimaging=life.reimaging or spec.reimaged_by != life.spec.reimaged_by,
         )
 
-    def _require_room(self, new: Sequence[MachineSpec], images: Mapping[str, DiskImage]) -> None:
+    def _epc_mib(self) -> int:
+        """All the EPC of the host. Raises `PermanentError` that says what it lacks where machines can have none."""
+        lacking = lacking_of_host(self._host.sgx())
+        # Only a host that can do it is worth asking what QEMU can.
+        emulator = self._asked_emulator() if not lacking else None
+        if emulator is not None:
+            lacking = lacking_of_emulator(emulator)
+        if lacking or emulator is None:
+            raise PermanentError(
+                "Allocation failed. We do not have sufficient capacity for the requested VM size in this region: "
+                f"it has SGX, for which this host lacks {'; '.join(lacking)}.",
+                code="AllocationFailed",
+                remedy="Choose a size without SGX, or run machines on a host that has what is missing.",
+            )
+        return emulator.epc_mib
+
+    def _asked_emulator(self) -> EmulatorSgx:
+        with self._changed:
+            self._is_sgx_asked = True
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._emulator_sgx is not None, _CAPABILITIES_TIMEOUT_SECONDS)
+            if self._emulator_sgx is None:
+                raise TemporaryError("libvirt has not said what QEMU can do", retry_after_seconds=5)
+            return self._emulator_sgx
+
+    def _require_room(self, new: Sequence[MachineSpec], images: Mapping[str, DiskImage], epc_mib: int) -> None:
         if not new:
             return
-        room = self._host.room(self._host.directory)
         waiting = [life.spec for life in self._lives.values() if life.phase is Phase.QUEUED and not life.leaving]
+        others = [life.spec for life in self._lives.values() if life.phase is not Phase.QUEUED and not life.leaving]
+        given = sum(allocate(spec, self._host.caps).epc_mib for spec in others if spec.running)
+        room = replace(self._host.room(self._host.directory), epc_mib=max(0, epc_mib - given))
         lacking = shortage(
             [allocate(spec, self._host.caps) for spec in (*new, *waiting) if spec.running],
             sum(images[spec.key].virtual_bytes + (spec.vpmem_mib << 20) for spec in new),
@@ -273,6 +308,8 @@ class LocalEngine:
 
     def _look_after(self, lives: Sequence[Life]) -> bool:
         """Look at each machine once and act; whether any is on its way somewhere."""
+        if self._is_sgx_asked and self._emulator_sgx is None:
+            self._ask_emulator()
         prefix = f"poolwright-{self._service}-"
         domains = self._hypervisor.domains(prefix)
         self._end_orphans(domains, lives)
@@ -286,6 +323,16 @@ class LocalEngine:
             if after != life or actions:
                 self._carry_out(life, after, actions)
         return moving
+
+    def _ask_emulator(self) -> None:
+        try:
+            answer = read(self._hypervisor.domain_capabilities(_emulator(), self._host.accelerator.value))
+        except PermanentError as error:
+            log.warning("capabilities_refused", cause=str(error))
+            answer = EmulatorSgx(is_known=False, is_supported=False, epc_mib=0)
+        with self._changed:
+            self._emulator_sgx = answer
+            self._changed.notify_all()
 
     def _seen(self, life: Life, domain: Domain | None, may_begin: bool) -> Seen:
         files = self._files(life)
@@ -469,7 +516,7 @@ class LocalEngine:
             files=self._files(life),
             product=spec.size,
             disk_bus=bus_of(spec.generation),
-            emulator=shutil.which(_EMULATOR) or f"/usr/bin/{_EMULATOR}",
+            emulator=_emulator(),
             bridge=self._host.bridge,
             has_seed=life.has_seed,
             vpmem_mib=spec.vpmem_mib,
@@ -510,6 +557,7 @@ class LocalEngine:
                     "memoryMiB": allocate(life.spec, self._host.caps).memory_mib,
                     "cpus": allocate(life.spec, self._host.caps).cpus,
                     "vpmemMiB": life.spec.vpmem_mib,
+                    "epcMiB": allocate(life.spec, self._host.caps).epc_mib,
                 },
                 "bootLog": {
                     "console": digest_of_file(files.console),
@@ -537,6 +585,10 @@ class LocalEngine:
             self._hypervisor.end(uuid)
             self._hypervisor.undefine(uuid)
             shutil.rmtree(self._host.directory / uuid, ignore_errors=True)
+
+
+def _emulator() -> str:
+    return shutil.which(_EMULATOR) or f"/usr/bin/{_EMULATOR}"
 
 
 def _end_of(path: Path) -> str:

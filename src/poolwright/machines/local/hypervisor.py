@@ -98,6 +98,10 @@ class Hypervisor:
 
         self._with(act)
 
+    def domain_capabilities(self, emulator: str, kind: str) -> str:
+        """Return the XML of what libvirt and that QEMU can do here for machines with UEFI of that domain type."""
+        return self._with(lambda connection: str(connection.getDomainCapabilities(emulator, "x86_64", "q35", kind, 0)))
+
     def tools_answer(self, uuid: str) -> bool:
         """Whether QEMU's guest agent inside the machine answers, within a second."""
         import libvirt_qemu

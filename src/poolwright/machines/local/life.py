@@ -274,6 +274,7 @@ def contradiction(spec: MachineSpec, uuid: str, report: Report) -> str | None:
             not spec.vpmem_mib or report.pmem_mib > 0,
             f"it was to have {spec.vpmem_mib} MiB of persistent memory, and the guest sees none",
         ),
+        (not spec.epc_mib or report.sgx, "it was to have SGX, and the guest's CPU shows none"),
     )
     return next((words for holds, words in rows if not holds), None)
 
