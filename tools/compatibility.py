@@ -23,6 +23,7 @@ from poolwright.catalog.catalog import Catalog
 from poolwright.domain.change import CHANGES, REFUSED_CHANGES
 from poolwright.domain.fault import EFFECTS, EffectRow
 from poolwright.domain.generation import Generation
+from poolwright.domain.generation_features import FEATURES
 from poolwright.domain.image_refusals import REFUSAL_TABLE
 from poolwright.domain.image_tables import GENERATION_TABLE, OFFER_TABLE, OS_SKU_TABLE, RELEASE_TABLE, WARNING_TABLE
 from poolwright.domain.pool_limits import LIMIT_TABLE
@@ -70,6 +71,10 @@ def tables() -> dict[str, str]:
         ),
         "generations": _rule_table(
             "generation", [(row.rule, row.condition, row.generation.value) for row in GENERATION_TABLE]
+        ),
+        "features": _table(
+            ("feature", "Generation 1", "Generation 2", "real machines here", "source"),
+            [(row.name, row.v1, row.v2, row.here, row.source) for row in FEATURES],
         ),
         "offers": _rule_table(
             "when the size lacks it",
