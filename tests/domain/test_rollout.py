@@ -482,3 +482,40 @@ def test_rollouts_of_several_pools_share_wave_numbers() -> None:
     assert planned.number == 2
     assert set(planned.wave(0)) == {"one", "two"}
     assert planned.wave(1) == {"one": one.waves[1]}
+
+
+def reimaging(ordinal: int, *present: PresentMachine, wanted: tuple[str, int] = (A, 2)) -> tuple[Wave, ...]:
+    return plan_rollout(
+        present,
+        [wanted],
+        zones=(),
+        settings=UpgradeSettings(),
+        promised=len(present),
+        reimage=frozenset({ordinal}),
+    ).waves
+
+
+@pytest.mark.parametrize(
+    "state",
+    [{}, {"available": False}, {"available": False, "vanished": True}],
+    ids=["well", "failed", "vanished"],
+)
+def test_a_machine_to_reimage_stays_whatever_is_wrong_with_it(state: dict[str, bool]) -> None:
+    assert reimaging(1, PresentMachine(0, A), PresentMachine(1, A, **state)) == (Wave(reimage=(1,)),)
+
+
+def test_a_machine_to_reimage_that_is_replaced_needs_no_disk() -> None:
+    waves = reimaging(0, PresentMachine(0, A, current=False), PresentMachine(1, A))
+    assert waves == (Wave(add=(PlannedMachine(2, A, None, replaces=0),), remove=(0,)),)
+
+
+def test_what_is_left_of_a_change_comes_before_a_reimaging() -> None:
+    first, last = reimaging(1, PresentMachine(0, A, current=False), PresentMachine(1, A))
+    assert (first.remove, first.reimage) == ((0,), ())
+    assert last == Wave(reimage=(1,))
+    assert last.drained == (1,)
+    assert last.leaving == ()
+
+
+def test_nobody_is_reimaged_who_is_not_there() -> None:
+    assert reimaging(7, PresentMachine(0, A), PresentMachine(1, A)) == ()

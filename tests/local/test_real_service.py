@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -158,6 +159,39 @@ def test_trusted_launch_is_seen_by_the_guest_and_its_unsigned_twin_does_not_come
     assert ended["status"] == "Failed"
     assert "Secure Boot refused the boot loader" in ended["error"]["message"]
     assert service.client.get(service.client.pool("twin")).json()["properties"]["provisioningState"] == "Failed"
+
+
+def test_a_machine_with_persistent_memory_is_reimaged_through_a_kill_and_sgx_is_refused(service: Service) -> None:
+    client = service.client
+    pool = {"name": "sys", "mode": "System", "count": 1, "vmSize": BOTH, "vpmemMiB": 128}
+    body = {"location": "eastus", "identity": {"type": "SystemAssigned"}, "properties": {"agentPoolProfiles": [pool]}}
+    ended = client.operation(client.put(client.cluster(), json=body), PATIENCE_SECONDS)
+    assert ended["status"] == "Succeeded", ended
+    [before] = machines(service, "sys")
+    assert (before["observedGeneration"], before["vpmemMiB"]) == ("V2", 128)
+    first = json.loads(poolwright(service, "machines", "evidence", before["name"]).stdout)
+    directory, _, _ = host.directories(service.data_dir)
+    [disk] = directory.glob("*/disk.qcow2")
+
+    with disk.open("rb") as old:
+        accepted = client.post(f"{client.pool('sys')}/machines/{before['name']}/reimage")
+        assert accepted.status_code == 202
+        service.kill()
+        service.start()
+        ended = service.client.operation(_at(service, accepted), PATIENCE_SECONDS)
+        assert ended["status"] == "Succeeded", ended
+        # Held open, its inode cannot be another file's.
+        assert (os.fstat(old.fileno()).st_nlink, disk.stat().st_ino != os.fstat(old.fileno()).st_ino) == (0, True)
+    [after] = machines(service, "sys")
+    assert (after["name"], after["vpmemMiB"], after["firmware"]) == (before["name"], 128, "uefi")
+    second = json.loads(poolwright(service, "machines", "evidence", before["name"]).stdout)
+    assert (second["boot"], second["uuid"]) == (first["boot"] + 1, first["uuid"])
+    assert second["nonce"] != first["nonce"]
+
+    ended = service.client.operation(put(service, "sgx", count=1, vmSize="Standard_DC2s_v2"), PATIENCE_SECONDS)
+    assert (ended["status"], ended["error"]["code"]) == ("Failed", "AllocationFailed")
+    assert "it has SGX, for which this host lacks KVM" in ended["error"]["message"]
+    assert machines(service, "sgx") == []
 
 
 def test_windows_without_a_disk_is_refused_with_the_way_to_import_one(service: Service) -> None:

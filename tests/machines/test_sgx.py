@@ -182,6 +182,13 @@ def test_a_machine_with_sgx_fails_before_anything_is_started(
     assert len(hypervisor.asked) == asked
 
 
+def test_a_machine_that_stops_needs_no_sgx(made: Made) -> None:
+    engine, hypervisor = made(replace(ABLE, has_cpu=False))
+    engine.ensure([replace(SPEC, running=False)])
+    assert engine.keys() == {"m0"}
+    assert hypervisor.asked == []
+
+
 def test_epc_is_given_as_long_as_there_is_some_and_libvirt_is_asked_once(made: Made) -> None:
     engine, hypervisor = made(ABLE, (CAPABILITIES / "with-sgx.xml").read_text())
     specs = [replace(SPEC, key=f"m{number}", epc_mib=224) for number in range(3)]

@@ -114,6 +114,15 @@ class AnySequence(RuleBasedStateMachine):
         self.accepted["count"] = count
         self._begin(accepted.operation, after)
 
+    @precondition(lambda self: self.running is None and self.bench.machines())
+    @rule(data=st.data(), after=st.integers(0, 9))
+    def reimage_a_machine(self, data: st.DataObject, after: int) -> None:
+        machine = data.draw(st.sampled_from(self.bench.machines()))
+        with self.bench.database.transaction() as connection:
+            accepted = self.bench.plane.reimage_machine(connection, machine.id, CALL)
+        assert accepted.operation is not None
+        self._begin(accepted.operation, after)
+
     @precondition(lambda self: self.running is not None)
     @rule(after=st.integers(0, 9))
     def restart(self, after: int) -> None:

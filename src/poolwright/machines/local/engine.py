@@ -121,7 +121,7 @@ class LocalEngine:
     # -- the port
 
     def ensure(self, specs: Sequence[MachineSpec]) -> None:
-        epc_mib = self._epc_mib() if any(spec.epc_mib for spec in specs) else 0
+        epc_mib = self._epc_mib() if any(spec.epc_mib and spec.running for spec in specs) else 0
         images = {spec.key: self._image_for(spec) for spec in specs}
         with self._changed:
             new = [spec for spec in specs if spec.key not in self._lives]
