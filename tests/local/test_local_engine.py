@@ -179,6 +179,19 @@ def test_a_reimaged_machine_keeps_all_but_its_disk(bench: LocalBench) -> None:
     assert not pmem.parent.exists()
 
 
+def test_a_machine_that_failed_is_repaired_by_reimaging_it(bench: LocalBench) -> None:
+    spec = replace(V2, secure_boot=False, vtpm=False)
+    bench.image_for = lambda _: bench.images[Form.GEN1]
+    bench.ensure(spec)
+    assert bench.engine.observe([spec.key])[spec.key].cause is not None
+    bench.image_for = bench.stand_in
+    bench.engine.ensure([replace(spec, reimaged_by="the operation")])
+    # At once: whoever waits for it does not take the former cause for the new machine's.
+    assert bench.engine.observe([spec.key])[spec.key].cause is None
+    bench.settle([spec.key])
+    assert bench.seen(spec.key)[spec.key].ready
+
+
 def test_libvirt_says_what_qemu_can_do_here(bench: LocalBench) -> None:
     hypervisor = Hypervisor(bench.daemon.uri, bench.daemon.ensure)
     said = read(hypervisor.domain_capabilities("/usr/bin/qemu-system-x86_64", "qemu"))

@@ -193,8 +193,7 @@ class LocalEngine:
                 life.key
                 for life in lives
                 if life.leaving
-                or life.outdated
-                or life.reimaging
+                or life.begins_anew
                 or life.phase not in settled
                 or (life.phase is not Phase.FAILED and life.spec.running != (life.phase is Phase.READY))
             ]
@@ -267,7 +266,7 @@ class LocalEngine:
         report, given = life.report, allocate(life.spec, self._host.caps)
         return MachineFacts(
             key=life.key,
-            ready=life.phase is Phase.READY and life.spec.running and not (life.outdated or life.reimaging),
+            ready=life.phase is Phase.READY and life.spec.running and not life.begins_anew,
             running=life.phase in (Phase.BOOTING, Phase.READY, Phase.SILENT, Phase.STOPPING),
             observed=life.observed,
             observed_by=life.observed_by,
@@ -275,7 +274,8 @@ class LocalEngine:
             vtpm=report.tpm is not None if report is not None else None,
             partition_table=report.disk.partition_table if report is not None else None,
             last_seen=life.last_seen,
-            cause=life.cause,
+            # What was wrong with it is no reason to give up what is on its way.
+            cause=life.cause if not life.begins_anew else None,
             ip=report.ip if report is not None else None,
             memory_mib=given.memory_mib,
             cpus=given.cpus,

@@ -89,6 +89,11 @@ class Life:
     def key(self) -> str:
         return self.spec.key
 
+    @property
+    def begins_anew(self) -> bool:
+        """Whether what there is of it, or its disk, is to be thrown away: what it has shown says nothing any more."""
+        return self.outdated or self.reimaging
+
     def now_in(self, phase: Phase, now: float) -> Life:
         """The same life in another phase from now on."""
         return self if phase is self.phase else replace(self, phase=phase, began=now)
@@ -122,7 +127,7 @@ def advance(life: Life, seen: Seen, when_lost: WhenLost) -> tuple[Life, tuple[Ac
     """Return the life from now on, and what is to be done for it, in that order."""
     if life.leaving:
         return life, (Action.END, Action.WIPE, Action.FORGET)
-    if life.outdated or life.reimaging:
+    if life.begins_anew:
         # Begun anew only once it is gone: a kill may come between the two.
         if seen.active or (seen.has_files if life.outdated else seen.has_disk):
             return life, (Action.END, Action.WIPE if life.outdated else Action.DISCARD_DISK)
