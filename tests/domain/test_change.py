@@ -87,7 +87,7 @@ PROPERTIES: dict[str, bool | tuple[str, ...]] = {
     "status": False,
     "localDNSProfile": True,
 }
-OURS = {"vmGeneration"}
+OURS = {"vmGeneration", "vpmemMiB"}
 
 
 def paths() -> list[str]:
