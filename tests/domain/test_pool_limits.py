@@ -66,9 +66,9 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], str, str]] = {
     ),
     "vpmem-size": (
         {"vpmem_mib": 100},
-        {"vpmem_mib": 65536},
+        {"vpmem_mib": 8192},
         "properties.vpmemMiB",
-        "The value of parameter properties.vpmemMiB is invalid: 100. It is a multiple of 16 from 16 to 65536 (MiB for "
+        "The value of parameter properties.vpmemMiB is invalid: 100. It is a multiple of 16 from 16 to 8192 (MiB for "
         "each machine).",
     ),
     "system-pool-runs": (

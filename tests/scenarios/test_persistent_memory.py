@@ -56,9 +56,9 @@ def test_machines_have_what_the_pool_asks_for_until_it_asks_for_something_else(c
     [
         ({"vmSize": V1_ONLY, "vpmemMiB": 128}, "the machines of this node pool are of Generation 1 (V1)"),
         ({"vmSize": BOTH, "vmGeneration": "V1", "vpmemMiB": 128}, "of Generation 1 (V1)"),
-        ({"vmSize": BOTH, "vpmemMiB": 100}, "a multiple of 16 from 16 to 65536"),
-        ({"vmSize": BOTH, "vpmemMiB": -16}, "a multiple of 16 from 16 to 65536"),
-        ({"vmSize": BOTH, "vpmemMiB": 65552}, "a multiple of 16 from 16 to 65536"),
+        ({"vmSize": BOTH, "vpmemMiB": 100}, "a multiple of 16 from 16 to 8192"),
+        ({"vmSize": BOTH, "vpmemMiB": -16}, "a multiple of 16 from 16 to 8192"),
+        ({"vmSize": BOTH, "vpmemMiB": 8208}, "a multiple of 16 from 16 to 8192"),
         ({"vmSize": BOTH, "vpmemMiB": "128"}, "It is a whole number of MiB"),
         ({"vmSize": BOTH, "vpmemMiB": True}, "It is a whole number of MiB"),
         ({"vmSize": BOTH, "vpmemMiB": 128.0}, "It is a whole number of MiB"),

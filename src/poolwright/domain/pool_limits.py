@@ -24,8 +24,9 @@ MAX_COUNT: Final = 1000
 MAX_SCALE_PROFILES: Final = 5
 MAX_OS_DISK_GB: Final = 2048
 PODS: Final = (10, 250)
-# In MiB. QEMU maps a DIMM in steps of 2 MiB, and Linux's libnvdimm makes namespaces in steps of 16 MiB.
-VPMEM: Final = (16, 65536)
+# In MiB. QEMU maps a DIMM in steps of 2 MiB, and Linux's libnvdimm makes namespaces in steps of 16 MiB. The most is
+# ours: QEMU fills the file before a real machine starts, and nobody looks after the other machines meanwhile.
+VPMEM: Final = (16, 8192)
 VPMEM_STEP: Final = 16
 _SPEC = "Azure/azure-rest-api-specs AgentPool.tsp"
 _LABELS_PAGE = "kubernetes.io/docs/concepts/overview/working-with-objects/labels"
