@@ -426,6 +426,8 @@ class LocalEngine:
                 for written in self._host.logs.glob(f"{self._name(life)}*.log"):
                     written.unlink(missing_ok=True)
             case Action.DISCARD_DISK:
+                # With another disk cloud-init begins anew, and is told who may log in now.
+                self._files(life).seed.unlink(missing_ok=True)
                 self._files(life).disk.unlink(missing_ok=True)
             case Action.FORGET:
                 with self._changed:

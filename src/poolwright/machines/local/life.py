@@ -43,7 +43,7 @@ class Action(Enum):
     """What the engine is to do.
 
     `BEGIN` makes disk and definition and starts, `END` pulls the plug, `WIPE` removes everything of it from the host,
-    `DISCARD_DISK` its disk alone, `FORGET` its row, and `WITNESS` signs what it has shown.
+    `DISCARD_DISK` its disk and what cloud-init is told, `FORGET` its row, and `WITNESS` signs what it has shown.
     """
 
     BEGIN = "begin"
