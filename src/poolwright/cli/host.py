@@ -23,9 +23,8 @@ def check(output: OutputForm = Output.TABLE) -> None:
     from importlib.util import find_spec
 
     from poolwright.machines import host_packages
-    from poolwright.machines.engine import PermanentError
     from poolwright.machines.local import host
-    from poolwright.machines.local.daemon import ACCOUNT, Account
+    from poolwright.machines.local.daemon import ACCOUNT
 
     rows = [
         {"What": f"package {package.name}", "Here": package.is_installed, "For": package.why}
@@ -39,12 +38,13 @@ def check(output: OutputForm = Output.TABLE) -> None:
         }
     )
     if os.geteuid() == 0:
-        try:
-            Account.called(ACCOUNT)
-            known = True
-        except PermanentError:
-            known = False
-        rows.append({"What": f"account {ACCOUNT}", "Here": known, "For": "whom machines of root's service belong to"})
+        rows.append(
+            {
+                "What": f"account {ACCOUNT}",
+                "Here": _is_known(ACCOUNT),
+                "For": "whom machines of root's service belong to",
+            }
+        )
     accelerator, why = host.probe()
     room = host.room(Path.home())
     able = all(row["Here"] for row in rows)
@@ -79,7 +79,7 @@ def install(
     commands = []
     if names:
         commands += [["apt-get", "update"], ["apt-get", "install", "-y", "--no-install-recommends", *names]]
-    if os.geteuid() == 0 and subprocess.run(["id", ACCOUNT], capture_output=True, check=False).returncode != 0:
+    if os.geteuid() == 0 and not _is_known(ACCOUNT):
         commands.append(["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", ACCOUNT])
     if not commands:
         note("nothing is missing")
@@ -99,8 +99,20 @@ def install(
         path = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
         environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "PATH": path}
         code = subprocess.run([*prefix, *command], check=False, env=environment, stdin=subprocess.DEVNULL).returncode
-        if code != 0:
+        # Somebody else may have made the account meanwhile.
+        if code != 0 and not (command[0] == "useradd" and _is_known(ACCOUNT)):
             raise Failure(f"error: `{' '.join(command)}` ended with {code}")
+
+
+def _is_known(account: str) -> bool:
+    from poolwright.machines.engine import PermanentError
+    from poolwright.machines.local.daemon import Account
+
+    try:
+        Account.called(account)
+    except PermanentError:
+        return False
+    return True
 
 
 @app.command(epilog=examples("poolwright host clean"))
