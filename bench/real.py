@@ -23,6 +23,7 @@ from poolwright.machines.images.build import Form, build
 from poolwright.machines.images.packages import default_cache
 from poolwright.machines.images.store import DiskImage, ImageStore
 from poolwright.machines.local import host
+from poolwright.machines.local.daemon import private_daemon
 from poolwright.testing.process import Service
 from tests.local.bare_qemu import Hardware, booted
 
@@ -86,8 +87,8 @@ def _measure(scratch: Path) -> Iterator[tuple[str, str, str]]:
     finally:
         service.reset()
         service.stop()
-        directory, sockets, account = host.directories(service.data_dir)
-        host.private_daemon(directory, sockets, account).end()
+        directory, sockets = host.directories(service.data_dir)
+        private_daemon(directory, sockets).end()
         for place in (directory, sockets):
             shutil.rmtree(place, ignore_errors=True)
 

@@ -31,13 +31,13 @@ from poolwright.machines.images.initial_ramdisk import ModuleMissing
 from poolwright.machines.images.packages import PackagesNotAvailable, default_cache
 from poolwright.machines.images.programs import ProgramFailed
 from poolwright.machines.images.store import DiskImage, ImageStore, is_windows
-from poolwright.machines.local import cloud_init, host, sgx
+from poolwright.machines.local import abandoned, bridge, cloud_init, host, sgx
 from poolwright.machines.local.allocation import Caps
 from poolwright.machines.local.cloud_init import UserData, UserDataRefused
+from poolwright.machines.local.daemon import libvirt_of
 from poolwright.machines.local.domain_xml import Accelerator
 from poolwright.machines.local.engine import Host, LocalEngine
 from poolwright.machines.local.evidence import EvidenceKey
-from poolwright.machines.local.hypervisor import Hypervisor
 from poolwright.machines.simulated import Behaviour, SimulatedEngine
 from poolwright.settings import Settings
 
@@ -84,36 +84,30 @@ def _local(settings: Settings, directory: DataDirectory, catalogs: CatalogInForc
     if lacking:
         raise PermanentError(f"this host lacks {lacking}", remedy="Run `make setup ENGINE=local`.")
     user_data = _user_data(settings.local_user_data)
-    place, sockets, account = host.directories(directory.path)
-    for made in (place, sockets):
-        made.mkdir(mode=0o755, parents=True, exist_ok=True)
-        account.give(made)
-    host.mark(place, directory.path)
-    daemon = host.private_daemon(place, sockets, account)
-    if settings.local_uri is not None:
-        hypervisor = Hypervisor(settings.local_uri, lambda: None)
-    elif account.name is None:
-        hypervisor = Hypervisor("qemu:///session", lambda: None)
-    else:
-        hypervisor = Hypervisor(daemon.uri, daemon.ensure)
+    place, sockets = host.directories(directory.path)
+    libvirt = libvirt_of(settings.local_uri, place, sockets)
+    if settings.local_bridge is not None:
+        bridge.require(settings.local_bridge, is_privileged=libvirt.is_privileged)
+    host.make_directories(place, sockets, libvirt.account)
+    abandoned.mark(place, directory.path, settings.local_uri)
     accelerator = _accelerator(settings)
     engine = LocalEngine(
         directory.machines / "local.sqlite",
         Host(
             directory=place,
             sockets=sockets,
-            logs=daemon.logs if account.name is not None else host.session_logs(),
-            account=account,
+            logs=libvirt.logs,
+            account=libvirt.account,
             accelerator=accelerator,
             caps=Caps(settings.local_memory_mib, settings.local_cpus),
             parallel_boots=settings.local_parallel_boots or os.cpu_count() or 1,
             when_lost=settings.local_when_lost,
             room=host.room,
-            sgx=partial(sgx.look_at_host, accelerator, account),
+            sgx=partial(sgx.look_at_host, accelerator, libvirt.account),
             bridge=settings.local_bridge,
             user_data=user_data,
         ),
-        hypervisor,
+        libvirt.hypervisor(),
         images_of(
             ImageStore(directory.images),
             ImageStore(settings.local_stand_ins.expanduser()),

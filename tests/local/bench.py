@@ -17,6 +17,7 @@ from poolwright.machines.images.build import Form
 from poolwright.machines.images.store import DiskImage
 from poolwright.machines.local import host, sgx
 from poolwright.machines.local.allocation import Caps
+from poolwright.machines.local.daemon import private_daemon
 from poolwright.machines.local.domain_xml import Accelerator
 from poolwright.machines.local.engine import Host, LocalEngine
 from poolwright.machines.local.evidence import EvidenceKey
@@ -39,12 +40,9 @@ class LocalBench(Bench):
         self.image_for: Callable[[MachineSpec], DiskImage] = self.stand_in
         self.room: Callable[[Path], host.HostRoom] = host.room
         self.key = EvidenceKey.generate()
-        self.directory, self.sockets, account = host.directories(data)
-        for made in (self.directory, self.sockets):
-            made.mkdir(parents=True, exist_ok=True)
-            account.give(made)
-        self.daemon = host.private_daemon(self.directory, self.sockets, account)
-        self._account = account
+        self.directory, self.sockets = host.directories(data)
+        self.daemon = private_daemon(self.directory, self.sockets)
+        host.make_directories(self.directory, self.sockets, self.daemon.account)
         self.engine = self.start()
 
     def stand_in(self, spec: MachineSpec) -> DiskImage:
@@ -56,8 +54,8 @@ class LocalBench(Bench):
             Host(
                 directory=self.directory,
                 sockets=self.sockets,
-                logs=self.daemon.logs,
-                account=self._account,
+                logs=(self.daemon.logs,),
+                account=self.daemon.account,
                 accelerator=Accelerator.TCG,
                 caps=Caps(),
                 parallel_boots=2,

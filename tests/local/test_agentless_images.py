@@ -16,7 +16,8 @@ from poolwright.machines.images.store import DiskImage
 from poolwright.machines.local import host
 from poolwright.testing.process import Service, ServiceEnded
 from tests.local import agentless, disks
-from tests.local.test_real_service import BOTH, PATIENCE_SECONDS, V1_ONLY, machines, poolwright, put, running
+from tests.local.service import PATIENCE_SECONDS, V1_ONLY, machines, put
+from tests.local.test_real_service import BOTH, poolwright, running
 
 SECRET = "hunter2-hunter2"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEvdRMwBJaZLg0rmX2DVO4F2Zpo6V+Jg0E2mqVqzQqJC me@laptop"

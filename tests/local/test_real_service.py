@@ -7,11 +7,9 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -19,10 +17,18 @@ import pytest
 from poolwright.machines.images.build import Form
 from poolwright.machines.images.store import DiskImage
 from poolwright.machines.local import host
+from poolwright.machines.local.daemon import private_daemon
 from poolwright.testing.process import Service
+from tests.local.service import (
+    PATIENCE_SECONDS,
+    V1_ONLY,
+    cluster_of,
+    machines,
+    put,
+    wait,
+)
 
-V1_ONLY, BOTH = "Standard_D2_v3", "Standard_D2s_v5"
-PATIENCE_SECONDS = 600
+BOTH = "Standard_D2s_v5"
 TRUSTED = {"securityProfile": {"enableVTPM": True, "enableSecureBoot": True}}
 
 
@@ -54,40 +60,10 @@ def running(data: Path, node_images: dict[Form, DiskImage], **settings: object) 
         made.client.timeout = PATIENCE_SECONDS
         made.reset()
         made.stop()
-        directory, sockets, account = host.directories(made.data_dir)
-        host.private_daemon(directory, sockets, account).end()
+        directory, sockets = host.directories(made.data_dir)
+        private_daemon(directory, sockets).end()
         for place in (directory, sockets):
             shutil.rmtree(place, ignore_errors=True)
-
-
-def cluster_of(service: Service, size: str = V1_ONLY) -> dict[str, Any]:
-    """A cluster with one machine."""
-    client = service.client
-    pool = {"name": "sys", "mode": "System", "count": 1, "vmSize": size}
-    body = {
-        "location": "eastus",
-        "identity": {"type": "SystemAssigned"},
-        "properties": {"agentPoolProfiles": [pool]},
-    }
-    ended = client.operation(client.put(client.cluster(), json=body), PATIENCE_SECONDS)
-    assert ended["status"] == "Succeeded", ended
-    return dict(client.get(client.pool("sys")).json()["properties"])
-
-
-def put(service: Service, pool: str, **properties: Any) -> httpx.Response:
-    return service.client.put(service.client.pool(pool), json={"properties": properties})
-
-
-def machines(service: Service, pool: str) -> list[dict[str, Any]]:
-    listed = service.client.get(f"{service.client.pool(pool)}/machines").json()["value"]
-    return [machine["properties"]["poolwright"] | {"name": machine["name"]} for machine in listed]
-
-
-def wait(until: Callable[[], object], seconds: float = PATIENCE_SECONDS) -> None:
-    deadline = time.monotonic() + seconds
-    while not until():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
 
 
 def poolwright(service: Service, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -117,21 +117,15 @@ def _is_known(account: str) -> bool:
 
 @app.command(epilog=examples("poolwright host clean"))
 def clean() -> None:
-    """End the machines, and remove the files, of services whose data directories are gone. Only root has any."""
-    from poolwright.machines.local import host
-    from poolwright.machines.local.daemon import ACCOUNT, Account
-    from poolwright.machines.local.hypervisor import Hypervisor
+    """End the machines, and remove the files, of this account's services whose data directories are gone."""
+    from poolwright.machines.engine import PermanentError, TemporaryError
+    from poolwright.machines.local import abandoned
+    from poolwright.settings import Settings
 
-    places = host.abandoned() if os.geteuid() == 0 else []
-    for directory, sockets in places:
-        daemon = host.private_daemon(directory, sockets, Account.called(ACCOUNT))
-        hypervisor = Hypervisor(daemon.uri, daemon.ensure)
-        for domain in hypervisor.domains("poolwright-").values():
-            note(f"ending {domain.name}")
-            hypervisor.end(domain.uuid)
-            hypervisor.undefine(domain.uuid)
-        hypervisor.close()
-        daemon.end()
-        for place in (directory, sockets):
-            shutil.rmtree(place, ignore_errors=True)
-    note(f"{len(places)} service(s) cleaned up after")
+    try:
+        number = abandoned.clean(Settings().local_uri, note)
+    except PermanentError as error:
+        raise Failure(f"error: {error}. {error.remedy or ''}".strip()) from error
+    except TemporaryError as error:
+        raise Failure(f"error: {error}") from error
+    note(f"{number} service(s) cleaned up after")

@@ -16,16 +16,22 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from poolwright.machines.engine import PermanentError, TemporaryError
+from poolwright.machines.local.hypervisor import Hypervisor
 
 ACCOUNT: Final = "poolwright"
 _IDLE_SECONDS: Final = 120
 _START_TIMEOUT_SECONDS: Final = 20.0
 _SEARCH_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_SESSION: Final = "qemu:///session"
+# Where the host's libvirt writes about machines, and swtpm for it.
+_SYSTEM_LOGS: Final = (Path("/var/log/libvirt/qemu"), Path("/var/log/swtpm/libvirt/qemu"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +58,92 @@ class Account:
             ) from None
         return cls(name, known.pw_uid, known.pw_gid)
 
+    @classmethod
+    def numbered(cls, uid: int, gid: int) -> Account:
+        try:
+            return cls(pwd.getpwuid(uid).pw_name, uid, gid)
+        except KeyError:
+            return cls(str(uid), uid, gid)
+
     def give(self, path: Path) -> None:
         """The path belongs to the account."""
         if self.name is not None:
             os.chown(path, self.uid, self.gid)
+
+
+@dataclass(frozen=True, slots=True)
+class Libvirt:
+    """Where libvirt is. `ensure` starts what listens at `uri`, where that is ours to start.
+
+    `account` is whom its machines run as, `logs` where they are written about; `is_privileged` says that it runs as
+    root, and so reaches all of the host.
+    """
+
+    uri: str
+    account: Account
+    logs: tuple[Path, ...]
+    ensure: Callable[[], None] = lambda: None
+    is_privileged: bool = False
+
+    def hypervisor(self) -> Hypervisor:
+        return Hypervisor(self.uri, self.ensure)
+
+
+def libvirt_of(uri: str | None, directory: Path, sockets: Path) -> Libvirt:
+    """Return where libvirt is for the machines in those directories; `uri` is what somebody wants it to be.
+
+    Raises `PermanentError`, which says what to do, where that cannot be.
+    """
+    is_root = os.geteuid() == 0
+    if uri is None and is_root:
+        daemon = private_daemon(directory, sockets)
+        return Libvirt(daemon.uri, daemon.account, (daemon.logs,), daemon.ensure)
+    if uri is None or urlsplit(uri).path == "/session":
+        account = Account.called(ACCOUNT) if is_root else Account.own()
+        return Libvirt(uri or _SESSION, account, (_session_logs(),))
+    parts = urlsplit(uri)
+    if parts.scheme.partition("+")[0] != "qemu" or parts.path != "/system":
+        raise PermanentError(
+            f"POOLWRIGHT_LOCAL_URI={uri} is no connection to QEMU on this host",
+            remedy="Use qemu:///system or qemu:///session, or leave it away.",
+        )
+    if parts.hostname:
+        raise PermanentError(
+            f"POOLWRIGHT_LOCAL_URI={uri} names another host, and the files of machines are on this one",
+            remedy=f"Run the service on {parts.hostname}.",
+        )
+    if not is_root:
+        raise PermanentError(
+            "machines of the system's libvirt belong to another account, and only root can give files to it and talk "
+            "to the agents inside",
+            remedy="Run the service as root, or leave POOLWRIGHT_LOCAL_URI away: qemu:///session needs no root.",
+        )
+    return Libvirt(uri, _owner_of_machines(uri), _SYSTEM_LOGS, is_privileged=True)
+
+
+def private_daemon(directory: Path, sockets: Path) -> PrivateDaemon:
+    """Return root's own daemon for machines in those directories. Raises `PermanentError` without its account."""
+    return PrivateDaemon(Account.called(ACCOUNT), directory / "libvirt", sockets / "libvirt.d")
+
+
+def _owner_of_machines(uri: str) -> Account:
+    """Return whom a privileged libvirt runs machines as. Raises `PermanentError` where it does not answer."""
+    hypervisor = Hypervisor(uri, lambda: None)
+    try:
+        owner = hypervisor.owner_of_machines()
+    except TemporaryError as error:
+        raise PermanentError(
+            str(error), remedy="Start it (systemctl start libvirtd), or leave POOLWRIGHT_LOCAL_URI away."
+        ) from error
+    finally:
+        hypervisor.close()
+    return Account.numbered(*owner)
+
+
+def _session_logs() -> Path:
+    """Where libvirt's session daemon of this account writes about machines."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "libvirt" / "qemu" / "log"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +168,11 @@ class PrivateDaemon:
         """The process that runs, None where none does."""
         try:
             pid = int((self.runtime / "libvirt" / "libvirtd.pid").read_text())
-            os.kill(pid, 0)
+            # After a reboot of the host the number may be another process's.
+            is_ours = Path(f"/proc/{pid}/comm").read_text() == "libvirtd\n"
         except (OSError, ValueError):
             return None
-        return pid
+        return pid if is_ours else None
 
     def ensure(self) -> None:
         """Afterwards the daemon takes connections. Raises `PermanentError` without libvirt, else `TemporaryError`."""

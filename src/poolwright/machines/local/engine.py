@@ -27,6 +27,7 @@ from poolwright.machines.images import disk
 from poolwright.machines.images.programs import ProgramFailed
 from poolwright.machines.images.store import DiskImage, Origin
 from poolwright.machines.local import cloud_init
+from poolwright.machines.local.abandoned import remove, remove_logs
 from poolwright.machines.local.agent import AgentLink, Message
 from poolwright.machines.local.allocation import Caps, HostRoom, allocate, shortage
 from poolwright.machines.local.cloud_init import UserData
@@ -63,7 +64,7 @@ class Host:
 
     directory: Path
     sockets: Path
-    logs: Path
+    logs: tuple[Path, ...]
     account: Account
     accelerator: Accelerator
     caps: Caps
@@ -422,9 +423,7 @@ class LocalEngine:
                 files = self._files(life)
                 for directory in (files.directory, files.sockets):
                     shutil.rmtree(directory, ignore_errors=True)
-                # QEMU's, and swtpm's beside it.
-                for written in self._host.logs.glob(f"{self._name(life)}*.log"):
-                    written.unlink(missing_ok=True)
+                remove_logs(self._name(life), self._host.logs)
             case Action.DISCARD_DISK:
                 # With another disk cloud-init begins anew, and is told who may log in now.
                 self._files(life).seed.unlink(missing_ok=True)
@@ -529,7 +528,10 @@ class LocalEngine:
         return f"poolwright-{self._service}-{life.key.rpartition('/')[2]}-{life.uuid[:8]}"
 
     def _files(self, life: Life) -> Files:
-        return Files(self._host.directory / life.uuid, self._host.sockets / life.uuid[:8])
+        return self._files_of(life.uuid)
+
+    def _files_of(self, uuid: str) -> Files:
+        return Files(self._host.directory / uuid, self._host.sockets / uuid[:8])
 
     def _image(self, life: Life) -> DiskImage:
         image = self._images.get(life.key)
@@ -584,9 +586,10 @@ class LocalEngine:
                 if any(life.uuid == uuid for life in self._lives.values()):
                     continue
             log.warning("orphan_ended", domain=domains[uuid].name)
-            self._hypervisor.end(uuid)
-            self._hypervisor.undefine(uuid)
-            shutil.rmtree(self._host.directory / uuid, ignore_errors=True)
+            remove(self._hypervisor, domains[uuid], self._host.logs)
+            files = self._files_of(uuid)
+            for directory in (files.directory, files.sockets):
+                shutil.rmtree(directory, ignore_errors=True)
 
 
 def _emulator() -> str:

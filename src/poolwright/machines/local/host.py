@@ -15,17 +15,18 @@ import time
 from pathlib import Path
 from typing import Final
 
+from poolwright.machines.engine import PermanentError
 from poolwright.machines.local.allocation import HostRoom
-from poolwright.machines.local.daemon import ACCOUNT, Account, PrivateDaemon
+from poolwright.machines.local.daemon import Account
 from poolwright.machines.local.domain_xml import Accelerator
 
 PROBE_SECONDS: Final = 10.0
 # mov dx,0x3f8; mov al,'K'; out dx,al; cli; hlt; jmp to the hlt: it writes a letter to the first serial port.
 _PROBE_SECTOR: Final = bytes.fromhex("baf803b04beefaf4ebfd").ljust(510, b"\0") + b"\x55\xaa"
 _KIB_PER_MIB: Final = 1024
-_ROOT_MACHINES: Final = Path("/var/lib/poolwright")
-_ROOT_SOCKETS: Final = Path("/run/poolwright")
-_OWNER: Final = "data-directory"
+ROOT_MACHINES: Final = Path("/var/lib/poolwright")
+ROOT_SOCKETS: Final = Path("/run/poolwright")
+_IN_DATA: Final = Path("machines/local")
 
 
 def room(directory: Path) -> HostRoom:
@@ -76,42 +77,40 @@ def boots_under(accelerator: Accelerator, seconds: float = PROBE_SECONDS) -> boo
     return False
 
 
-def directories(data: Path) -> tuple[Path, Path, Account]:
-    """Return where machines lie, where their sockets are, and whose they are, for a service's data directory.
+def directories(data: Path) -> tuple[Path, Path]:
+    """Return where the machines of a service with that data directory lie, and where their sockets are.
 
     Machines of root's service run under another account, which cannot enter root's directories. Paths of sockets
     are at most 108 bytes long (unix(7)).
     """
     name = hashlib.sha256(str(data).encode()).hexdigest()[:8]
     if os.geteuid() == 0:
-        return _ROOT_MACHINES / name, _ROOT_SOCKETS / name, Account.called(ACCOUNT)
-    runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/tmp/poolwright-{os.geteuid()}")
-    return data / "machines" / "local", runtime / "poolwright" / name, Account.own()
+        return ROOT_MACHINES / name, ROOT_SOCKETS / name
+    return data / _IN_DATA, _own_sockets() / name
 
 
-def mark(directory: Path, data: Path) -> None:
-    """The directory of machines says whose it is, so that it can be told when that is gone."""
-    (directory / _OWNER).write_text(f"{data}\n")
+def data_of(disk: Path) -> Path:
+    """Return the data directory of the service, of an ordinary account, that has a machine's disk there."""
+    return disk.parents[1 + len(_IN_DATA.parts)]
 
 
-def abandoned() -> list[tuple[Path, Path]]:
-    """Return directories and sockets of root's machines whose service's data directory is gone."""
-    found = []
-    for owner in sorted(_ROOT_MACHINES.glob(f"*/{_OWNER}")):
-        if not Path(owner.read_text().rstrip("\n")).exists():
-            found.append((owner.parent, _ROOT_SOCKETS / owner.parent.name))
-    return found
+def make_directories(directory: Path, sockets: Path, account: Account) -> None:
+    """They are there, and the account's. Raises `PermanentError` where somebody else has them."""
+    for made, mode in ((directory, 0o755), (sockets, 0o755 if os.geteuid() == 0 else 0o700)):
+        made.mkdir(mode=mode, parents=True, exist_ok=True)
+        account.give(made)
+    # In /tmp anybody may have made it before.
+    owner = _own_sockets() if os.geteuid() != 0 else sockets.parent
+    if owner.is_symlink() or owner.stat().st_uid != os.geteuid():
+        raise PermanentError(
+            f"the directory of sockets {owner} belongs to another account",
+            remedy="Have its owner remove it, or set XDG_RUNTIME_DIR to a directory of yours.",
+        )
 
 
-def private_daemon(directory: Path, sockets: Path, account: Account) -> PrivateDaemon:
-    """Return root's own daemon for those directories."""
-    return PrivateDaemon(account, directory / "libvirt", sockets / "libvirt.d")
-
-
-def session_logs() -> Path:
-    """Return where libvirt's session daemon of this account writes about machines."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "libvirt" / "qemu" / "log"
+def _own_sockets() -> Path:
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    return Path(runtime) / "poolwright" if runtime else Path(f"/tmp/poolwright-{os.geteuid()}")
 
 
 def _available_mib(meminfo: str) -> int:

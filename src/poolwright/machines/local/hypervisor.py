@@ -7,8 +7,10 @@ Invariant: every method may be called again; each ends the way it says also when
 
 from __future__ import annotations
 
+import xml.etree.ElementTree as ET
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from poolwright.machines.engine import PermanentError, TemporaryError
@@ -55,6 +57,33 @@ class Hypervisor:
     def domains(self, prefix: str) -> Mapping[str, Domain]:
         """Return the machines that libvirt knows whose names begin so, by UUID."""
         return self._with(lambda connection: self._domains(connection, prefix))
+
+    def disk_of(self, uuid: str) -> Path | None:
+        """Return where the first disk of a machine lies, None where libvirt does not know the machine or a disk."""
+
+        def act(connection: libvirt.virConnect) -> Path | None:
+            domain = self._find(connection, uuid)
+            source = ET.fromstring(domain.XMLDesc()).find("devices/disk/source") if domain is not None else None
+            return Path(source.get("file", "")) if source is not None else None
+
+        return self._with(act)
+
+    def owner_of_machines(self) -> tuple[int, int]:
+        """Return the user and group IDs that a privileged libvirt runs machines as.
+
+        Raises `PermanentError` where it does not say, as one that is not privileged does not, and `TemporaryError`
+        where it does not answer.
+        """
+        capabilities = ET.fromstring(self._with(lambda connection: connection.getCapabilities()))
+        for model in capabilities.iterfind("host/secmodel"):
+            label = next((each.text for each in model.iterfind("baselabel") if each.get("type") == "qemu"), None)
+            if model.findtext("model") == "dac" and label is not None:
+                user, _, group = label.partition(":")
+                return int(user), int(group)
+        raise PermanentError(
+            f"libvirt at {self.uri} does not say whom it runs machines as: it is no system libvirt with QEMU",
+            remedy="Install libvirt-daemon-system, or leave POOLWRIGHT_LOCAL_URI away.",
+        )
 
     def begin(self, xml: str, uuid: str) -> None:
         """The machine is defined so and runs. Raises `PermanentError` when libvirt or QEMU refuses it."""
@@ -132,8 +161,10 @@ class Hypervisor:
             name = domain.name()
             if not name.startswith(prefix):
                 continue
-            active = bool(domain.isActive())
-            seconds = domain.info()[4] / _NANOSECONDS if active else 0.0
+            # One call for both: this is asked ten times a second while a machine boots.
+            state, *_, nanoseconds = domain.info()
+            active = state not in (self._libvirt.VIR_DOMAIN_SHUTOFF, self._libvirt.VIR_DOMAIN_CRASHED)
+            seconds = nanoseconds / _NANOSECONDS if active else 0.0
             found[domain.UUIDString()] = Domain(name, domain.UUIDString(), active, seconds)
         return found
 

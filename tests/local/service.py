@@ -1,0 +1,74 @@
+"""What the tests of whole services with real machines ask of them, and do to their host."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from poolwright.testing.process import Service
+
+V1_ONLY = "Standard_D2_v3"
+PATIENCE_SECONDS = 600
+
+
+def cluster_of(service: Service, size: str = V1_ONLY) -> dict[str, Any]:
+    """A cluster with one machine."""
+    client = service.client
+    pool = {"name": "sys", "mode": "System", "count": 1, "vmSize": size}
+    body = {
+        "location": "eastus",
+        "identity": {"type": "SystemAssigned"},
+        "properties": {"agentPoolProfiles": [pool]},
+    }
+    ended = client.operation(client.put(client.cluster(), json=body), PATIENCE_SECONDS)
+    assert ended["status"] == "Succeeded", ended
+    return dict(client.get(client.pool("sys")).json()["properties"])
+
+
+def put(service: Service, pool: str, **properties: Any) -> httpx.Response:
+    return service.client.put(service.client.pool(pool), json={"properties": properties})
+
+
+def machines(service: Service, pool: str) -> list[dict[str, Any]]:
+    listed = service.client.get(f"{service.client.pool(pool)}/machines").json()["value"]
+    return [machine["properties"]["poolwright"] | {"name": machine["name"]} for machine in listed]
+
+
+def wait(until: Callable[[], object], seconds: float = PATIENCE_SECONDS) -> None:
+    deadline = time.monotonic() + seconds
+    while not until():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def lives(service: Service) -> dict[str, dict[str, Any]]:
+    """What the engine keeps of the one machine of each pool."""
+    with sqlite3.connect(service.data_dir / "machines" / "local.sqlite") as journal:
+        rows = journal.execute("SELECT key, life FROM lives").fetchall()
+    journal.close()
+    return {key.split("/agentpools/")[1].split("/")[0]: json.loads(life) for key, life in rows}
+
+
+def processes_with(words: str) -> list[int]:
+    """The processes that have a path in their arguments or environment."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if any(words.encode() in (process / name).read_bytes() for name in ("cmdline", "environ")):
+                found.append(int(process.name))
+    return found
+
+
+def end(pids: list[int]) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
