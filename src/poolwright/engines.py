@@ -103,6 +103,7 @@ def _local(settings: Settings, directory: DataDirectory, catalogs: CatalogInForc
             parallel_boots=settings.local_parallel_boots or os.cpu_count() or 1,
             when_lost=settings.local_when_lost,
             room=host.room,
+            boot=host.boot(),
             sgx=partial(sgx.look_at_host, accelerator, libvirt.account),
             bridge=settings.local_bridge,
             user_data=user_data,

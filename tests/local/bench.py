@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import sqlite3
 import time
 import uuid
@@ -21,7 +22,7 @@ from poolwright.machines.local.daemon import private_daemon
 from poolwright.machines.local.domain_xml import Accelerator
 from poolwright.machines.local.engine import Host, LocalEngine
 from poolwright.machines.local.evidence import EvidenceKey
-from poolwright.machines.local.hypervisor import Domain, Hypervisor
+from poolwright.machines.local.hypervisor import Domain, Hypervisor, binding
 from tests.machines.contract import Bench
 
 # Emulated machines on a busy host: what ends well takes seconds, and nothing here waits for the clock alone.
@@ -43,6 +44,7 @@ class LocalBench(Bench):
         self.directory, self.sockets = host.directories(data)
         self.daemon = private_daemon(self.directory, self.sockets)
         host.make_directories(self.directory, self.sockets, self.daemon.account)
+        self.boot = host.boot()
         self.engine = self.start()
 
     def stand_in(self, spec: MachineSpec) -> DiskImage:
@@ -61,6 +63,7 @@ class LocalBench(Bench):
                 parallel_boots=2,
                 when_lost=self.when_lost,
                 room=lambda path: self.room(path),
+                boot=self.boot,
                 sgx=lambda: sgx.look_at_host(Accelerator.TCG, self._account),
             ),
             Hypervisor(self.daemon.uri, self.daemon.ensure),
@@ -107,6 +110,31 @@ class LocalBench(Bench):
         other = Hypervisor(self.daemon.uri, self.daemon.ensure)
         for domain in self.domains():
             other.end(domain.uuid)
+        other.close()
+
+    def reset_all(self) -> None:
+        """Press every reset button, which a guest that reboots presses itself."""
+        connection = binding().open(self.daemon.uri)
+        for domain in connection.listAllDomains():
+            domain.reset()
+        connection.close()
+
+    def say_to_agent(self, key: str, word: str) -> None:
+        """Tell the agent of a machine something, while no engine listens to it."""
+        (uuid,) = (domain.uuid for domain in self.domains() if key.rpartition("/")[2] in domain.name)
+        with socket.socket(socket.AF_UNIX) as agent:
+            agent.settimeout(SETTLE_SECONDS)
+            agent.connect(str(self.sockets / uuid[:8] / "agent"))
+            agent.sendall(word.encode() + b"\n")
+            heard = b""
+            while b'"stopping"' not in heard:
+                heard += agent.recv(65536)
+
+    def let_reset(self, *, allowed: bool) -> None:
+        """Have resets of all machines do as given, behind the engine's back."""
+        other = Hypervisor(self.daemon.uri, self.daemon.ensure)
+        for domain in self.domains():
+            other.let_reset(domain.uuid, allowed=allowed)
         other.close()
 
     def kill_daemon(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import time
@@ -14,6 +15,7 @@ from typing import Any
 
 import httpx
 
+from poolwright.machines.local import host
 from poolwright.testing.process import Service
 
 V1_ONLY = "Standard_D2_v3"
@@ -72,3 +74,26 @@ def end(pids: list[int]) -> None:
     for pid in pids:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+
+
+def end_with_the_host(service: Service) -> None:
+    """What a reboot of the host leaves of a service that was killed: no process, nothing in /run, another boot.
+
+    The boot itself cannot be changed here, so what the journal says of it is.
+    """
+    directory, sockets = host.directories(service.data_dir)
+
+    def running() -> list[int]:
+        # QEMU has the path of its disk, libvirt's daemon that of its sockets.
+        return sorted({*processes_with(str(directory)), *processes_with(str(sockets))})
+
+    names = {Path(f"/proc/{pid}/comm").read_text().strip() for pid in running()}
+    assert {"libvirtd", "qemu-system-x86"} <= names
+    end(running())
+    wait(lambda: not running())
+    shutil.rmtree(sockets)
+    with sqlite3.connect(service.data_dir / "machines" / "local.sqlite") as journal:
+        for key, life in journal.execute("SELECT key, life FROM lives").fetchall():
+            before = json.dumps({**json.loads(life), "host_boot": "another"}).encode()
+            journal.execute("UPDATE lives SET life = ? WHERE key = ?", (before, key))
+    journal.close()

@@ -41,7 +41,7 @@ def imported(service: Service, definition: str, file: Path) -> dict[str, Any]:
 
 
 def seeds(service: Service) -> list[Path]:
-    directory, _, _ = host.directories(service.data_dir)
+    directory, _ = host.directories(service.data_dir)
     return list(directory.rglob("seed*"))
 
 

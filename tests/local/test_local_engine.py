@@ -246,6 +246,40 @@ def test_a_machine_that_somebody_destroys_is_only_reported_where_that_is_wanted(
         bench.close()
 
 
+def test_a_machine_that_reboots_shows_again_what_it_is_and_is_not_lost(
+    tmp_path: Path, node_images: dict[Form, DiskImage]
+) -> None:
+    """Under a supervision that repairs nothing: whatever was lost here would have failed."""
+    bench = LocalBench(tmp_path, node_images, WhenLost.REPORT)
+    try:
+        bench.ensure(V1)
+        first = verify(bench.engine.evidence(V1.key) or {}, bench.key.public_pem)
+
+        bench.reset_all()
+        bench.wait(lambda: bench.boots() == {V1.key: 2} and not bench.engine.underway([V1.key]))
+        second = verify(bench.engine.evidence(V1.key) or {}, bench.key.public_pem)
+        assert bench.seen(V1.key)[V1.key].ready
+        assert (first["boot"], second["boot"]) == (1, 2)
+        assert first["nonce"] != second["nonce"]
+
+        # It reboots by itself, and nobody is there to see it.
+        bench.engine.close()
+        bench.say_to_agent(V1.key, "reboot")
+        bench.engine = bench.start()
+        bench.wait(
+            lambda: verify(bench.engine.evidence(V1.key) or {}, bench.key.public_pem)["nonce"] != second["nonce"]
+        )
+        assert bench.seen(V1.key)[V1.key].ready
+
+        # What a silent machine gets: its next reset ends it.
+        bench.let_reset(allowed=False)
+        bench.reset_all()
+        bench.wait(lambda: bench.engine.observe([V1.key])[V1.key].cause is not None)
+        assert not any(domain.active for domain in bench.domains())
+    finally:
+        bench.close()
+
+
 def test_machines_outlive_the_daemon_and_the_engine_finds_them_again(bench: LocalBench) -> None:
     bench.ensure(V1)
     for number in range(20):

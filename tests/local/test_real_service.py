@@ -23,6 +23,8 @@ from tests.local.service import (
     PATIENCE_SECONDS,
     V1_ONLY,
     cluster_of,
+    end_with_the_host,
+    lives,
     machines,
     put,
     wait,
@@ -194,6 +196,29 @@ def test_stop_and_start_power_machines_down_and_up_again(service: Service) -> No
         assert client.get(client.pool("np1")).json()["properties"]["powerState"]["code"] == code
     assert [machine["name"] for machine in machines(service, "np1")] == [machine["name"] for machine in before]
     assert machines(service, "np1")[0]["observedGeneration"] == "V1"
+
+
+def test_a_host_that_reboots_brings_its_machines_up_again(service: Service) -> None:
+    """That is nobody's loss: also where lost machines are only reported. A machine that was off stays so."""
+    service.stop()
+    service.start(local_when_lost="report")
+    cluster_of(service)
+    client = service.client
+    stopped = {"powerState": {"code": "Stopped"}}
+    for properties in ({}, stopped):
+        ended = client.operation(put(service, "np1", count=1, vmSize=V1_ONLY, **properties), PATIENCE_SECONDS)
+        assert ended["status"] == "Succeeded", ended
+    before = machines(service, "sys")
+    service.kill()
+    end_with_the_host(service)
+    service.start(local_when_lost="report")
+    wait(lambda: lives(service)["sys"]["boots"] == 2 and lives(service)["sys"]["phase"] in ("ready", "failed"))
+    assert lives(service)["sys"]["phase"] == "ready", lives(service)["sys"]["cause"]
+    assert [machine["name"] for machine in machines(service, "sys")] == [machine["name"] for machine in before]
+    assert [machine["observedGeneration"] for machine in machines(service, "sys")] == ["V1"]
+    now = lives(service)
+    assert [now[pool]["repairs"] for pool in ("sys", "np1")] == [0, 0]
+    assert (now["np1"]["phase"], now["np1"]["boots"]) == ("off", 1)
 
 
 def _at(service: Service, accepted: httpx.Response) -> httpx.Response:

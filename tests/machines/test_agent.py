@@ -15,7 +15,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from poolwright.domain.generation import Generation
-from poolwright.machines.local.agent import ASK_AGAIN_SECONDS, MAX_LINE_BYTES, AgentLink, Heartbeat, Report, parse
+from poolwright.machines.local.agent import (
+    ASK_AGAIN_SECONDS,
+    MAX_LINE_BYTES,
+    MOST_ASK_AGAIN_SECONDS,
+    AgentLink,
+    Began,
+    Heartbeat,
+    Report,
+    parse,
+)
 
 REPORT: dict[str, Any] = {
     "type": "report",
@@ -118,6 +127,57 @@ def test_it_asks_again_while_nothing_is_answered(port: Port, link: AgentLink) ->
     list(link.listen(ASK_AGAIN_SECONDS / 2))
     list(link.listen(ASK_AGAIN_SECONDS))
     assert port.heard() == ["report nonce-1"]
+
+
+def test_an_agent_that_begins_anew_is_asked_with_a_new_nonce_and_not_heard_before(port: Port, link: AgentLink) -> None:
+    list(link.listen(0.0))
+    port.accept()
+    assert port.heard() == ["report nonce-1"]
+    heartbeat = {"type": "heartbeat", "uptime": 3.42}
+    port.say({**REPORT, "nonce": "nonce-1"})
+    assert [type(message) for message in link.listen(1.0)] == [Report]
+    # The machine reboots: what its agent says unasked is no answer, nor is the old one again.
+    port.say(heartbeat, REPORT, heartbeat, {**REPORT, "nonce": "nonce-1"}, heartbeat)
+    assert [type(message) for message in link.listen(2.0)] == [Heartbeat, Began]
+    assert list(link.listen(3.0)) == []
+    assert port.heard() == ["report nonce-2"]
+    port.say({**REPORT, "nonce": "nonce-2"})
+    assert [type(message) for message in link.listen(3.0)] == [Report]
+
+
+def test_an_answer_counts_once(port: Port, link: AgentLink) -> None:
+    list(link.listen(0.0))
+    port.accept()
+    port.say({**REPORT, "nonce": "nonce-1"}, {**REPORT, "nonce": "nonce-1", "tpm": None}, {**REPORT, "nonce": ""})
+    assert [message.tpm for message in link.listen(0.0) if isinstance(message, Report)] == ["2"]
+
+
+def test_a_machine_without_an_address_is_asked_for_it_less_and_less_often(port: Port, link: AgentLink) -> None:
+    without = {**REPORT, "ip": None}
+    list(link.listen(0.0))
+    port.accept()
+    assert port.heard() == ["report nonce-1"]
+    port.say({**without, "nonce": "nonce-1"})
+    assert len(list(link.listen(0.0))) == 1
+    now, pause = 0.0, ASK_AGAIN_SECONDS
+    for number in range(2, 8):
+        assert list(link.listen(now + pause - 0.1)) == []
+        now += pause
+        list(link.listen(now))
+        assert port.heard() == [f"report nonce-{number}"]
+        port.say({**without, "nonce": f"nonce-{number}"}, {"type": "heartbeat", "uptime": 1})
+        assert [type(message) for message in link.listen(now)] == [Report, Heartbeat]
+        pause = min(2 * pause, MOST_ASK_AGAIN_SECONDS)
+    now += pause
+    list(link.listen(now))
+    assert port.heard() == ["report nonce-8"]
+    port.say({**REPORT, "nonce": "nonce-8"})
+    assert len(list(link.listen(now))) == 1
+    assert list(link.listen(now + 1e6)) == []
+    assert port.peer is not None
+    port.peer.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        port.heard()
 
 
 def test_a_guest_that_sends_without_end_fills_no_memory(port: Port, link: AgentLink) -> None:

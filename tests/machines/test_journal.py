@@ -25,6 +25,7 @@ FULL = Life(
     leaving=True,
     boots=3,
     repairs=1,
+    host_boot="b",
     last_seen=13.5,
     report=BIOS,
     observed=Generation.V1,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from poolwright.domain.generation import Generation
 from poolwright.domain.machine import MachineSpec, WhenLost, Witness
-from poolwright.machines.local.agent import Heartbeat, Message, PersistentMemory, Report, Stopping
+from poolwright.machines.local.agent import Began, Heartbeat, Message, PersistentMemory, Report, Stopping
 from poolwright.machines.local.life import (
     MOST_REPAIRS,
     SILENT_AFTER_SECONDS,
@@ -47,6 +47,12 @@ def a(phase: Phase, spec: MachineSpec = SPEC, **more: object) -> Life:
     return replace(Life(spec=spec, uuid=UUID, phase=phase, began=NOW), **more)
 
 
+def shown(phase: Phase = Phase.READY, **more: object) -> Life:
+    """A machine that has shown what it is."""
+    seen_then = {"last_seen": NOW, "report": BIOS, "observed": Generation.V1, "observed_by": Witness.GUEST_AGENT}
+    return a(phase, **{**seen_then, "boots": 1, **more})
+
+
 def seen(*messages: Message, active: bool = True, after: float = 1.0, **more: object) -> Seen:
     return replace(Seen(now=NOW + after, active=active, messages=messages), **more)
 
@@ -73,13 +79,13 @@ def test_a_machine_whose_beginning_a_kill_prevented_is_begun() -> None:
 def test_only_an_answer_of_the_right_firmware_makes_it_ready() -> None:
     assert after(a(Phase.BOOTING), seen()) == (Phase.BOOTING, ())
     assert after(a(Phase.BOOTING), seen(Heartbeat(3.0))) == (Phase.BOOTING, ())
-    assert after(a(Phase.BOOTING), seen(BIOS)) == (Phase.READY, (Action.WITNESS,))
-    assert after(a(Phase.BOOTING, TRUSTED), seen(UEFI)) == (Phase.READY, (Action.WITNESS,))
+    assert after(a(Phase.BOOTING), seen(BIOS)) == (Phase.READY, (Action.WITNESS, Action.LET_RESET))
+    assert after(a(Phase.BOOTING, TRUSTED), seen(UEFI)) == (Phase.READY, (Action.WITNESS, Action.LET_RESET))
     pmem = UEFI.model_copy(update={"pmem": (PersistentMemory(device="pmem0", bytes=128 << 20),)})
     enclaves = UEFI.model_copy(update={"sgx": True})
     spec = replace(SPEC, generation=Generation.V2, epc_mib=56)
-    assert after(a(Phase.BOOTING, spec), seen(enclaves)) == (Phase.READY, (Action.WITNESS,))
-    assert after(a(Phase.BOOTING, PERSISTENT), seen(pmem)) == (Phase.READY, (Action.WITNESS,))
+    assert after(a(Phase.BOOTING, spec), seen(enclaves)) == (Phase.READY, (Action.WITNESS, Action.LET_RESET))
+    assert after(a(Phase.BOOTING, PERSISTENT), seen(pmem)) == (Phase.READY, (Action.WITNESS, Action.LET_RESET))
 
 
 @pytest.mark.parametrize(
@@ -136,13 +142,80 @@ def test_a_lost_machine_is_only_reported_where_that_is_wanted() -> None:
 
 def test_a_heartbeat_decides_whether_it_is_ready() -> None:
     late = SILENT_AFTER_SECONDS + 1
-    life = a(Phase.READY, last_seen=NOW)
+    life = shown()
     assert after(life, seen(after=late - 2)) == (Phase.READY, ())
     silent, _ = advance(life, seen(after=late), WhenLost.REPAIR)
     assert silent.phase is Phase.SILENT
     assert after(silent, seen(Stopping(), after=late)) == (Phase.SILENT, ())
     awake, _ = advance(silent, seen(Heartbeat(9.0), after=late), WhenLost.REPAIR)
     assert (awake.phase, awake.last_seen) == (Phase.READY, NOW + late)
+
+
+def test_a_machine_that_reboots_itself_is_asked_again_and_that_is_no_repair() -> None:
+    rebooting, actions = advance(shown(), seen(Began()), WhenLost.REPORT)
+    assert (rebooting.phase, rebooting.observed, rebooting.boots, actions) == (
+        Phase.SILENT,
+        None,
+        2,
+        (Action.END_AT_RESET,),
+    )
+    # Nothing but an answer counts, however long that takes.
+    for what in (seen(), seen(Heartbeat(1.0)), seen(after=10 * SILENT_AFTER_SECONDS)):
+        assert advance(rebooting, what, WhenLost.REPORT) == (rebooting, ())
+    # One that resets for ever begins again and again, and is not let.
+    assert advance(rebooting, seen(Began()), WhenLost.REPORT)[1] == ()
+    ready, actions = advance(rebooting, seen(BIOS), WhenLost.REPORT)
+    assert (ready.phase, ready.observed, ready.repairs) == (Phase.READY, Generation.V1, 0)
+    assert actions == (Action.WITNESS, Action.LET_RESET)
+    assert after(rebooting, seen(UEFI)) == (Phase.FAILED, (Action.END,))
+    assert after(rebooting, seen(active=False), WhenLost.REPORT) == (Phase.FAILED, (Action.END,))
+
+
+def test_a_silent_machine_is_ended_by_a_reset_until_it_speaks() -> None:
+    late = seen(after=SILENT_AFTER_SECONDS + 1)
+    silent, actions = advance(shown(), late, WhenLost.REPAIR)
+    assert (silent.phase, actions) == (Phase.SILENT, (Action.END_AT_RESET,))
+    assert advance(silent, late, WhenLost.REPAIR) == (silent, ())
+    assert after(silent, seen(Heartbeat(1.0))) == (Phase.READY, (Action.LET_RESET,))
+    assert after(shown(), seen(Heartbeat(1.0))) == (Phase.READY, ())
+
+
+@pytest.mark.parametrize("when_lost", WhenLost)
+@pytest.mark.parametrize("phase", [Phase.BOOTING, Phase.READY, Phase.SILENT])
+def test_a_reboot_of_the_host_is_no_loss_of_its_machines(phase: Phase, when_lost: WhenLost) -> None:
+    """Also hours later, and whatever the console of the cut boot shows."""
+    life = shown(phase, host_boot="first", repairs=MOST_REPAIRS)
+    rebooted = seen(active=False, after=1e5, host_boot="second", console="Kernel panic - not syncing: cut\n")
+    waiting, actions = advance(life, rebooted, when_lost)
+    assert (waiting.phase, waiting.observed, waiting.repairs, actions) == (
+        Phase.QUEUED,
+        None,
+        MOST_REPAIRS,
+        (Action.END,),
+    )
+    begun, actions = advance(waiting, replace(rebooted, may_begin=True), when_lost)
+    assert (begun.phase, begun.host_boot, actions) == (Phase.BOOTING, "second", (Action.BEGIN,))
+    assert after(begun, rebooted, when_lost)[0] is Phase.FAILED
+
+
+def test_after_a_reboot_of_the_host_what_was_off_or_had_failed_stays_so() -> None:
+    rebooted = seen(active=False, host_boot="second", may_begin=True)
+    for life in (a(Phase.OFF, OFF), a(Phase.FAILED, cause="why")):
+        assert advance(life, rebooted, WhenLost.REPAIR) == (life, ())
+    assert after(a(Phase.READY, OFF), rebooted) == (Phase.OFF, ())
+    assert after(a(Phase.STOPPING, OFF), rebooted) == (Phase.OFF, ())
+
+
+def test_what_a_machine_did_while_nobody_looked_is_not_held_against_it() -> None:
+    """A service that was away for a day hears a machine before it judges it."""
+    day = 86400.0
+    away = seen(after=day + 1, since=NOW + day, cpu_seconds=1e4)
+    for life in (a(Phase.BOOTING), shown()):
+        assert advance(life, away, WhenLost.REPAIR) == (life, ())
+        assert after(life, replace(away, messages=(BIOS,)))[0] is Phase.READY
+    later = replace(away, now=away.since + SILENT_AFTER_SECONDS + 1)
+    assert after(a(Phase.BOOTING), later)[0] is Phase.FAILED
+    assert after(shown(), later)[0] is Phase.SILENT
 
 
 FROM_BIOS = {"firmware_log": "Booting from 0000:7c00\n"}
@@ -171,7 +244,7 @@ def test_a_machine_without_our_agent_is_seen_from_outside(
 
 def test_a_machine_without_our_agent_stays_ready_as_long_as_it_can_be_seen() -> None:
     late = SILENT_AFTER_SECONDS + 1
-    tools = a(Phase.READY, has_agent=False, observed_by=Witness.GUEST_TOOLS, last_seen=NOW)
+    tools = shown(has_agent=False, observed_by=Witness.GUEST_TOOLS)
     assert after(tools, seen(after=late, tools=True)) == (Phase.READY, ())
     assert after(tools, seen(after=late)) == (Phase.SILENT, ())
     assert after(replace(tools, observed_by=Witness.FIRMWARE_LOG), seen(after=late)) == (Phase.READY, ())
@@ -253,7 +326,7 @@ def test_what_leaves_leaves_from_every_phase(phase: Phase) -> None:
     assert actions == (Action.END, Action.WIPE, Action.FORGET)
 
 
-MESSAGES = st.lists(st.sampled_from([BIOS, UEFI, Heartbeat(1.0), Stopping()]), max_size=2).map(tuple)
+MESSAGES = st.lists(st.sampled_from([BIOS, UEFI, Heartbeat(1.0), Stopping(), Began()]), max_size=2).map(tuple)
 SEEN = st.builds(
     Seen,
     now=st.just(NOW),
@@ -264,6 +337,7 @@ SEEN = st.builds(
     console=st.sampled_from(["", "Linux\n", "Kernel panic - not syncing: x\n"]),
     firmware_log=st.sampled_from(["", "Booting from 0000:7c00\n"]),
     may_begin=st.booleans(),
+    host_boot=st.sampled_from(["", "another"]),
 )
 
 
@@ -277,7 +351,7 @@ def test_whatever_is_seen_ready_means_witnessed(things: list[Seen], spec: Machin
     for number, thing in enumerate(things):
         before = life
         life, actions = advance(life, replace(thing, now=NOW + 7 * number), when_lost)
-        if Action.BEGIN in actions:
+        if Action.BEGIN in actions or life.boots > before.boots:
             witnessed = False
         witnessed = witnessed or Action.WITNESS in actions
         assert life.boots >= before.boots

@@ -91,6 +91,11 @@ def test_a_number_that_a_reboot_gave_to_another_process_is_no_daemon(tmp_path: P
     daemon.end()
 
 
+def test_one_boot_of_the_host_is_one_name() -> None:
+    assert host.boot() == host.boot()
+    assert len(host.boot()) > 36
+
+
 def test_a_path_of_a_socket_is_short_enough_wherever_the_data_directory_is(tmp_path: Path) -> None:
     _, sockets = host.directories(Path("/") / "/".join(["very-long-name"] * 20))
     assert len(str(sockets / "12345678" / "agent")) < 108

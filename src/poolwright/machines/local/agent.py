@@ -3,8 +3,8 @@
 The agent of Poolwright's node image speaks over virtio-serial, in lines of JSON; it is asked in lines of words. A guest
 is not trusted: what it says is read as data, within limits, and believed only as the answer to a question of ours.
 
-Invariant: a report counts only with the nonce it was asked with. Lines that lay in the port while nobody listened,
-left from before a restart, carry another one or none, and say nothing.
+Invariant: a report counts only with the nonce it was asked with, and once. Lines that lay in the port while nobody
+listened, left from before a restart, carry another one or none, and say nothing.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from poolwright.domain.generation import Firmware, Generation
 MAX_LINE_BYTES: Final = 64 * 1024
 _READ_BYTES: Final = 64 * 1024
 ASK_AGAIN_SECONDS: Final = 2.0
+# Each question costs an emulated machine 0.3 s of CPU, and one without an address is asked for ever.
+MOST_ASK_AGAIN_SECONDS: Final = 32.0
 
 Word = Annotated[str, Field(max_length=256)]
 Count = Annotated[int, Field(ge=0, lt=2**53)]
@@ -107,7 +109,12 @@ class Stopping:
     """The machine is on its way down."""
 
 
-Message = Report | Heartbeat | Stopping
+@dataclass(frozen=True, slots=True)
+class Began:
+    """The agent has begun anew, which means that the machine has booted again."""
+
+
+Message = Report | Heartbeat | Stopping | Began
 
 
 def parse(line: bytes) -> Message | None:
@@ -129,7 +136,8 @@ def parse(line: bytes) -> Message | None:
 class AgentLink:
     """Our end of one machine's agent port: connects when it can, never waits.
 
-    After each connecting it asks for a report with a nonce of its own; until that is answered, it has heard nothing.
+    After each connecting, and when the agent begins anew, it asks for a report with a nonce of its own; until that is
+    answered, it has heard nothing. A report without an address is asked for again, less and less often.
     """
 
     def __init__(self, path: Path, new_nonce: Callable[[], str]) -> None:
@@ -137,22 +145,24 @@ class AgentLink:
         self._new_nonce = new_nonce
         self._socket: socket.socket | None = None
         self._buffer = b""
-        self._nonce = ""
+        self._nonce: str | None = None
         self._is_answered = False
-        self._asked = 0.0
+        self._ask_at = 0.0
+        self._pause = ASK_AGAIN_SECONDS
 
     def listen(self, now: float) -> Iterator[Message]:
         """Return what the agent has said since the last call; `now` is any clock's seconds."""
         if not self._open():
             return
-        if not self._is_answered and now - self._asked >= ASK_AGAIN_SECONDS:
-            self._asked = now
-            self.send(f"report {self._nonce}")
+        if now >= self._ask_at:
+            self._ask(now)
         for line in self._lines():
             message = parse(line)
-            if isinstance(message, Report) and message.nonce == self._nonce:
-                self._is_answered = True
+            if isinstance(message, Report):
+                message = self._answer(message, now)
             if self._is_answered and message is not None:
+                if isinstance(message, Began):
+                    self.ask_anew()
                 yield message
 
     def send(self, words: str) -> None:
@@ -168,13 +178,32 @@ class AgentLink:
 
     def ask_anew(self) -> None:
         """Have the agent asked for a report with a new nonce; what it says before its answer is not heard."""
-        self._nonce, self._is_answered, self._asked = self._new_nonce(), False, float("-inf")
+        self._nonce, self._is_answered = self._new_nonce(), False
+        self._ask_at, self._pause = float("-inf"), ASK_AGAIN_SECONDS
 
     def close(self) -> None:
         """Let go of the port; the next `listen` connects anew."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+
+    def _ask(self, now: float) -> None:
+        self._nonce = self._nonce or self._new_nonce()
+        self._ask_at = now + self._pause
+        self._pause = min(2 * self._pause, MOST_ASK_AGAIN_SECONDS)
+        self.send(f"report {self._nonce}")
+
+    def _answer(self, report: Report, now: float) -> Report | Began | None:
+        """What a report means: the answer, or that the agent began anew, which reports unasked, or nothing."""
+        if report.nonce is None:
+            return Began()
+        if report.nonce != self._nonce:
+            return None
+        if not self._is_answered:
+            self._pause = ASK_AGAIN_SECONDS
+        self._is_answered, self._nonce = True, None
+        self._ask_at = now + self._pause if report.ip is None else float("inf")
+        return report
 
     def _open(self) -> bool:
         if self._socket is not None:

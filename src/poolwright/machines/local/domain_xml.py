@@ -147,7 +147,7 @@ def render(machine: Definition) -> str:
         ET.SubElement(features, "smm", state="on")
     _cpu(domain, machine)
     _text(domain, "on_poweroff", "destroy")
-    # A machine that resets before it has shown itself does so for ever; one that has may: QEMU keeps it running.
+    # A machine that resets before it has shown itself does so for ever. Afterwards it may (`Hypervisor.let_reset`).
     _text(domain, "on_reboot", "destroy")
     _text(domain, "on_crash", "destroy")
     _devices(ET.SubElement(domain, "devices"), machine)

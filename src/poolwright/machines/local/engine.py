@@ -58,8 +58,8 @@ class Host:
     """What the engine is told about its host.
 
     `directory` is reachable for the account, `sockets` has a short path, and libvirt logs about machines in `logs`.
-    `sgx` looks at what the host shows of SGX.
-    `user_data` are the operator's own, for images that have cloud-init.
+    `boot` tells one boot of the host from another, `sgx` looks at what the host shows of SGX. `user_data` are the operator's
+    own, for images that have cloud-init.
     """
 
     directory: Path
@@ -71,6 +71,7 @@ class Host:
     parallel_boots: int
     when_lost: WhenLost
     room: Callable[[Path], HostRoom]
+    boot: str
     sgx: Callable[[], HostSgx]
     bridge: str | None = None
     user_data: UserData | None = None
@@ -113,6 +114,7 @@ class LocalEngine:
         self._emulator_sgx: EmulatorSgx | None = None
         self._is_sgx_asked = False
         self._closing = False
+        self._since = now()
         self._thread = threading.Thread(target=self._supervise, name="machines", daemon=True)
 
     def start(self) -> None:
@@ -351,6 +353,8 @@ class LocalEngine:
         return Seen(
             now=self._now(),
             active=active,
+            host_boot=self._host.boot,
+            since=self._since,
             has_begun=files.console.exists(),
             has_files=life.outdated and (files.directory.exists() or domain is not None),
             has_disk=life.reimaging and files.disk.exists(),
@@ -433,6 +437,8 @@ class LocalEngine:
                     if self._lives.get(life.key) == life:
                         self._journal.forget(life.key)
                         del self._lives[life.key]
+            case Action.LET_RESET | Action.END_AT_RESET:
+                self._hypervisor.let_reset(life.uuid, allowed=action is Action.LET_RESET)
             case Action.WITNESS:
                 log.info("machine_ready", machine=life.key, generation=life.spec.generation.value)
 

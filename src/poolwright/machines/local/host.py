@@ -38,6 +38,16 @@ def room(directory: Path) -> HostRoom:
     )
 
 
+def boot() -> str:
+    """Return what tells one boot of this host from another, and one run of a container that the service is in.
+
+    Sources: random(4) for the ID, proc(5) for the start time of process 1, which everything here ends with.
+    """
+    identity = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    # The name of a process, in parentheses, may hold spaces; the start time is the 20th field after it.
+    return f"{identity}-{Path('/proc/1/stat').read_text().rpartition(')')[2].split()[19]}"
+
+
 def probe() -> tuple[Accelerator, str]:
     """Return what executes machines here, and why in words. Takes at most `PROBE_SECONDS`."""
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):

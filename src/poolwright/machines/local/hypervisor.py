@@ -106,6 +106,18 @@ class Hypervisor:
 
         self._with(act)
 
+    def let_reset(self, uuid: str, *, allowed: bool) -> None:
+        """A reset of the machine, if it runs, starts it again where that is allowed, and ends it otherwise."""
+        lib = self._libvirt
+        action = lib.VIR_DOMAIN_LIFECYCLE_ACTION_RESTART if allowed else lib.VIR_DOMAIN_LIFECYCLE_ACTION_DESTROY
+
+        def act(connection: libvirt.virConnect) -> None:
+            domain = self._find(connection, uuid)
+            if domain is not None and domain.isActive():
+                domain.setLifecycleAction(lib.VIR_DOMAIN_LIFECYCLE_REBOOT, action, lib.VIR_DOMAIN_AFFECT_LIVE)
+
+        self._with(act)
+
     def end(self, uuid: str) -> None:
         """The machine does not run: its plug was pulled if it did."""
 

@@ -4,6 +4,9 @@
                  |         |
                failed    stopping -> off -> queued
 
+A machine that was ready may reboot by itself: it is silent from when its agent begins anew until that has answered.
+Before it is ready, and while an agent of ours is silent, a reset ends it: so one that resets without end is found.
+
 Invariant: pure. `advance` is asked again and again with what is seen now, and decides alone; whoever carries out its
 actions (`engine.py`) decides nothing. Each action may be carried out twice.
 """
@@ -17,7 +20,7 @@ from typing import Final
 
 from poolwright.domain.generation import Generation
 from poolwright.domain.machine import MachineSpec, WhenLost, Witness
-from poolwright.machines.local.agent import Message, Report, Stopping
+from poolwright.machines.local.agent import Began, Message, Report, Stopping
 from poolwright.machines.local.symptoms import Boot, diagnose, firmware_seen, has_come_up
 
 # The agent beats every 5 s; a host that is busy booting others may starve it for a while.
@@ -44,6 +47,8 @@ class Action(Enum):
 
     `BEGIN` makes disk and definition and starts, `END` pulls the plug, `WIPE` removes everything of it from the host,
     `DISCARD_DISK` its disk and what cloud-init is told, `FORGET` its row, and `WITNESS` signs what it has shown.
+    `LET_RESET` has a reset of the machine start it again, as on hardware, `END_AT_RESET` has it end the machine, as when
+    it is begun.
     """
 
     BEGIN = "begin"
@@ -53,6 +58,8 @@ class Action(Enum):
     DISCARD_DISK = "discard disk"
     FORGET = "forget"
     WITNESS = "witness"
+    LET_RESET = "let reset"
+    END_AT_RESET = "end at reset"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +69,9 @@ class Life:
     `made_from` is the digest of its disk's image, "" before it has a disk, and `stand_in` says that this image is in
     the place of another; `has_agent` says whether the image has Poolwright's agent, `has_seed` whether the machine has
     a seed for cloud-init beside its disk. `outdated` says that what there is of it is thrown away first, `reimaging`
-    that its disk is. `cause` says why it failed, `report` is what it last said of itself. `observed` is the generation
-    that it showed, and `observed_by` who saw that.
+    that its disk is. `boots` counts the times it was seen to boot. `host_boot` says which boot of the host it was begun
+    in, "" where that was not kept. `cause` says why it failed, `report` is what it last said of itself. `observed` is
+    the generation that it showed, and `observed_by` who saw that.
     """
 
     spec: MachineSpec
@@ -79,6 +87,7 @@ class Life:
     leaving: bool = False
     boots: int = 0
     repairs: int = 0
+    host_boot: str = ""
     last_seen: float | None = None
     report: Report | None = None
     observed: Generation | None = None
@@ -107,11 +116,14 @@ class Seen:
     before that. `has_files` is whether anything of it lies on the host, `has_disk` whether its disk does; both are
     looked at only where something of it is to be thrown away. `cpu_seconds` is what it has used since then. `may_begin`
     is whether there is room for one more boot. The texts are what its console and firmware log hold. `tools` says
-    whether QEMU's guest agent answers; asked only of machines without ours.
+    whether QEMU's guest agent answers; asked only of machines without ours. `host_boot` says which boot of the host
+    this is, and `since` when the service began to look: what a machine said before that was not heard.
     """
 
     now: float
     active: bool
+    host_boot: str = ""
+    since: float = 0.0
     has_begun: bool = True
     has_files: bool = False
     has_disk: bool = False
@@ -136,6 +148,9 @@ def advance(life: Life, seen: Seen, when_lost: WhenLost) -> tuple[Life, tuple[Ac
         return life, (Action.END,) if seen.active else ()
     if not life.spec.running:
         return _down(life, seen)
+    if not seen.active and life.host_boot != seen.host_boot and life.phase in _BEGUN:
+        # It ended with its host, whatever `when_lost` says of machines that end alone.
+        return _unseen(life).now_in(Phase.QUEUED, seen.now), (Action.END,)
     match life.phase:
         case Phase.QUEUED | Phase.OFF | Phase.STOPPING:
             return _up(life, seen)
@@ -148,6 +163,10 @@ def advance(life: Life, seen: Seen, when_lost: WhenLost) -> tuple[Life, tuple[Ac
 def failed(life: Life, cause: str, now: float) -> Life:
     """The machine has failed for good, and that is why."""
     return replace(life, cause=cause).now_in(Phase.FAILED, now)
+
+
+_BEGUN: Final = (Phase.BOOTING, Phase.READY, Phase.SILENT)
+_WITNESSED: Final = (Action.WITNESS, Action.LET_RESET)
 
 
 def _down(life: Life, seen: Seen) -> tuple[Life, tuple[Action, ...]]:
@@ -166,10 +185,11 @@ def _up(life: Life, seen: Seen) -> tuple[Life, tuple[Action, ...]]:
         return (life, (Action.END,)) if seen.now - life.began > STOP_TIMEOUT_SECONDS else (life, ())
     if seen.active:
         # Begun before a kill, and not written down: it shows by itself whether it is what it should be.
-        return replace(life, boots=life.boots + 1).now_in(Phase.BOOTING, seen.now), ()
+        begun = replace(life, boots=life.boots + 1, host_boot=seen.host_boot)
+        return begun.now_in(Phase.BOOTING, seen.now), ()
     if not seen.may_begin:
         return life.now_in(Phase.QUEUED, seen.now), ()
-    begun = replace(_unseen(life), boots=life.boots + 1, cause=None)
+    begun = replace(_unseen(life), boots=life.boots + 1, cause=None, host_boot=seen.host_boot)
     return begun.now_in(Phase.BOOTING, seen.now), (Action.BEGIN,)
 
 
@@ -184,13 +204,16 @@ def _booting(life: Life, seen: Seen) -> tuple[Life, tuple[Action, ...]]:
         mismatch = contradiction(life.spec, life.uuid, report)
         if mismatch is not None:
             return failed(reported, mismatch, seen.now), (Action.END,)
-        return replace(reported, last_seen=seen.now).now_in(Phase.READY, seen.now), (Action.WITNESS,)
+        return replace(reported, last_seen=seen.now).now_in(Phase.READY, seen.now), _WITNESSED
+    # One that came up while nobody listened has used its CPU since; it answers once it is asked.
+    listened = seen.now - max(life.began, seen.since)
+    cpu_seconds = seen.cpu_seconds if life.began >= seen.since or listened > SILENT_AFTER_SECONDS else 0.0
     boot = Boot(
         life.spec.generation,
         seen.console,
         seen.firmware_log,
-        seen.cpu_seconds,
-        seen.now - life.began,
+        cpu_seconds,
+        listened,
         has_agent=life.has_agent,
     )
     cause = diagnose(boot)
@@ -216,18 +239,38 @@ def _working(life: Life, seen: Seen, when_lost: WhenLost) -> tuple[Life, tuple[A
         mismatch = contradiction(life.spec, life.uuid, report)
         if mismatch is not None:
             return failed(life, mismatch, seen.now), (Action.END,)
+        return replace(life, last_seen=seen.now).now_in(Phase.READY, seen.now), _WITNESSED
+    if any(isinstance(message, Began) for message in seen.messages):
+        # It rebooted, and what it is now it has not shown yet.
+        return _silent(replace(_unseen(life), boots=life.boots + 1), seen)
     if life.observed_by is Witness.FIRMWARE_LOG and seen.tools:
         # They began to answer after the console had shown that the system is up: from now on they are asked.
         answered = replace(life, observed_by=Witness.GUEST_TOOLS, last_seen=seen.now)
         return answered.now_in(Phase.READY, seen.now), (Action.WITNESS,)
+    if life.observed is None:
+        return life, ()
     if life.observed_by is Witness.FIRMWARE_LOG or (life.observed_by is Witness.GUEST_TOOLS and seen.tools):
         # Nobody inside answers for the one: all that is known of it is that it runs.
-        return replace(life, last_seen=seen.now).now_in(Phase.READY, seen.now), ()
+        return _heard(life, seen)
     if any(not isinstance(message, Stopping) for message in seen.messages):
-        return replace(life, last_seen=seen.now).now_in(Phase.READY, seen.now), ()
-    if life.last_seen is None or seen.now - life.last_seen > SILENT_AFTER_SECONDS:
-        return life.now_in(Phase.SILENT, seen.now), ()
+        return _heard(life, seen)
+    if seen.now - max(life.last_seen or 0.0, seen.since) > SILENT_AFTER_SECONDS:
+        return _silent(life, seen)
     return life, ()
+
+
+def _heard(life: Life, seen: Seen) -> tuple[Life, tuple[Action, ...]]:
+    heard = replace(life, last_seen=seen.now).now_in(Phase.READY, seen.now)
+    return heard, () if life.phase is Phase.READY else (Action.LET_RESET,)
+
+
+def _silent(life: Life, seen: Seen) -> tuple[Life, tuple[Action, ...]]:
+    """One that resets again before it has spoken is ended then, which is seen.
+
+    Not one without our agent: a system that installs its updates may be silent and reset again and again.
+    """
+    is_new = life.has_agent and life.phase is not Phase.SILENT
+    return life.now_in(Phase.SILENT, seen.now), (Action.END_AT_RESET,) if is_new else ()
 
 
 def _again(life: Life, why: str, now: float) -> tuple[Life, tuple[Action, ...]]:
@@ -257,7 +300,7 @@ def _shown_outside(life: Life, seen: Seen) -> tuple[Life, tuple[Action, ...]] | 
     if observed is not life.spec.generation:
         why = f"it was to be generation {life.spec.generation.value} and its firmware is that of {observed.value}"
         return failed(shown, why, seen.now), (Action.END,)
-    return shown.now_in(Phase.READY, seen.now), (Action.WITNESS,)
+    return shown.now_in(Phase.READY, seen.now), _WITNESSED
 
 
 def contradiction(spec: MachineSpec, uuid: str, report: Report) -> str | None:
