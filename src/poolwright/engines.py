@@ -87,7 +87,7 @@ def _local(settings: Settings, directory: DataDirectory, catalogs: CatalogInForc
     place, sockets = host.directories(directory.path)
     libvirt = libvirt_of(settings.local_uri, place, sockets)
     if settings.local_bridge is not None:
-        bridge.require(settings.local_bridge, is_privileged=libvirt.is_privileged)
+        bridge.require(settings.local_bridge, libvirt)
     host.make_directories(place, sockets, libvirt.account)
     abandoned.mark(place, directory.path, settings.local_uri)
     accelerator = _accelerator(settings)

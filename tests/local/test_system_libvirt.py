@@ -13,8 +13,8 @@ import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,13 +23,15 @@ import pytest
 from poolwright.machines.images.build import Form
 from poolwright.machines.images.store import DiskImage
 from poolwright.machines.local import host
-from poolwright.testing.process import Service
+from poolwright.machines.local.daemon import private_daemon
+from poolwright.testing.process import Service, ServiceEnded
 from tests.local.service import PATIENCE_SECONDS, cluster_of, lives, machines, processes_with, wait
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root has a system libvirt")
 
 # As Debian's libvirt-daemon-system makes it; the service has to ask libvirt for it.
 QEMU_ACCOUNT, QEMU_UID = "libvirt-qemu", 64055
+HELPER = "/usr/lib/qemu/qemu-bridge-helper"
 PLACES = ("/etc/libvirt", "/var/lib/libvirt", "/var/log/libvirt", "/var/cache/libvirt", "/run/libvirt")
 
 
@@ -50,26 +52,18 @@ class SystemLibvirt:
         return subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
 
 
-@pytest.fixture
-def system() -> Iterator[SystemLibvirt]:
+@contextmanager
+def view(places: Sequence[str], *commands: str) -> Iterator[tuple[str, ...]]:
+    """Yield what a command is run with to see empty directories in those places, after the commands were run there."""
     with ExitStack() as stack:
-        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pw-system-", dir="/tmp")))
-        (directory / "sockets").mkdir()
-        made = [place for place in PLACES if not Path(place).exists()]
-        for place in made:
-            Path(place).mkdir(parents=True)
-            # Not before: it would take the mount away as well.
-            stack.callback(Path(place).rmdir)
-        mounts = " && ".join(f"mount -t tmpfs -o mode=755 none {place}" for place in PLACES)
-        for accounts, line in (
-            ("passwd", f"{QEMU_ACCOUNT}:x:{QEMU_UID}:{QEMU_UID}::/var/lib/libvirt:/usr/sbin/nologin"),
-            ("group", f"{QEMU_ACCOUNT}:x:{QEMU_UID}:"),
-        ):
-            known = Path("/etc", accounts).read_text()
-            (directory / accounts).write_text(known if QEMU_ACCOUNT in known else f"{known}{line}\n")
-            mounts += f" && mount --bind {directory / accounts} /etc/{accounts}"
+        for place in places:
+            if not Path(place).exists():
+                Path(place).mkdir(parents=True)
+                # Not before the end: it would take the mount away as well.
+                stack.callback(Path(place).rmdir)
+        mounts = [f"mount -t tmpfs -o mode=755 none {place}" for place in places]
         holder = subprocess.Popen(
-            ["unshare", "--mount", "sh", "-c", f"{mounts} && echo held && exec cat"],
+            ["unshare", "--mount", "sh", "-c", " && ".join([*mounts, *commands, "echo held", "exec cat"])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
@@ -77,7 +71,22 @@ def system() -> Iterator[SystemLibvirt]:
         assert holder.stdout is not None
         if holder.stdout.readline() != b"held\n":
             pytest.skip("this host allows no private mounts")
-        inside = ("nsenter", f"--mount=/proc/{holder.pid}/ns/mnt", "--")
+        yield ("nsenter", f"--mount=/proc/{holder.pid}/ns/mnt", "--")
+
+
+@pytest.fixture
+def system() -> Iterator[SystemLibvirt]:
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pw-system-", dir="/tmp")))
+        (directory / "sockets").mkdir()
+        for accounts, line in (
+            ("passwd", f"{QEMU_ACCOUNT}:x:{QEMU_UID}:{QEMU_UID}::/var/lib/libvirt:/usr/sbin/nologin"),
+            ("group", f"{QEMU_ACCOUNT}:x:{QEMU_UID}:"),
+        ):
+            known = Path("/etc", accounts).read_text()
+            (directory / accounts).write_text(known if QEMU_ACCOUNT in known else f"{known}{line}\n")
+        binds = [f"mount --bind {directory / accounts} /etc/{accounts}" for accounts in ("passwd", "group")]
+        inside = stack.enter_context(view(PLACES, *binds))
         (directory / "libvirtd.conf").write_text(
             f'unix_sock_dir = "{directory}/sockets"\nauth_unix_rw = "none"\nauth_unix_ro = "none"\n'
         )
@@ -150,6 +159,43 @@ def test_a_system_libvirt_runs_machines_on_a_bridge_and_nothing_stays(
             service.stop()
         for place in (directory, sockets):
             shutil.rmtree(place, ignore_errors=True)
+
+
+def test_a_private_libvirt_uses_a_bridge_once_the_helper_may(
+    bridge: str, tmp_path: Path, node_images: dict[Form, DiskImage]
+) -> None:
+    """What the refusal names is all that is missing."""
+    service = Service(
+        tmp_path / "data",
+        engine="local",
+        local_bridge=bridge,
+        local_stand_ins=node_images[Form.GEN1].path.parent,
+        local_accelerator="tcg",
+        local_memory_mib=256,
+    )
+    directory, sockets = host.directories(service.data_dir)
+    # Copies in the place of the host's own, to be changed.
+    copies = f"cp {HELPER} /etc/qemu/helper && mount --bind /etc/qemu/helper {HELPER}"
+    with view(["/etc/qemu", "/dev/net"], copies, "mknod -m 600 /dev/net/tun c 10 200") as inside:
+        service.command = (*inside, *Service.command)
+        with pytest.raises(ServiceEnded, match="As root: ") as refused:
+            service.start()
+        remedy = str(refused.value).partition("As root: ")[2].partition(". Or ")[0]
+        subprocess.run([*inside, "sh", "-c", remedy], check=True)
+        service.start()
+        try:
+            client = service.client
+            client.expect(201, client.put(client.group(), json={"location": "eastus"}))
+            cluster_of(service)
+            assert [machine["observedGeneration"] for machine in machines(service, "sys")] == ["V1"]
+            assert len(list(Path(f"/sys/class/net/{bridge}/brif").iterdir())) == 1
+        finally:
+            service.client.timeout = PATIENCE_SECONDS
+            service.reset()
+            service.stop()
+            private_daemon(directory, sockets).end()
+            for place in (directory, sockets):
+                shutil.rmtree(place, ignore_errors=True)
 
 
 def qemu_uid() -> int:
