@@ -15,11 +15,13 @@ from poolwright.domain.machine import WhenLost, Witness
 from poolwright.machines.engine import PermanentError
 from poolwright.machines.images.build import Form
 from poolwright.machines.images.store import DiskImage
+from poolwright.machines.local import abandoned, host
 from poolwright.machines.local.allocation import HostRoom
 from poolwright.machines.local.evidence import verify
 from poolwright.machines.local.hypervisor import Hypervisor, binding
 from poolwright.machines.local.sgx import EmulatorSgx, read
 from tests.local.bench import LocalBench
+from tests.local.service import processes_with
 from tests.machines.contract import V1, V2, Bench, EngineContract
 
 
@@ -293,6 +295,37 @@ def test_an_orphan_is_ended(bench: LocalBench) -> None:
     bench.ensure(V1)
     bench.forget(V1.key)
     bench.wait(lambda: bench.domains() == [])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="machines of other accounts lie in the data directory")
+def test_what_a_lost_data_directory_leaves_is_cleaned_up(
+    tmp_path: Path, node_images: dict[Form, DiskImage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a place of its own: what other services of this host left is not this test's."""
+    place = f"t{uuid.uuid4().hex[:4]}"
+    monkeypatch.setattr(host, "ROOT_MACHINES", host.ROOT_MACHINES / place)
+    monkeypatch.setattr(host, "ROOT_SOCKETS", host.ROOT_SOCKETS / place)
+    bench = LocalBench(tmp_path, node_images)
+    told: list[str] = []
+    try:
+        bench.ensure(V1)
+        assert bench.seen(V1.key)[V1.key].cause is None
+        bench.engine.close()
+        abandoned.mark(bench.directory, tmp_path, None)
+        assert abandoned.clean(None, told.append) == 0
+        assert [domain.active for domain in bench.domains()] == [True]
+        (name,) = (domain.name for domain in bench.domains())
+    finally:
+        # What a failure before this line leaves is cleaned up all the same.
+        abandoned.mark(bench.directory, tmp_path / "gone", None)
+        assert abandoned.clean(None, told.append) == 1
+    assert told == [f"ending {name}"]
+    left = {Path(f"/proc/{pid}/comm").read_text().strip() for pid in processes_with(str(bench.directory))}
+    # libvirt's daemon for logs ends by itself after two minutes.
+    assert left <= {"virtlogd"}
+    for parent in (host.ROOT_MACHINES, host.ROOT_SOCKETS):
+        assert list(parent.iterdir()) == []
+        parent.rmdir()
 
 
 def test_what_does_not_fit_fails_before_anything_is_started(bench: LocalBench) -> None:

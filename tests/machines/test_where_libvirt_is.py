@@ -21,6 +21,7 @@ def ordinary(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setattr(os, "geteuid", os.getuid if os.getuid() else lambda: 1234)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", "/nowhere")
     return tmp_path
 
 
@@ -52,6 +53,15 @@ def test_an_ordinary_account_has_its_own_session(ordinary: Path) -> None:
     libvirt = libvirt_of(None, ordinary, ordinary)
     assert (libvirt.uri, libvirt.account.name, libvirt.is_privileged) == ("qemu:///session", None, False)
     assert libvirt.logs == (ordinary / "cache/libvirt/qemu/log",)
+
+
+def test_a_home_too_far_down_for_sockets_is_refused(ordinary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", "/" + 39 * "x")
+    libvirt_of(None, ordinary, ordinary)
+    monkeypatch.setenv("XDG_CONFIG_HOME", "/" + 45 * "x")
+    with pytest.raises(PermanentError, match="longer than 107 bytes") as raised:
+        libvirt_of(None, ordinary, ordinary)
+    assert "Set XDG_CONFIG_HOME" in str(raised.value.remedy)
 
 
 def test_an_ordinary_account_has_its_machines_in_the_data_directory(

@@ -30,6 +30,9 @@ _IDLE_SECONDS: Final = 120
 _START_TIMEOUT_SECONDS: Final = 20.0
 _SEARCH_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SESSION: Final = "qemu:///session"
+# unix(7), and qemuDomainSetPrivatePaths in libvirt: the number of a machine and 20 characters of its name.
+_LONGEST_SOCKET: Final = 107
+_MONITOR: Final = f"/libvirt/qemu/lib/domain-99999-{'n' * 20}/monitor.sock"
 # Where the host's libvirt writes about machines, and swtpm for it.
 _SYSTEM_LOGS: Final = (Path("/var/log/libvirt/qemu"), Path("/var/log/swtpm/libvirt/qemu"))
 
@@ -100,6 +103,8 @@ def libvirt_of(uri: str | None, directory: Path, sockets: Path) -> Libvirt:
         return Libvirt(daemon.uri, daemon.account, (daemon.logs,), daemon.ensure)
     if uri is None or urlsplit(uri).path == "/session":
         account = Account.called(ACCOUNT) if is_root else Account.own()
+        if not is_root:
+            _require_short(Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"))
         return Libvirt(uri or _SESSION, account, (_session_logs(),))
     parts = urlsplit(uri)
     if parts.scheme.partition("+")[0] != "qemu" or parts.path != "/system":
@@ -138,6 +143,16 @@ def _owner_of_machines(uri: str) -> Account:
     finally:
         hypervisor.close()
     return Account.numbered(*owner)
+
+
+def _require_short(configuration: Path) -> None:
+    """Raises `PermanentError` where libvirt's sockets of machines would have longer paths than sockets can."""
+    if len(str(configuration)) + len(_MONITOR) > _LONGEST_SOCKET:
+        raise PermanentError(
+            f"libvirt keeps sockets of machines below {configuration}, and their paths would be longer than "
+            f"{_LONGEST_SOCKET} bytes",
+            remedy=f"Set XDG_CONFIG_HOME to a directory of at most {_LONGEST_SOCKET - len(_MONITOR)} bytes.",
+        )
 
 
 def _session_logs() -> Path:
@@ -215,7 +230,8 @@ class PrivateDaemon:
                     "LANG": "C.UTF-8",
                     "HOME": str(self.home),
                     "XDG_RUNTIME_DIR": str(self.runtime),
-                    "XDG_CONFIG_HOME": str(self.home / "config"),
+                    # Not a directory further down: libvirt has sockets below it.
+                    "XDG_CONFIG_HOME": str(self.home),
                     "XDG_CACHE_HOME": str(self.home / "cache"),
                 },
                 cwd="/",
