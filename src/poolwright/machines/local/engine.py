@@ -58,8 +58,8 @@ class Host:
     """What the engine is told about its host.
 
     `directory` is reachable for the account, `sockets` has a short path, and libvirt logs about machines in `logs`.
-    `boot` tells one boot of the host from another, `sgx` looks at what the host shows of SGX. `user_data` are the operator's
-    own, for images that have cloud-init.
+    `boot` tells one boot of the host from another, `sgx` looks at what the host shows of SGX. `user_data` are the
+    operator's own, for images that have cloud-init.
     """
 
     directory: Path

@@ -47,8 +47,8 @@ class Action(Enum):
 
     `BEGIN` makes disk and definition and starts, `END` pulls the plug, `WIPE` removes everything of it from the host,
     `DISCARD_DISK` its disk and what cloud-init is told, `FORGET` its row, and `WITNESS` signs what it has shown.
-    `LET_RESET` has a reset of the machine start it again, as on hardware, `END_AT_RESET` has it end the machine, as when
-    it is begun.
+    `LET_RESET` has a reset of the machine start it again, as on hardware, `END_AT_RESET` has it end the machine, as
+    when it is begun.
     """
 
     BEGIN = "begin"
