@@ -39,6 +39,8 @@ _UNIT = (
     "templates",
     "state",
     "seed",
+    "fleet",
+    "reports",
 )
 GROUPS = (
     Group("format", (sys.executable, "-m", "ruff", "format", "--check", "."), quick=True),

@@ -37,10 +37,11 @@ from poolwright.cli.options import (
 from poolwright.cli.output import Json, Output, error_text
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
     from poolwright.catalog.catalog import LocationCatalog
+    from poolwright.catalog.in_force import Replacements
     from poolwright.domain.cluster import Cluster
     from poolwright.domain.node_pool import NodePool, NodePoolRequest
     from poolwright.domain.resource_id import ClusterId
@@ -132,7 +133,7 @@ def explain(
         gpu_driver=value_of(gpu_driver),
     )
     header = _header(use_windows_gen2_vm, aks_custom_headers)
-    catalog, called = _catalogue(location, None if built_in else _service_directory(data_dir))
+    catalog, called = _catalogue(location, None if built_in else service_directory(data_dir))
     try:
         pool = _settled(name, request, catalog, Profile(profile.value), header, _subscription())
     except errors.InvalidRequest as error:
@@ -147,7 +148,7 @@ def explain(
     print_decision(_decision(pool, called), output)
 
 
-def _service_directory(data_dir: Path | None) -> Path | None:
+def service_directory(data_dir: Path | None) -> Path | None:
     """The data directory of the service that other commands would talk to; None when it is elsewhere."""
     directory = connection.data_directory(data_dir)
     named = os.environ.get("POOLWRIGHT_ENDPOINT")
@@ -163,20 +164,28 @@ def _catalogue(location: str, directory: Path | None) -> tuple[LocationCatalog, 
     from poolwright.catalog.catalog import Catalog, normalized_location
 
     built_in = Catalog.built_in((location,))
-    if directory is None:
+    found, called = imported(directory, (normalized_location(location),))
+    if found is None:
         _require_known(location, ())
-        return built_in.at(location), "built-in"
+        return built_in.at(location), called
     from poolwright.catalog.in_force import in_force
+
+    _require_known(location, {*found.sizes, *found.versions, *found.restrictions})
+    return in_force(built_in, found).at(location), called
+
+
+def imported(directory: Path | None, locations: Sequence[str]) -> tuple[Replacements | None, str]:
+    """Return what a data directory has in place of the built-in catalogue, and what to call the result."""
+    if directory is None:
+        return None, "built-in"
     from poolwright.catalog_keeping import stored_at
     from poolwright.installation import DataDirectory
 
     try:
-        found = stored_at(DataDirectory(directory).database, (normalized_location(location),))
+        found = stored_at(DataDirectory(directory).database, locations)
     except ValueError as error:
-        _require_known(location, ())
         cause = str(error).splitlines()[0]
-        return built_in.at(location), f"built-in; the one of {directory} cannot be read: {cause}"
-    _require_known(location, {*found.sizes, *found.versions, *found.restrictions})
+        return None, f"built-in; the one of {directory} cannot be read: {cause}"
     parts = [
         name
         for name, is_there in (
@@ -187,8 +196,7 @@ def _catalogue(location: str, directory: Path | None) -> tuple[LocationCatalog, 
         )
         if is_there
     ]
-    called = f"{', '.join(parts)} of {directory}, else built-in" if parts else "built-in"
-    return in_force(built_in, found).at(location), called
+    return found, f"{', '.join(parts)} of {directory}, else built-in" if parts else "built-in"
 
 
 def _require_known(location: str, imported: Collection[str]) -> None:

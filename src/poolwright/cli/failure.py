@@ -15,6 +15,7 @@ from typing import Any, Final
 FAILED: Final = 1
 USAGE: Final = 2
 NOT_FOUND: Final = 3
+GATE: Final = 4
 INTERRUPTED: Final = 130
 
 

@@ -18,6 +18,7 @@ from poolwright.cli import (
     credentials,
     evidence,
     faults,
+    fleet,
     groups,
     host,
     images,
@@ -84,6 +85,7 @@ app.command(
         "--aks-custom-headers UseWindowsGen2VM=true",
     )
 )(explain)
+app.add_typer(fleet.app, name="fleet")
 app.add_typer(groups.app, name="group")
 app.add_typer(clusters.app, name="aks")
 app.add_typer(sizes.app, name="vm")

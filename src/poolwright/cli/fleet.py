@@ -1,0 +1,194 @@
+"""`poolwright fleet`: the node pools of a fleet, which of them are Generation 1, and how to move them.
+
+Needs no service and no credentials where exports are given. Nothing here changes anything outside of the files it
+writes.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from poolwright.cli.explain import ProfileName, imported, service_directory
+from poolwright.cli.failure import FAILED, GATE, NOT_FOUND, Failure
+from poolwright.cli.options import DataDir, examples, in_any_case
+from poolwright.cli.output import note, table
+
+if TYPE_CHECKING:
+    from poolwright.fleet.audit import Audit, AuditedPool
+    from poolwright.fleet.targets import Targets
+    from poolwright.fleet.values import Fleet
+
+app = typer.Typer(no_args_is_help=True, help="Audit a fleet of node pools, and plan its move to Generation 2.")
+
+_ENDS = (
+    "Ends with 0; with 1 when part of the input could not be read (the rest is in the answer), 3 when a path is not "
+    "there, 4 when --fail-on found something."
+)
+
+
+class AuditOutput(StrEnum):
+    TABLE = "table"
+    JSON = "json"
+
+
+class Gate(StrEnum):
+    """What `--fail-on` can look for."""
+
+    GEN1 = "gen1"
+    UNKNOWN = "unknown"
+    BLOCKED = "blocked"
+    OVERDUE = "overdue"
+
+
+Paths = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="FILE|FOLDER...",
+        help="Exports as JSON: az aks list / show, az aks nodepool list / show, az graph query, az vm list-skus, in "
+        "any mixture; of a folder every *.json; - is standard input.",
+    ),
+]
+FleetProfile = Annotated[
+    ProfileName,
+    typer.Option(
+        envvar="POOLWRIGHT_PROFILE",
+        help="What the endpoint of the fleet does: azure-2026 is Azure, which moves no node pool in place.",
+        **in_any_case(ProfileName),
+    ),
+]
+AsOf = Annotated[
+    datetime | None,
+    typer.Option(formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="Which day to compare dates with; today."),
+]
+BuiltIn = Annotated[bool, typer.Option("--built-in", help="By the built-in catalogue, whatever was imported.")]
+ToFile = Annotated[Path | None, typer.Option("--to", metavar="FILE", help="Write the answer there.")]
+
+
+@app.command(
+    epilog=examples(
+        "az aks list -o json > clusters.json && poolwright fleet audit clusters.json",
+        "poolwright fleet audit exports/ --fail-on gen1 -o json --to audit.json",
+    ),
+    help=f"""Say of every node pool which generation it is, how that is known, and what a move needs.
+
+    Reads exports, which need no credentials here. A generation is certain where the node image or the size leaves no
+    choice, and likely where only AKS's rules tell. {_ENDS}
+    """,
+)
+def audit(
+    paths: Paths,
+    profile: FleetProfile = ProfileName.AZURE_2026,
+    as_of: AsOf = None,
+    fail_on: Annotated[
+        list[Gate] | None, typer.Option(help="End with 4 when there is such a node pool.", **in_any_case(Gate))
+    ] = None,
+    built_in: BuiltIn = False,
+    data_dir: DataDir = None,
+    output: Annotated[AuditOutput, typer.Option("--output", "-o", **in_any_case(AuditOutput))] = AuditOutput.TABLE,
+    to: ToFile = None,
+) -> None:
+    from poolwright.fleet.audit import audit as audited
+
+    read = _read(paths, profile, as_of, None if built_in else service_directory(data_dir))
+    found = audited(read.fleet, read.targets)
+    match output:
+        case AuditOutput.TABLE:
+            text = table([_row(pool) for pool in found.pools])
+        case AuditOutput.JSON:
+            text = found.model_dump_json(indent=2)
+    _write(text, to)
+    _tell(found)
+    caught = [gate for gate in fail_on or [] if any(_is_caught(pool, gate) for pool in found.pools)]
+    if caught:
+        raise Failure(f"found: {', '.join(caught)}", code=GATE)
+    if found.problems:
+        raise Failure(f"{_counted(len(found.problems), 'part')} of the input could not be taken", code=FAILED)
+
+
+@dataclass(frozen=True)
+class _Input:
+    fleet: Fleet
+    targets: Targets
+
+
+def _read(paths: Iterable[str], profile: ProfileName, as_of: datetime | None, directory: Path | None) -> _Input:
+    """What there is to judge, and by what."""
+    from poolwright.fleet.files import read_paths
+    from poolwright.fleet.knowledge import knowledge_for, profile_named
+    from poolwright.fleet.targets import Targets
+
+    try:
+        fleet = read_paths(list(paths))
+    except FileNotFoundError as error:
+        raise Failure(f"error: {error}", code=NOT_FOUND) from error
+    replacements, called = imported(directory, fleet.locations)
+    day = as_of.date() if as_of is not None else date.today()
+    knowledge = knowledge_for(fleet, profile_named(profile.value), day, imported=replacements, called=called)
+    return _Input(fleet, Targets(knowledge))
+
+
+def _row(pool: AuditedPool) -> dict[str, object]:
+    sign = {"certain": "", "likely": " ?", "unknown": ""}[pool.confidence]
+    first = pool.ends[0] if pool.ends else None
+    return {
+        "ResourceGroup": pool.resource_group,
+        "Cluster": pool.cluster,
+        "Pool": pool.pool,
+        "Mode": pool.mode or "-",
+        "Os": pool.os_sku or pool.os_type or "-",
+        "Size": "+".join(pool.sizes) or "-",
+        "Count": pool.count,
+        "Generation": f"{pool.generation or '-'}{sign}",
+        "Because": pool.because.id,
+        "Move": pool.move.value,
+        "FirstEnd": f"{first.day} {first.subject}" if first else "-",
+        "Findings": ", ".join(finding.id for finding in pool.findings) or "-",
+    }
+
+
+def _tell(found: Audit) -> None:
+    """Tell a person what it comes to, and what could not be read."""
+    likely = sum(pool.confidence == "likely" for pool in found.gen1)
+    second = sum(pool.generation == "V2" for pool in found.pools)
+    unknown = sum(pool.generation is None for pool in found.pools)
+    moves = sum(pool.move in ("same-size", "other-size") for pool in found.gen1)
+    note(
+        f"{_counted(len(found.pools), 'node pool')} in {_counted(found.clusters, 'cluster')}: {len(found.gen1)} of "
+        f"Generation 1{f' ({likely} likely)' if likely else ''}, {second} of Generation 2, {unknown} unknown. "
+        f"{moves} of Generation 1 can be moved. Profile {found.profile}, as of {found.as_of}, "
+        f"catalogue {found.catalogue}."
+    )
+    for problem in found.problems:
+        place = ":".join(str(part) for part in (problem.place.file, problem.place.line, problem.place.path) if part)
+        note(f"{problem.kind}: {place}: {problem.message}")
+
+
+def _is_caught(pool: AuditedPool, gate: Gate) -> bool:
+    return {
+        Gate.GEN1: pool.generation == "V1",
+        Gate.UNKNOWN: pool.generation is None,
+        Gate.BLOCKED: pool.move == "blocked",
+        Gate.OVERDUE: pool.urgency == "overdue",
+    }[gate]
+
+
+def _write(text: str, to: Path | None) -> None:
+    if to is None:
+        sys.stdout.write(text if text.endswith("\n") or not text else f"{text}\n")
+        return
+    try:
+        to.write_text(text if text.endswith("\n") else f"{text}\n", encoding="utf-8")
+    except OSError as error:
+        raise Failure(f"error: {to} cannot be written: {error.strerror}; name another file with --to") from error
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -1,0 +1,554 @@
+"""What a fleet is: the generation of every node pool now, how that is known, what ends when, and what blocks a move.
+
+Invariant: nothing is guessed. A generation comes with its confidence and the rule that told it; what no rule tells is
+`None`, and an end that nobody published is no end.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from functools import cached_property
+from typing import Final
+
+from poolwright.catalog.catalog import LocationCatalog
+from poolwright.catalog.retirements import Retirement
+from poolwright.domain.generation import Generation, generations_text
+from poolwright.domain.image_resolution import Resolution
+from poolwright.domain.kubernetes_version import KubernetesVersion
+from poolwright.domain.node_image import NodeImage
+from poolwright.domain.node_pool_kind import PoolType, PowerState
+from poolwright.domain.os_sku import OsSku
+from poolwright.domain.profile import Profile
+from poolwright.domain.rules import Condition, Rule, when
+from poolwright.domain.sources import GEN2_PAGE, IMAGES_PAGE
+from poolwright.domain.vm_size import VmSize
+from poolwright.fleet.document import Document, Finding, Place
+from poolwright.fleet.targets import Targets
+from poolwright.fleet.values import Fleet, FleetCluster, FleetPool, Origin
+
+SCHEMA_VERSION: Final = 1
+# Ends that come within so many days are soon.
+SOON_DAYS: Final = 365
+
+
+class Confidence(StrEnum):
+    """`certain`: image or hardware leave no choice. `likely`: what AKS's rules give, if nobody asked otherwise."""
+
+    CERTAIN = "certain"
+    LIKELY = "likely"
+    UNKNOWN = "unknown"
+
+
+class Ability(StrEnum):
+    """Whether a size can do something."""
+
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
+
+
+class Move(StrEnum):
+    """How far a node pool is from Generation 2."""
+
+    DONE = "done"  # it is there
+    SAME_SIZE = "same-size"  # its size offers Generation 2
+    OTHER_SIZE = "other-size"  # it needs another size
+    WAITS = "waits"  # it can move once something else is done
+    BLOCKED = "blocked"  # something has to be decided first
+    UNKNOWN = "unknown"  # its generation is not known
+
+
+class Urgency(StrEnum):
+    """By the earliest end of the size or the OS release that is known."""
+
+    OVERDUE = "overdue"
+    SOON = "soon"
+    LATER = "later"
+    NONE = "none known"
+
+
+class End(Document):
+    """What ends, when, what that means, and who says so."""
+
+    subject: str
+    day: date
+    effect: str
+    source: str
+
+
+class AuditedPool(Document):
+    """A node pool and what was found out about it. `None` is what nobody knows."""
+
+    id: str
+    subscription: str
+    resource_group: str
+    cluster: str
+    pool: str
+    location: str | None
+    mode: str | None
+    os_type: str | None
+    os_sku: str | None
+    kubernetes_version: str | None
+    pool_type: str | None
+    priority: str | None
+    power_state: str | None
+    provisioning_state: str | None
+    sizes: tuple[str, ...]
+    count: int
+    node_image_version: str | None
+    generation: str | None
+    confidence: Confidence
+    because: Finding
+    gen2_size: Ability
+    move: Move
+    findings: tuple[Finding, ...]
+    ends: tuple[End, ...]
+    urgency: Urgency
+    place: Place
+
+
+class InputProblem(Document):
+    """A part of the input that could not be taken."""
+
+    kind: str
+    place: Place
+    message: str
+
+
+class Audit(Document):
+    """A fleet, node pool by node pool, and the input that could not be read."""
+
+    schema_version: int
+    as_of: date
+    profile: str
+    catalogue: str
+    clusters: int
+    pools: tuple[AuditedPool, ...]
+    problems: tuple[InputProblem, ...]
+
+    @cached_property
+    def gen1(self) -> tuple[AuditedPool, ...]:
+        """The node pools of Generation 1, certain and likely ones."""
+        return tuple(pool for pool in self.pools if pool.generation == Generation.V1.value)
+
+
+def audit(fleet: Fleet, targets: Targets) -> Audit:
+    """Return what the fleet is, judged by what `targets` knows."""
+    knowledge = targets.knowledge
+    auditor = _Auditor(targets)
+    return Audit(
+        schema_version=SCHEMA_VERSION,
+        as_of=knowledge.as_of,
+        profile=knowledge.profile.value,
+        catalogue=knowledge.called,
+        clusters=len(fleet.clusters),
+        pools=tuple(auditor.audited(pool, cluster) for cluster in fleet.clusters for pool in cluster.pools),
+        problems=tuple(
+            InputProblem(kind=problem.kind.value, place=place_of(problem.origin), message=problem.what)
+            for problem in fleet.problems
+        ),
+    )
+
+
+def place_of(origin: Origin) -> Place:
+    return Place(file=origin.file, line=origin.line, path=origin.path)
+
+
+# --- which generation it is now ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What tells of a node pool's generation; each names a generation, or None where it does not tell."""
+
+    definition: Generation | None
+    mark: Generation | None
+    stated: Generation | None
+    size: Generation | None
+    no_mark: Generation | None
+    rules: Generation | None
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceRow:
+    """Which evidence counts, and how much. The first row whose evidence there is decides."""
+
+    rule: Rule
+    evidence: str
+    confidence: Confidence
+
+
+EVIDENCE: Final = (
+    EvidenceRow(
+        Rule("image-known", "The node image is a known definition, and a definition has one generation.", IMAGES_PAGE),
+        "definition",
+        Confidence.CERTAIN,
+    ),
+    EvidenceRow(
+        Rule("image-gen2", "nodeImageVersion contains gen2, so the image is of Generation 2.", f"{GEN2_PAGE} (rule 9)"),
+        "mark",
+        Confidence.CERTAIN,
+    ),
+    EvidenceRow(
+        Rule("stated", "The service that wrote the export states the generation.", "Poolwright"),
+        "stated",
+        Confidence.CERTAIN,
+    ),
+    EvidenceRow(
+        Rule(
+            "size-only",
+            "The size offers one generation, and boots nothing else.",
+            f"{GEN2_PAGE}, scenarios 1 and 2 (rules 1, 2)",
+        ),
+        "size",
+        Confidence.CERTAIN,
+    ),
+    EvidenceRow(
+        Rule(
+            "image-without-gen2",
+            "nodeImageVersion does not contain gen2, and images of this gallery that are of Generation 2 do.",
+            f"{GEN2_PAGE} (rule 9)",
+        ),
+        "no_mark",
+        Confidence.LIKELY,
+    ),
+    EvidenceRow(
+        Rule("rules", "AKS's rules give this generation, unless somebody asked for another one.", GEN2_PAGE),
+        "rules",
+        Confidence.LIKELY,
+    ),
+)
+_NOTHING_TELLS: Final = Rule(
+    "nothing-tells",
+    "Neither the node image nor the size tells, and the rules need more than was exported.",
+    "Poolwright",
+)
+# Galleries whose Generation 2 images all say so. Azure Container Linux does not (rule 48).
+_MARKED_GALLERIES: Final = re.compile(r"AKS(Ubuntu|Windows|CBLMariner|AzureLinux)-", re.IGNORECASE)
+# What follows the definition: a version, and perhaps the date of a security patch (domain section 3).
+_VERSION: Final = re.compile(r"-\d+(?:\.\d+){2,}(?:-\d{4}\.\d{2}\.\d{2})?$")
+
+
+def image_stem(version_string: str) -> str:
+    """Return what stands before the version of a `nodeImageVersion`, in small letters: gallery and definition."""
+    return _VERSION.sub("", version_string).lower()
+
+
+# --- what blocks a move -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class MoveFacts:
+    """A node pool as the table of obstacles sees it."""
+
+    generation: Generation | None
+    profile: Profile
+    version: KubernetesVersion
+    pool_type: PoolType | None
+    os_sku: OsSku
+    cluster_stopped: bool
+    pool_stopped: bool
+    settled: bool
+    sizes_told: bool
+    sizes_known: bool
+    has_target: bool
+    image_contradicts_size: bool
+    located: bool
+    mode_told: bool
+
+
+class Effect(StrEnum):
+    """What a row does to the move."""
+
+    BLOCKS = "blocks"
+    WAITS = "waits"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class ObstacleRow:
+    """Something between a node pool and Generation 2. Message and remedy are templates."""
+
+    rule: Rule
+    condition: Condition
+    effect: Effect
+    message: str
+    remedy: str
+
+
+_TO_MOVE: Final = (Generation.V1, None)
+OBSTACLES: Final = (
+    ObstacleRow(
+        Rule(
+            "availability-set",
+            "An availability set keeps its machines' kind, and its cluster takes no further pool.",
+            "availability-sets-on-aks.md (MicrosoftDocs/azure-aks-docs)",
+        ),
+        when(generation=_TO_MOVE, pool_type=PoolType.AVAILABILITY_SET),
+        Effect.BLOCKS,
+        "The machines of an availability set can neither be replaced by another kind nor moved to another node pool.",
+        "migrate the cluster first: az aks update -g {group} -n {cluster} --migrate-vmas-to-vms; then export it anew",
+    ),
+    ObstacleRow(
+        Rule("windows-2019", "Windows2019 has only a Generation 1 image.", "generation-2-vms.md (rule 18)"),
+        when(generation=_TO_MOVE, os_sku=OsSku.WINDOWS_2019),
+        Effect.BLOCKS,
+        "Windows Server 2019 has no Generation 2 image.",
+        "decide on another OS SKU for the workload: osSku Windows2022 for this node pool in the overrides of the plan",
+    ),
+    ObstacleRow(
+        Rule("size-not-told", "Without a size nothing can be decided.", "Poolwright"),
+        when(generation=_TO_MOVE, sizes_told=False),
+        Effect.BLOCKS,
+        "The export does not say which size the machines have.",
+        "export the node pool anew: az aks nodepool list -g {group} --cluster-name {cluster} -o json",
+    ),
+    ObstacleRow(
+        Rule("size-unknown", "A size without facts can be compared with none.", "Poolwright"),
+        when(generation=_TO_MOVE, sizes_told=True, sizes_known=False),
+        Effect.BLOCKS,
+        "The catalogue knows nothing of {sizes}.",
+        "add the sizes of your subscription to the input: az vm list-skus -l {location} --all -o json > skus.json",
+    ),
+    ObstacleRow(
+        Rule("no-target", "A move needs a size of the same line that offers Generation 2 there.", "Poolwright"),
+        when(
+            generation=_TO_MOVE,
+            sizes_known=True,
+            has_target=False,
+            pool_type=(PoolType.SCALE_SETS, PoolType.VIRTUAL_MACHINES, None),
+            os_sku=tuple(sku for sku in OsSku if sku is not OsSku.WINDOWS_2019),
+        ),
+        Effect.BLOCKS,
+        "No size of the line of {sizes} that can be had in {location} takes this node pool in Generation 2.",
+        "name another size in the overrides of the plan",
+    ),
+    ObstacleRow(
+        Rule("cluster-stopped", "A stopped cluster cannot be changed.", "start-stop-cluster.md"),
+        when(generation=_TO_MOVE, cluster_stopped=True),
+        Effect.WAITS,
+        "The cluster is stopped.",
+        "start it: az aks start -g {group} -n {cluster}",
+    ),
+    ObstacleRow(
+        Rule("pool-stopped", "Machines of a stopped node pool cannot be drained.", "start-stop-nodepools.md"),
+        when(generation=_TO_MOVE, cluster_stopped=False, pool_stopped=True),
+        Effect.WAITS,
+        "The node pool is stopped.",
+        "start it: az aks nodepool start -g {group} --cluster-name {cluster} --nodepool-name {pool}",
+    ),
+    ObstacleRow(
+        Rule(
+            "not-settled",
+            "AKS refuses changes while an operation runs, and after one that failed it is to be repaired.",
+            "OperationNotAllowed (domain section 5)",
+        ),
+        when(generation=_TO_MOVE, settled=False),
+        Effect.WAITS,
+        "The provisioning state is {state}.",
+        "wait for Succeeded, or repair it: az aks nodepool update -g {group} --cluster-name {cluster} -n {pool}",
+    ),
+    ObstacleRow(
+        Rule(
+            "image-contradicts-size",
+            "A machine resized behind AKS's back keeps the old size in its node pool.",
+            "Azure/AKS#2028",
+        ),
+        when(image_contradicts_size=True),
+        Effect.NOTE,
+        "The node image and the size contradict each other: {sizes} offers {offered}.",
+        "compare the machines with the node pool, and the catalogue with az vm list-skus",
+    ),
+    ObstacleRow(
+        Rule("no-location", "Which sizes can be had depends on the location.", "Poolwright"),
+        when(located=False),
+        Effect.NOTE,
+        "The location is not known, so every size counts as offered.",
+        "add the cluster to the input: az aks show -g {group} -n {cluster} -o json",
+    ),
+    ObstacleRow(
+        Rule("no-mode", "Exports of api-versions before 2019-11-01 have no mode.", "Azure/azure-rest-api-specs"),
+        when(mode_told=False),
+        Effect.NOTE,
+        "The export does not say whether it is a system node pool; it is treated like one.",
+        "export it with a current az",
+    ),
+)
+
+
+class _Auditor:
+    def __init__(self, targets: Targets) -> None:
+        self._targets = targets
+        self._knowledge = targets.knowledge
+        self._images: dict[str, NodeImage] = {}
+        for image in self._knowledge.catalog.images:
+            self._images.setdefault(image_stem(image.version_string), image)
+
+    def audited(self, pool: FleetPool, cluster: FleetCluster) -> AuditedPool:
+        here = self._knowledge.at(cluster.location)
+        sizes = [here.size(name) for name in pool.sizes]
+        known = [size for size in sizes if size is not None]
+        image = self._images.get(image_stem(pool.node_image)) if pool.node_image else None
+        resolution = self._resolution(pool, cluster, known)
+        evidence = self._evidence(pool, image, known, resolution)
+        row = next((row for row in EVIDENCE if getattr(evidence, row.evidence) is not None), None)
+        generation: Generation | None = getattr(evidence, row.evidence) if row is not None else None
+        release = image.release if image is not None else resolution.image.release if resolution is not None else None
+        ends = self._ends(pool, here, release)
+        findings, effects = self._obstacles(pool, cluster, sizes, generation)
+        ability = _ability(sizes)
+        return AuditedPool(
+            id=str(pool.id),
+            subscription=pool.id.cluster_id.group_id.subscription,
+            resource_group=pool.id.cluster_id.group_id.group,
+            cluster=pool.id.cluster_id.cluster,
+            pool=pool.id.pool,
+            location=cluster.location,
+            mode=pool.mode.value if pool.mode else None,
+            os_type=pool.os_type.value if pool.os_type else None,
+            os_sku=pool.os_sku.value if pool.os_sku else None,
+            kubernetes_version=str(pool.version) if pool.version else None,
+            pool_type=pool.pool_type.value if pool.pool_type else None,
+            priority=pool.priority.value if pool.priority else None,
+            power_state=_power(pool, cluster),
+            provisioning_state=pool.state,
+            sizes=pool.sizes,
+            count=pool.count,
+            node_image_version=pool.node_image,
+            generation=generation.value if generation else None,
+            confidence=row.confidence if row is not None else Confidence.UNKNOWN,
+            because=_because(row, resolution),
+            gen2_size=ability,
+            move=_move(generation, effects, ability),
+            findings=findings,
+            ends=tuple(End(subject=end.subject, day=end.day, effect=end.effect, source=end.source) for end in ends),
+            urgency=urgency(ends, self._knowledge.as_of),
+            place=place_of(pool.origin),
+        )
+
+    def _resolution(self, pool: FleetPool, cluster: FleetCluster, known: list[VmSize]) -> Resolution | None:
+        """What the rules give the node pool; None where they need a size or refuse it."""
+        if not known:
+            return None
+        outcome = self._targets.resolution(pool, cluster.location, known[0])
+        return outcome if isinstance(outcome, Resolution) else None
+
+    def _evidence(
+        self, pool: FleetPool, image: NodeImage | None, known: list[VmSize], resolution: Resolution | None
+    ) -> Evidence:
+        text = pool.node_image or ""
+        marked = "gen2" in text.lower()
+        offered = frozenset[Generation]().union(*(size.generations for size in known))
+        return Evidence(
+            definition=image.generation if image is not None else None,
+            mark=Generation.V2 if marked else None,
+            stated=pool.stated,
+            size=next(iter(offered)) if len(offered) == 1 and len(known) == len(pool.sizes) else None,
+            no_mark=Generation.V1 if not marked and _MARKED_GALLERIES.match(text) else None,
+            rules=resolution.generation if resolution is not None else None,
+        )
+
+    def _ends(self, pool: FleetPool, here: LocationCatalog, release: str | None) -> tuple[Retirement, ...]:
+        retirements = self._knowledge.retirements
+        of_sizes = [end for name in pool.sizes for end in retirements.of_size(name, here.size(name))]
+        of_release = retirements.of_release(release) if release is not None else ()
+        return tuple(sorted((*of_sizes, *of_release), key=lambda end: (end.day, end.subject)))
+
+    def _obstacles(
+        self, pool: FleetPool, cluster: FleetCluster, sizes: list[VmSize | None], generation: Generation | None
+    ) -> tuple[tuple[Finding, ...], frozenset[Effect]]:
+        facts = self._facts(pool, cluster, sizes, generation)
+        offered = frozenset[Generation]().union(*(size.generations for size in sizes if size is not None))
+        words: Mapping[str, str] = {
+            "group": pool.id.cluster_id.group_id.group,
+            "cluster": pool.id.cluster_id.cluster,
+            "pool": pool.id.pool,
+            "sizes": ", ".join(pool.sizes),
+            "location": cluster.location or "any location",
+            "state": pool.state if pool.state not in (None, "Succeeded") else f"{cluster.state} (of the cluster)",
+            "offered": generations_text(offered),
+        }
+        rows = [row for row in OBSTACLES if row.condition.holds(facts)]
+        return (
+            tuple(
+                Finding(
+                    id=row.rule.id,
+                    message=row.message.format(**words),
+                    remedy=row.remedy.format(**words),
+                    source=row.rule.source,
+                )
+                for row in rows
+            ),
+            frozenset(row.effect for row in rows),
+        )
+
+    def _facts(
+        self, pool: FleetPool, cluster: FleetCluster, sizes: list[VmSize | None], generation: Generation | None
+    ) -> MoveFacts:
+        here = self._knowledge.at(cluster.location)
+        known = bool(sizes) and all(size is not None for size in sizes)
+        to_move = generation is not Generation.V2 and known
+        version = pool.version or here.kubernetes.newest_patch(here.kubernetes.default)
+        assert version is not None
+        return MoveFacts(
+            generation=generation,
+            profile=self._knowledge.profile,
+            version=version,
+            pool_type=pool.pool_type,
+            os_sku=self._targets.os_sku(pool, cluster.location),
+            cluster_stopped=cluster.power is PowerState.STOPPED,
+            pool_stopped=pool.power is PowerState.STOPPED,
+            settled=all(state in (None, "Succeeded") for state in (pool.state, cluster.state)),
+            sizes_told=bool(sizes),
+            sizes_known=known,
+            has_target=not to_move or all(self._targets.ranked(pool, cluster.location, name) for name in pool.sizes),
+            image_contradicts_size=known
+            and generation is not None
+            and not all(size.supports(generation) for size in sizes if size is not None),
+            located=cluster.location is not None,
+            mode_told=pool.mode is not None,
+        )
+
+
+def urgency(ends: tuple[Retirement, ...], as_of: date) -> Urgency:
+    """Return how soon the first of the ends comes."""
+    if not ends:
+        return Urgency.NONE
+    days = (min(end.day for end in ends) - as_of).days
+    return Urgency.OVERDUE if days <= 0 else Urgency.SOON if days <= SOON_DAYS else Urgency.LATER
+
+
+def _ability(sizes: list[VmSize | None]) -> Ability:
+    if any(size is not None and not size.supports(Generation.V2) for size in sizes):
+        return Ability.NO
+    return Ability.YES if sizes and all(sizes) else Ability.UNKNOWN
+
+
+def _move(generation: Generation | None, effects: frozenset[Effect], ability: Ability) -> Move:
+    if generation is Generation.V2:
+        return Move.DONE
+    if Effect.BLOCKS in effects:
+        return Move.BLOCKED
+    if generation is None:
+        return Move.UNKNOWN
+    if Effect.WAITS in effects:
+        return Move.WAITS
+    return Move.SAME_SIZE if ability is Ability.YES else Move.OTHER_SIZE
+
+
+def _because(row: EvidenceRow | None, resolution: Resolution | None) -> Finding:
+    rule = row.rule if row is not None else _NOTHING_TELLS
+    if row is not None and row.evidence == "rules" and resolution is not None:
+        rule = resolution.rule
+    return Finding(id=rule.id, message=rule.text, remedy="", source=rule.source)
+
+
+def _power(pool: FleetPool, cluster: FleetCluster) -> str | None:
+    if PowerState.STOPPED in (pool.power, cluster.power):
+        return PowerState.STOPPED.value
+    power = pool.power or cluster.power
+    return power.value if power else None

@@ -1,0 +1,55 @@
+"""The files that exports are in.
+
+Invariant: a path that is there and cannot be read is a problem of the fleet; one that is not there is an error.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from poolwright.fleet.reading import Reading
+from poolwright.fleet.values import Fleet, Origin, ProblemKind
+
+STANDARD_INPUT: Final = "-"
+
+
+def read_paths(paths: Sequence[str]) -> Fleet:
+    """Return the fleet of these files, of `-` (standard input), and of the `*.json` below these folders.
+
+    Raises `FileNotFoundError` for a path that is not there.
+    """
+    reading = Reading()
+    for name, raw in _contents(paths, reading):
+        try:
+            # Windows PowerShell redirects in UTF-16, and some editors begin UTF-8 with a mark.
+            text = raw.decode(json.detect_encoding(raw)).removeprefix("\ufeff")
+        except UnicodeDecodeError as error:
+            line = raw[: error.start].count(b"\n") + 1
+            reading.complain(ProblemKind.UNREADABLE, Origin(name, line), "the text is neither UTF-8, UTF-16 nor UTF-32")
+            continue
+        if not text.strip():
+            reading.complain(ProblemKind.UNREADABLE, Origin(name), "the file is empty")
+        reading.take_text(name, text)
+    return reading.fleet()
+
+
+def _contents(paths: Sequence[str], reading: Reading) -> Iterator[tuple[str, bytes]]:
+    for text in paths:
+        if text == STANDARD_INPUT:
+            yield "<stdin>", sys.stdin.buffer.read()
+            continue
+        path = Path(text)
+        if not path.exists():
+            raise FileNotFoundError(f"no file or folder {text!r}")
+        found = sorted(path.rglob("*.json")) if path.is_dir() else [path]
+        if not found:
+            reading.complain(ProblemKind.UNREADABLE, Origin(text), "the folder has no file whose name ends with .json")
+        for file in found:
+            try:
+                yield str(file), file.read_bytes()
+            except OSError as error:
+                reading.complain(ProblemKind.UNREADABLE, Origin(str(file)), error.strerror or str(error))

@@ -1,0 +1,142 @@
+"""JSON texts as their entries, each with its line and path: what a shell collects by `az ... >> all.json` as well.
+
+A text has any number of documents one after the other. The entries of a list are entries; so are those of a wrapper
+around one, as Azure's pages (`value`) and Resource Graph (`data`) are; any other document is one entry.
+
+Invariant: every entry before a break in the text is given, then `BrokenJson` says where the break is.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+_BLANKS: Final = " \t\r\n"
+_WRAPPED: Final = ("value", "data")
+# Members beside the list that say that the list is not all.
+_MORE: Final = ("nextLink", "odata.nextLink", "skip_token", "$skipToken", "skipToken")
+
+Entry = tuple[int, str, Any]
+
+
+class BrokenJson(ValueError):
+    """The text is no JSON from this line and column on, both from 1."""
+
+    def __init__(self, reason: str, line: int, column: int) -> None:
+        super().__init__(reason)
+        self.reason, self.line, self.column = reason, line, column
+
+
+class MoreToCome(ValueError):
+    """The document is one page of several; every entry it has was given."""
+
+    def __init__(self, line: int, path: str) -> None:
+        super().__init__("the list goes on: its end was not exported")
+        self.line, self.path = line, path
+
+
+class Entries:
+    """The entries of a text as (line, path, value); `incomplete` then has the pages that are not the last."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._scan = json.JSONDecoder().raw_decode
+        self._at = 0
+        self._line, self._counted = 1, 0
+        self.incomplete: list[MoreToCome] = []
+
+    def __iter__(self) -> Iterator[Entry]:
+        """Yield every entry. Raises `BrokenJson`."""
+        self._skip_blanks()
+        while self._at < len(self._text):
+            match self._text[self._at]:
+                case "[":
+                    yield from self._list("")
+                case "{":
+                    yield from self._object()
+                case _:
+                    raise self._broken("a list or an object is expected", self._at)
+            self._skip_blanks()
+
+    def _list(self, name: str) -> Iterator[Entry]:
+        self._take("[", "a list is expected")
+        index = 0
+        while not self._takes("]"):
+            if index:
+                self._take(",", "a comma or ] is expected")
+                self._skip_blanks()
+            line = self._line_here()
+            yield line, f"{name}[{index}]", self._value()
+            self._skip_blanks()
+            index += 1
+
+    def _object(self) -> Iterator[Entry]:
+        """A wrapper's entries, or the object itself."""
+        line, members, wraps = self._line_here(), dict[str, Any](), False
+        self._take("{", "an object is expected")
+        while not self._takes("}"):
+            if members or wraps:
+                self._take(",", "a comma or } is expected")
+                self._skip_blanks()
+            if self._here() != '"':
+                raise self._broken("a member name in quotes is expected", self._at)
+            name = self._value()
+            self._skip_blanks()
+            self._take(":", "a colon is expected")
+            self._skip_blanks()
+            if name in _WRAPPED and self._here() == "[" and "id" not in members:
+                wraps = True
+                yield from self._list(name)
+                self._skip_blanks()
+            else:
+                members[name] = self._value()
+                self._skip_blanks()
+        if not wraps:
+            yield line, "", members
+        elif any(members.get(name) for name in _MORE):
+            self.incomplete.append(MoreToCome(line, next(name for name in _MORE if members.get(name))))
+
+    def _value(self) -> Any:
+        try:
+            value, self._at = self._scan(self._text, self._at)
+        except json.JSONDecodeError as error:
+            raise self._broken(error.msg.removesuffix(" at"), error.pos) from error
+        except (ValueError, RecursionError) as error:
+            # Python reads neither numbers of thousands of digits nor any depth.
+            raise self._broken(
+                "a number is too long" if isinstance(error, ValueError) else "it is nested too deeply", self._at
+            ) from error
+        return value
+
+    def _here(self) -> str:
+        return self._text[self._at : self._at + 1]
+
+    def _takes(self, character: str) -> bool:
+        self._skip_blanks()
+        if self._here() != character:
+            return False
+        self._at += 1
+        return True
+
+    def _take(self, character: str, otherwise: str) -> None:
+        if not self._takes(character):
+            raise self._broken(otherwise if self._here() else "the text ends too early", self._at)
+
+    def _skip_blanks(self) -> None:
+        while self._at < len(self._text) and self._text[self._at] in _BLANKS:
+            self._at += 1
+
+    def _line_here(self) -> int:
+        self._line += self._text.count("\n", self._counted, self._at)
+        self._counted = self._at
+        return self._line
+
+    def _broken(self, reason: str, place: int) -> BrokenJson:
+        line = self._text.count("\n", 0, place) + 1
+        return BrokenJson(reason, line, place - self._text.rfind("\n", 0, place))
+
+
+def folded(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the members by their names in small letters, without nulls: ARM compares names without case."""
+    return {str(name).lower(): value for name, value in document.items() if value is not None}

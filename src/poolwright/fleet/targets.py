@@ -1,0 +1,323 @@
+"""Which size a node pool could have in Generation 2, best first, and what would differ.
+
+The line, and what comes near in it, is the naming grammar's affair (`domain/size_name.py`); whether a size may be had,
+and gets a Generation 2 image, is decided by the rules that decide over a PUT.
+
+Invariant: what is not known of a size never keeps it from being a target; it is listed as unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from poolwright.catalog.catalog import LocationCatalog
+from poolwright.catalog.retirements import Retirement
+from poolwright.domain import pool_requirements
+from poolwright.domain.generation import Generation, generations_text
+from poolwright.domain.image_facts import ImageRequest
+from poolwright.domain.image_resolution import Resolution, default_os_sku, resolve
+from poolwright.domain.kubernetes_version import KubernetesVersion
+from poolwright.domain.node_pool_kind import Mode, PoolType
+from poolwright.domain.offer import Offer
+from poolwright.domain.os_sku import OsSku, OsType
+from poolwright.domain.refusal import Refusal
+from poolwright.domain.size_name import SizeName, alternatives, available_vcpus, disk_controllers
+from poolwright.domain.vm_size import VmSize
+from poolwright.domain.wish import Wish, WishSource
+from poolwright.fleet.knowledge import Knowledge
+from poolwright.fleet.values import FleetPool
+
+# Of a line's sizes that many of the nearest are looked at, and that many shown.
+_LOOKED_AT: Final = 40
+SHOWN: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A capability that both sizes are known to have or not, and that differs."""
+
+    capability: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A size that a node pool could have in Generation 2, and the image it would get there.
+
+    `unknown` are capabilities that are not known of one of the sizes; `assumed` is what nobody has seen of the offer.
+    """
+
+    size: VmSize
+    definition: str
+    differences: tuple[Difference, ...]
+    unknown: tuple[str, ...]
+    assumed: tuple[str, ...]
+    ends: tuple[Retirement, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Need:
+    """Everything that decides over the targets of a size: pools that need the same share one answer."""
+
+    location: str
+    size: str
+    os_type: OsType
+    os_sku: OsSku
+    version: KubernetesVersion
+    fips: bool
+    vtpm: bool
+    secure_boot: bool
+    workload_runtime: str | None
+    gpu_driver: str | None
+    mode: Mode
+    pool_type: PoolType
+    zones: tuple[str, ...]
+    ephemeral: bool
+    encryption_at_host: bool
+
+
+class Targets:
+    """Finds targets, each question once."""
+
+    def __init__(self, knowledge: Knowledge) -> None:
+        self.knowledge = knowledge
+        self._found: dict[_Need, tuple[Target, ...]] = {}
+        self._near: dict[tuple[str, str], tuple[VmSize, ...]] = {}
+        self._with_gen2: dict[str, tuple[VmSize, ...]] = {}
+        self._resolved: dict[ImageRequest, Resolution | Refusal] = {}
+
+    def ranked(self, pool: FleetPool, location: str | None, size: str, *, os_sku: OsSku | None = None) -> list[Target]:
+        """Return what the node pool's machines of a size could have instead, best first; none where nothing fits.
+
+        The size itself comes first where it does, except where it ends and another one is not known to.
+        """
+        need = self._need(pool, location, size, os_sku)
+        if need not in self._found:
+            self._found[need] = tuple(self._ranked(need))
+        return list(self._found[need])
+
+    def target(
+        self, pool: FleetPool, location: str | None, size: str, wanted: str, *, os_sku: OsSku | None = None
+    ) -> Target | str:
+        """Return a certain size as the target of another, or why it is none."""
+        need = self._need(pool, location, size, os_sku)
+        offer = self._offer(need, wanted)
+        if offer is None:
+            return f"the size {wanted} is not offered in {need.location}, as far as the catalogue knows"
+        found = self._checked(need, offer)
+        return found if isinstance(found, str) else self._described(need, offer, found)
+
+    def resolution(self, pool: FleetPool, location: str | None, size: VmSize) -> Resolution | Refusal:
+        """Return what the rules give the node pool on a size, as it is: nobody knows what was asked for."""
+        return self._resolve(self._request(self._need(pool, location, size.name, None), size, creating=False))
+
+    def os_sku(self, pool: FleetPool, location: str | None) -> OsSku:
+        """Return the node pool's OS SKU, as exported or as it is without one."""
+        return self._need(pool, location, "", None).os_sku
+
+    def _need(self, pool: FleetPool, location: str | None, size: str, os_sku: OsSku | None) -> _Need:
+        here = self.knowledge.at(location)
+        os_type = pool.os_type or OsType.LINUX
+        version = pool.version or here.kubernetes.newest_patch(here.kubernetes.default)
+        assert version is not None
+        sku = os_sku or pool.os_sku or default_os_sku(os_type, version, self.knowledge.profile)
+        # Windows2025 has no other way (rule 39), so an export that does not say it means it.
+        fips = sku is OsSku.WINDOWS_2025 if pool.fips is None else pool.fips
+        return _Need(
+            location=here.location,
+            size=size.lower(),
+            os_type=os_type,
+            os_sku=sku,
+            version=version,
+            fips=fips,
+            vtpm=bool(pool.vtpm),
+            secure_boot=bool(pool.secure_boot),
+            workload_runtime=pool.workload_runtime,
+            gpu_driver=pool.gpu_driver,
+            mode=pool.mode or Mode.USER,
+            pool_type=pool.pool_type or PoolType.SCALE_SETS,
+            zones=pool.zones,
+            ephemeral=pool.properties.get("osDiskType") == "Ephemeral",
+            encryption_at_host=pool.properties.get("enableEncryptionAtHost") is True,
+        )
+
+    def _ranked(self, need: _Need) -> Iterator[Target]:
+        here = self.knowledge.catalog.at(need.location)
+        own = here.size(need.size)
+        if own is None:
+            return
+        near = (own, *self._nearest(here, own))
+        found = []
+        for size in near:
+            offer = self._offer(need, size.name)
+            checked = self._checked(need, offer) if offer is not None else ""
+            if offer is not None and isinstance(checked, Resolution):
+                found.append(self._described(need, offer, checked))
+            if len(found) > SHOWN:
+                break
+        lasting = [target for target in found if not target.ends]
+        yield from (lasting + [target for target in found if target.ends])[:SHOWN]
+
+    def _nearest(self, here: LocationCatalog, own: VmSize) -> tuple[VmSize, ...]:
+        key = here.location, own.name
+        if key not in self._near:
+            if here.location not in self._with_gen2:
+                self._with_gen2[here.location] = tuple(
+                    size for size in here.usable_sizes if size.supports(Generation.V2)
+                )
+            # An existing node pool's workload is built for its architecture (rule 36).
+            same = [size for size in self._with_gen2[here.location] if size.architecture is own.architecture]
+            self._near[key] = alternatives(own, same, limit=_LOOKED_AT)
+        return self._near[key]
+
+    def _offer(self, need: _Need, name: str) -> Offer | None:
+        return self.knowledge.catalog.at(need.location).offer(name)
+
+    def _checked(self, need: _Need, offer: Offer) -> Resolution | str:
+        """What the rules give the node pool on that size in Generation 2, or why it cannot be had."""
+        size = offer.size
+        if not size.supports(Generation.V2):
+            return f"the size {size.name} offers only Generation 1"
+        if offer.location_restriction is not None:
+            return f"the size {size.name} is restricted in {need.location}"
+        missing = [zone for zone in need.zones if zone not in offer.usable_zones]
+        if missing:
+            return f"the size {size.name} is not to be had in zone {', '.join(missing)} of {need.location}"
+        if need.ephemeral and size.ephemeral_os_disk is False:
+            return f"the size {size.name} takes no ephemeral OS disk, which the node pool has"
+        if need.encryption_at_host and size.encryption_at_host is False:
+            return f"the size {size.name} has no encryption at host, which the node pool has"
+        if any(end.day <= self.knowledge.as_of for end in self.knowledge.retirements.of_size(size.name, size)):
+            return f"the size {size.name} is retired"
+        request = self._request(need, size, creating=True)
+        refused = pool_requirements.admit(request, name="")
+        outcome = refused[0] if refused else self._resolve(request)
+        if isinstance(outcome, Refusal):
+            return outcome.message
+        if outcome.late_failure is not None or outcome.generation is not Generation.V2:
+            return f"the size {size.name} gets a Generation 1 image here"
+        return outcome
+
+    def _request(self, need: _Need, size: VmSize, *, creating: bool) -> ImageRequest:
+        # What is moved is asked for in the way its OS has: the header is Windows' (rule 16).
+        by = WishSource.HEADER if need.os_type is OsType.WINDOWS else WishSource.PROPERTY
+        return ImageRequest(
+            profile=self.knowledge.profile,
+            os_type=need.os_type,
+            os_sku=need.os_sku,
+            version=need.version,
+            size=size,
+            fips=need.fips,
+            vtpm=need.vtpm,
+            secure_boot=need.secure_boot,
+            workload_runtime=need.workload_runtime,
+            gpu_driver=need.gpu_driver,
+            wish=Wish(Generation.V2, by) if creating else None,
+            pool_type=need.pool_type,
+            mode=need.mode,
+            creating=creating,
+        )
+
+    def _resolve(self, request: ImageRequest) -> Resolution | Refusal:
+        if request not in self._resolved:
+            self._resolved[request] = resolve(request, self.knowledge.catalog.images)
+        return self._resolved[request]
+
+    def _described(self, need: _Need, offer: Offer, resolution: Resolution) -> Target:
+        before = self.knowledge.catalog.at(need.location).size(need.size)
+        after = offer.size
+        differences, unknown = _compared(before, after) if before is not None else ((), ("every capability",))
+        return Target(
+            size=after,
+            definition=resolution.image.definition,
+            differences=differences,
+            unknown=unknown,
+            assumed=tuple(sorted(offer.assumed)),
+            ends=self.knowledge.retirements.of_size(after.name, after),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CapabilityRow:
+    """A capability of sizes and how to tell it; None where it is unknown."""
+
+    name: str
+    tell: Callable[[VmSize], object | None]
+
+
+def _named(tell: Callable[[SizeName], object | None]) -> Callable[[VmSize], object | None]:
+    """What the name of a size tells; nothing of one outside the grammar."""
+
+    def of(size: VmSize) -> object | None:
+        try:
+            return tell(SizeName.parse(size.name))
+        except ValueError:
+            return None
+
+    return of
+
+
+def _temporary_disk(size: VmSize) -> object | None:
+    """Whether there is a local temporary disk: as a list of sizes says, else as the name does.
+
+    From version 4 of the D and E families on, and from version 6 on everywhere, sizes without the letter d have none.
+    Source: https://learn.microsoft.com/azure/virtual-machines/azure-vms-no-temp-disk
+    """
+    said = dict(size.further).get("MaxResourceVolumeMB", "")
+    if said.isdecimal():
+        return int(said) > 0
+    try:
+        name = SizeName.parse(size.name)
+    except ValueError:
+        return None
+    if "d" in name.letters:
+        return True
+    if name.series in ("D", "E"):
+        return name.version < 4
+    return False if name.version >= 6 and name.series in ("F", "FX") else None
+
+
+# Everything that is known of sizes and that a workload may notice, in the order in which it is shown.
+CAPABILITIES: Final = (
+    CapabilityRow("vCPUs", available_vcpus),
+    CapabilityRow("memory (GB)", lambda size: f"{size.memory_gb:g}"),
+    CapabilityRow("GPUs", lambda size: size.gpus),
+    CapabilityRow("generations", lambda size: generations_text(size.generations)),
+    CapabilityRow("processor", _named(lambda name: {"a": "AMD", "p": "Arm"}.get((name.letters + " ")[0], "Intel"))),
+    CapabilityRow("burstable", _named(lambda name: name.family == "B")),
+    CapabilityRow("temporary disk", _temporary_disk),
+    CapabilityRow("disk controller", lambda size: "/".join(sorted(disk_controllers(size.name, size) or ())) or None),
+    CapabilityRow("data disks", lambda size: size.max_data_disks),
+    CapabilityRow("premium storage", lambda size: size.premium_io),
+    CapabilityRow("accelerated networking", lambda size: size.accelerated_networking),
+    CapabilityRow("ephemeral OS disk", lambda size: size.ephemeral_os_disk),
+    CapabilityRow("encryption at host", lambda size: size.encryption_at_host),
+    CapabilityRow("cache (bytes)", lambda size: size.cached_disk_bytes),
+    CapabilityRow("Trusted Launch", lambda size: size.supports(Generation.V2) and not size.trusted_launch_disabled),
+    CapabilityRow("confidential computing", lambda size: size.confidential.value if size.confidential else "no"),
+    CapabilityRow("quota family", lambda size: size.family or None),
+)
+
+
+def _compared(before: VmSize, after: VmSize) -> tuple[tuple[Difference, ...], tuple[str, ...]]:
+    if before.name.lower() == after.name.lower():
+        return (), ()
+    differences, unknown = [], []
+    for row in CAPABILITIES:
+        old, new = row.tell(before), row.tell(after)
+        if old is None or new is None:
+            unknown.append(row.name)
+        elif old != new:
+            differences.append(Difference(row.name, _text(old), _text(new)))
+    further = dict(before.further), dict(after.further)
+    for name in sorted(further[0].keys() & further[1].keys() - {"MaxResourceVolumeMB", "RetirementDateUtc"}):
+        if further[0][name] != further[1][name]:
+            differences.append(Difference(name, further[0][name], further[1][name]))
+    return tuple(differences), tuple(unknown)
+
+
+def _text(value: object) -> str:
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)

@@ -1,0 +1,81 @@
+"""`poolwright fleet`: exports in, answers and exit codes out."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import CommandLine
+from tests.fleet.fleets import EXPORTS, cluster, export, pool
+
+AUDIT = ("fleet", "audit", str(EXPORTS), "--as-of", "2026-11-26")
+
+
+def test_an_audit_shows_every_pool_and_what_it_comes_to(alone: CommandLine) -> None:
+    ended = alone.done(*AUDIT)
+    lines = ended.out.splitlines()
+    assert len(lines) == 2 + 13
+    batch = next(line for line in lines if " batch " in line)
+    assert batch.split() == [
+        *("shop", "shop-prod", "batch", "User", "Ubuntu", "Standard_D4_v3", "5", "V1", "image-known", "other-size"),
+        *("2027-06-30", "Ubuntu", "22.04", "-"),
+    ]
+    assert "13 node pools in 6 clusters: 10 of Generation 1, 3 of Generation 2, 0 unknown." in ended.err
+    assert "8 of Generation 1 can be moved. Profile azure-2026, as of 2026-11-26" in ended.err
+
+
+def test_an_audit_as_json_is_on_stdout_alone(alone: CommandLine) -> None:
+    document = alone.done(*AUDIT, "-o", "json").json
+    assert len(document["pools"]) == 13
+    assert document["asOf"] == "2026-11-26"
+
+
+def test_an_answer_can_go_into_a_file(alone: CommandLine, tmp_path: Path) -> None:
+    assert alone.done(*AUDIT, "-o", "json", "--to", str(tmp_path / "audit.json")).out == ""
+    assert len(json.loads((tmp_path / "audit.json").read_text())["pools"]) == 13
+    ended = alone(*AUDIT, "--to", str(tmp_path / "nowhere" / "x"))
+    assert (ended.code, "cannot be written" in ended.err) == (1, True)
+
+
+def test_standard_input_is_an_export_too(alone: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(export("az-aks-show.json").encode())))
+    assert "3 node pools in 1 cluster" in alone.done("fleet", "audit", "-").err
+
+
+@pytest.mark.parametrize(
+    ("properties", "gate", "code"),
+    [
+        ({"vmSize": "Standard_D4_v3"}, "gen1", 4),
+        ({"vmSize": "Standard_D4s_v6"}, "gen1", 0),
+        ({"vmSize": "Standard_Nobody_v9"}, "gen1", 0),
+        ({"vmSize": "Standard_Nobody_v9"}, "unknown", 4),
+        ({"vmSize": "Standard_Nobody_v9"}, "blocked", 4),
+        ({"vmSize": "Standard_NC6"}, "overdue", 4),
+        ({"vmSize": "Standard_D4_v3"}, "overdue", 0),
+    ],
+)
+def test_a_gate_ends_with_4_when_it_finds_something(
+    properties: dict[str, str], gate: str, code: int, alone: CommandLine, tmp_path: Path
+) -> None:
+    (tmp_path / "c.json").write_text(json.dumps(cluster(pool(**properties))))
+    ended = alone("fleet", "audit", str(tmp_path), "--fail-on", gate, "--as-of", "2026-11-26")
+    assert ended.code == code
+    assert ended.out
+
+
+def test_input_that_cannot_be_read_ends_with_1_and_the_rest_is_answered(alone: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(json.dumps([cluster(pool())]))
+    (tmp_path / "b.json").write_text('[\n {"oops"')
+    ended = alone("fleet", "audit", str(tmp_path))
+    assert ended.code == 1
+    assert " np1 " in ended.out
+    assert f"broken: {tmp_path / 'b.json'}:2: column 9: this is no JSON" in ended.err
+    assert alone("fleet", "audit", str(tmp_path), "--fail-on", "gen1").code == 4
+
+
+def test_a_path_that_is_not_there_ends_with_3(alone: CommandLine) -> None:
+    ended = alone("fleet", "audit", "nowhere.json")
+    assert (ended.code, ended.out, ended.err) == (3, "", "error: no file or folder 'nowhere.json'\n")
