@@ -9,6 +9,9 @@ from pathlib import Path
 
 from poolwright import state
 from poolwright.arm import offered
+from poolwright.fleet.audit import Audit
+from poolwright.fleet.document import schema
+from poolwright.fleet.plan import Plan
 from poolwright.seed import sections
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -16,6 +19,8 @@ SCHEMAS = {
     "seed.schema.json": sections.schema,
     "state.schema.json": state.schema,
     "openapi.json": offered.description,
+    "fleet-audit.schema.json": lambda: schema(Audit, "What `poolwright fleet audit -o json` prints"),
+    "fleet-plan.schema.json": lambda: schema(Plan, "What `poolwright fleet plan -o json` prints"),
 }
 
 

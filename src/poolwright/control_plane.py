@@ -39,6 +39,7 @@ from poolwright.domain.kubernetes_version import KubernetesVersion
 from poolwright.domain.node_pool import NodePool, NodePoolRequest, ScaleProfile, same_again
 from poolwright.domain.node_pool_kind import Mode, PoolType, PowerState
 from poolwright.domain.operation import Operation, OperationKind
+from poolwright.domain.pool_limits import MAX_POOLS
 from poolwright.domain.profile import Profile
 from poolwright.domain.resource_id import ClusterId, GroupId, MachineId, NodePoolId, SnapshotId
 from poolwright.domain.restriction import refused_growth
@@ -62,7 +63,6 @@ _CLUSTER_NAME: Final = re.compile(r"[a-zA-Z0-9]([-_a-zA-Z0-9]{0,61}[a-zA-Z0-9])?
 _CLUSTER_NAME_FORM: Final = "1 to 63 letters, digits, underscores and hyphens, a letter or digit at both ends"
 _DEPLOYMENT_NAME: Final = re.compile(r"[-\w.()]{1,64}")
 _DEPLOYMENT_NAME_FORM: Final = "1 to 64 letters, digits, underscores, hyphens, parentheses and periods"
-MAX_POOLS: Final = 100
 # An operation of a deployment waits for others on a thread; the others need theirs (`on_dbos.MAX_AT_WORK`).
 MAX_DEPLOYMENTS_UNDER_WAY: Final = 128
 

@@ -79,3 +79,36 @@ def test_input_that_cannot_be_read_ends_with_1_and_the_rest_is_answered(alone: C
 def test_a_path_that_is_not_there_ends_with_3(alone: CommandLine) -> None:
     ended = alone("fleet", "audit", "nowhere.json")
     assert (ended.code, ended.out, ended.err) == (3, "", "error: no file or folder 'nowhere.json'\n")
+
+
+PLAN = ("fleet", "plan", str(EXPORTS), "--as-of", "2026-11-26")
+
+
+def test_a_plan_shows_moves_and_quota_and_why_the_others_stay(alone: CommandLine) -> None:
+    ended = alone.done(*PLAN)
+    batch = next(line for line in ended.out.splitlines() if " batch " in line)
+    assert batch.split()[5:] == ["new-pool", "Standard_D4_v3", "Standard_D4s_v3", "batchg2", "5"]
+    assert "standardDSv3Family" in ended.out
+    assert "8 node pools to move (8 new-pool) in 4 clusters; 5 stay (1 blocked, 3 done, 1 waits)." in ended.err
+    assert "stays: shop/shop-prod/win19: Windows Server 2019 has no Generation 2 image." in ended.err
+
+
+def test_the_profile_of_the_endpoint_decides_the_way(alone: CommandLine) -> None:
+    assert "(7 in-place, 1 new-pool)" in alone.done(*PLAN, "--profile", "documented").err
+
+
+def test_a_plan_is_the_same_every_time(alone: CommandLine) -> None:
+    first = alone.done(*PLAN, "-o", "json").out
+    assert alone.done(*PLAN, "-o", "json").out == first
+    assert len(json.loads(first)["clusters"]) == 4
+
+
+def test_decisions_are_taken_from_a_file(alone: CommandLine, tmp_path: Path) -> None:
+    decisions = tmp_path / "decisions.yaml"
+    decisions.write_text("overrides:\n  - pools: shop/shop-prod/win19\n    osSku: Windows2022\n")
+    assert " win19 " in alone.done(*PLAN, "--overrides", str(decisions)).out
+    decisions.write_text("overrides:\n  - pools: shop/shop-prod/win19\n    osSkew: Windows2022\n")
+    ended = alone(*PLAN, "--overrides", str(decisions))
+    assert (ended.code, ended.out) == (2, "")
+    assert "decisions.yaml:3:13: overrides[0].osSkew" in ended.err
+    assert alone(*PLAN, "--overrides", str(tmp_path / "nowhere.yaml")).code == 3

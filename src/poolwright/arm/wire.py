@@ -38,7 +38,7 @@ from poolwright.arm.sent import (
     without,
     wrong,
 )
-from poolwright.control_plane import MAX_POOLS, WhatIf
+from poolwright.control_plane import WhatIf
 from poolwright.domain import change
 from poolwright.domain.cluster import Cluster, ClusterRequest, ResourceGroup
 from poolwright.domain.generation import Generation
@@ -47,6 +47,7 @@ from poolwright.domain.node_pool import GoodState, NodePool, NodePoolRequest, Sc
 from poolwright.domain.node_pool_kind import Mode, PoolType, PowerState, Priority, ScaleDownMode
 from poolwright.domain.operation import Operation, OperationError, OperationKind
 from poolwright.domain.os_sku import OsSku, OsType
+from poolwright.domain.pool_limits import MAX_POOLS
 from poolwright.domain.profile import Profile
 from poolwright.domain.resource_id import CLUSTER_TYPE, MACHINE_TYPE, NODE_POOL_TYPE
 from poolwright.domain.roles import ASSIGNMENT_TYPE, DEFINITION_TYPE, Role, RoleAssignment

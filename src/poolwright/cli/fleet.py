@@ -7,6 +7,7 @@ writes.
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -17,12 +18,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from poolwright.cli.explain import ProfileName, imported, service_directory
-from poolwright.cli.failure import FAILED, GATE, NOT_FOUND, Failure
+from poolwright.cli.failure import FAILED, GATE, NOT_FOUND, USAGE, Failure
 from poolwright.cli.options import DataDir, examples, in_any_case
 from poolwright.cli.output import note, table
 
 if TYPE_CHECKING:
-    from poolwright.fleet.audit import Audit, AuditedPool
+    from poolwright.fleet.audit import Audit, AuditedPool, InputProblem
+    from poolwright.fleet.plan import Plan
     from poolwright.fleet.targets import Targets
     from poolwright.fleet.values import Fleet
 
@@ -35,6 +37,11 @@ _ENDS = (
 
 
 class AuditOutput(StrEnum):
+    TABLE = "table"
+    JSON = "json"
+
+
+class PlanOutput(StrEnum):
     TABLE = "table"
     JSON = "json"
 
@@ -113,6 +120,102 @@ def audit(
         raise Failure(f"{_counted(len(found.problems), 'part')} of the input could not be taken", code=FAILED)
 
 
+@app.command(
+    epilog=examples(
+        "poolwright fleet plan exports/ -o json --to plan.json",
+        "poolwright fleet plan exports/ --overrides decisions.yaml",
+        "poolwright fleet plan exports/ --profile documented",
+    ),
+    help=f"""Say how every node pool of Generation 1 gets to Generation 2: size, way, order, quota, commands, checks.
+
+    Nothing is changed. The same input gives the same plan. --overrides takes decisions about single node pools: another
+    size or OS SKU, the way, the new name, or to leave it. {
+        _ENDS.replace("4 when --fail-on found something", "2 when the overrides cannot be used")
+    }
+    """,
+)
+def plan(
+    paths: Paths,
+    profile: FleetProfile = ProfileName.AZURE_2026,
+    overrides: Annotated[Path | None, typer.Option(metavar="FILE", help="Decisions, as YAML.")] = None,
+    as_of: AsOf = None,
+    built_in: BuiltIn = False,
+    data_dir: DataDir = None,
+    output: Annotated[PlanOutput, typer.Option("--output", "-o", **in_any_case(PlanOutput))] = PlanOutput.TABLE,
+    to: ToFile = None,
+) -> None:
+    from poolwright.fleet.audit import audit as audited
+    from poolwright.fleet.overrides import WrongOverrides, read_overrides
+    from poolwright.fleet.plan import NoSuchMove
+    from poolwright.fleet.plan import plan as planned
+
+    read = _read(paths, profile, as_of, None if built_in else service_directory(data_dir))
+    try:
+        decided = read_overrides(overrides) if overrides is not None else None
+        made = planned(read.fleet, audited(read.fleet, read.targets), read.targets, decided)
+    except OSError as error:
+        raise Failure(f"error: {overrides}: {error.strerror}", code=NOT_FOUND) from error
+    except (WrongOverrides, NoSuchMove) as error:
+        raise Failure(f"error: {error}", code=USAGE) from error
+    match output:
+        case PlanOutput.TABLE:
+            text = _plan_table(made)
+        case PlanOutput.JSON:
+            text = made.model_dump_json(indent=2)
+    _write(text, to)
+    _tell_plan(made)
+    if made.problems:
+        raise Failure(f"{_counted(len(made.problems), 'part')} of the input could not be taken", code=FAILED)
+
+
+def _plan_table(made: Plan) -> str:
+    moves = [
+        {
+            "ResourceGroup": cluster.resource_group,
+            "Cluster": cluster.cluster,
+            "Order": move.order,
+            "Pool": move.pool,
+            "Mode": move.mode or "-",
+            "Way": move.way.value,
+            "Size": "+".join(size.size for size in move.sizes),
+            "To": "+".join(dict.fromkeys(size.to.size for size in move.sizes)),
+            "NewPool": move.replacement or "-",
+            "ExtraMachines": move.extra_machines,
+        }
+        for cluster in made.clusters
+        for move in cluster.moves
+    ]
+    quota = [
+        {
+            "Subscription": row.subscription,
+            "Location": row.location,
+            "Family": row.family,
+            "OneAtATime": row.one_at_a_time,
+            "AllAtOnce": row.all_at_once,
+            "ForGood": row.for_good,
+        }
+        for row in made.quota
+    ]
+    return "\n\n".join(table(rows) for rows in (moves, quota) if rows)
+
+
+def _tell_plan(made: Plan) -> None:
+    ways = Counter(move.way.value for move in made.moves)
+    stays = Counter(stay.move.value for stay in made.stays)
+    moved = ", ".join(f"{number:,} {way}" for way, number in sorted(ways.items())) or "none"
+    stay = ", ".join(f"{number:,} {move}" for move, number in sorted(stays.items())) or "none"
+    note(
+        f"{_counted(len(made.moves), 'node pool')} to move ({moved}) in {_counted(len(made.clusters), 'cluster')}; "
+        f"{len(made.stays):,} stay ({stay}). Profile {made.profile}, as of {made.as_of}, catalogue {made.catalogue}. "
+        "Quotas are vCPUs beyond today's."
+    )
+    for left in made.stays:
+        if left.move != "done":
+            reasons = "; ".join(f"{finding.message} {finding.remedy}".strip() for finding in left.because)
+            note(f"stays: {left.resource_group}/{left.cluster}/{left.pool}: {reasons}")
+    _tell_problems(made.problems)
+
+
 @dataclass(frozen=True)
 class _Input:
     fleet: Fleet
@@ -166,7 +269,11 @@ def _tell(found: Audit) -> None:
         f"{moves} of Generation 1 can be moved. Profile {found.profile}, as of {found.as_of}, "
         f"catalogue {found.catalogue}."
     )
-    for problem in found.problems:
+    _tell_problems(found.problems)
+
+
+def _tell_problems(problems: Iterable[InputProblem]) -> None:
+    for problem in problems:
         place = ":".join(str(part) for part in (problem.place.file, problem.place.line, problem.place.path) if part)
         note(f"{problem.kind}: {place}: {problem.message}")
 

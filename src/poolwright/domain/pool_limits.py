@@ -21,6 +21,8 @@ from poolwright.domain.rules import Condition, Rule, when
 from poolwright.domain.vm_size import VmSize
 
 MAX_COUNT: Final = 1000
+# Of a cluster: https://learn.microsoft.com/azure/aks/quotas-skus-regions
+MAX_POOLS: Final = 100
 MAX_SCALE_PROFILES: Final = 5
 MAX_OS_DISK_GB: Final = 2048
 PODS: Final = (10, 250)

@@ -6,6 +6,8 @@ refused, so that a plan nobody understands is never carried out in part.
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
@@ -16,6 +18,15 @@ class Document(BaseModel):
     model_config = ConfigDict(
         alias_generator=to_camel, validate_by_name=True, serialize_by_alias=True, frozen=True, extra="forbid"
     )
+
+
+def schema(kind: type[Document], title: str) -> dict[str, Any]:
+    """Return the JSON schema of a document as it is written."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **kind.model_json_schema(by_alias=True, mode="serialization"),
+        "title": title,
+    }
 
 
 class Place(Document):

@@ -280,6 +280,14 @@ def _temporary_disk(size: VmSize) -> object | None:
     return False if name.version >= 6 and name.series in ("F", "FX") else None
 
 
+def _premium_storage(size: VmSize) -> object | None:
+    """Whether it takes premium disks: as a list of sizes says, else by the letter s of its name.
+
+    Source: https://learn.microsoft.com/azure/virtual-machines/vm-naming-conventions
+    """
+    return size.premium_io if size.premium_io is not None else _named(lambda name: "s" in name.letters)(size)
+
+
 # Everything that is known of sizes and that a workload may notice, in the order in which it is shown.
 CAPABILITIES: Final = (
     CapabilityRow("vCPUs", available_vcpus),
@@ -291,7 +299,7 @@ CAPABILITIES: Final = (
     CapabilityRow("temporary disk", _temporary_disk),
     CapabilityRow("disk controller", lambda size: "/".join(sorted(disk_controllers(size.name, size) or ())) or None),
     CapabilityRow("data disks", lambda size: size.max_data_disks),
-    CapabilityRow("premium storage", lambda size: size.premium_io),
+    CapabilityRow("premium storage", _premium_storage),
     CapabilityRow("accelerated networking", lambda size: size.accelerated_networking),
     CapabilityRow("ephemeral OS disk", lambda size: size.ephemeral_os_disk),
     CapabilityRow("encryption at host", lambda size: size.encryption_at_host),

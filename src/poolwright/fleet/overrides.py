@@ -1,0 +1,125 @@
+"""What people decide about single node pools: a small file that is reviewed and kept beside the plan.
+
+    overrides:
+      - pools: shop/shop-prod/win19        # resource group/cluster/node pool; * and ? as in a shell
+        osSku: Windows2022
+        note: agreed with the shop team
+      - pools: shop/*/batch
+        size: Standard_D4s_v5
+      - pools: data/lake/extra
+        leave: replaced in March
+
+Invariant: an override that means nothing - an unknown name, a pattern no node pool has - is an error with its line.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError
+
+from poolwright.domain.os_sku import OsSku
+from poolwright.fleet.document import Document
+from poolwright.fleet.values import FleetPool
+from poolwright.seed.reading import Problem, SeedFile, WrongSeed
+from poolwright.seed.reading import read as read_yaml
+
+
+class Override(Document):
+    """One decision. `pools` is a pattern over `resource group/cluster/node pool`; the last one that matches counts."""
+
+    pools: Annotated[str, Field(pattern=r"^[^/]+/[^/]+/[^/]+$")]
+    size: str | None = None
+    os_sku: str | None = None
+    way: Literal["in-place", "new-pool"] | None = None
+    name: str | None = None
+    leave: Annotated[str, Field(min_length=1)] | None = None
+    note: str | None = None
+
+
+class OverridesFile(Document):
+    """The file as a whole."""
+
+    overrides: tuple[Override, ...] = ()
+
+
+class WrongOverrides(ValueError):
+    """The overrides cannot be used; says every problem with its place."""
+
+    def __init__(self, file: str, problems: list[Problem]) -> None:
+        shown = "\n".join(
+            f"  {file}:{problem.line}:{problem.column}: {problem.place + ': ' if problem.place else ''}{problem.what}"
+            for problem in problems
+        )
+        super().__init__(f"the overrides cannot be used:\n{shown}")
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the overrides say about one node pool, all of them together."""
+
+    size: str | None = None
+    os_sku: OsSku | None = None
+    way: str | None = None
+    name: str | None = None
+    leave: str | None = None
+
+
+class Overrides:
+    """The decisions of a file, and which of them were met."""
+
+    def __init__(self, overrides: tuple[Override, ...] = (), file: SeedFile | None = None) -> None:
+        self.given = overrides
+        self._file = file
+        self._met = [False] * len(overrides)
+
+    def of(self, pool: FleetPool) -> Decision:
+        """Return what is decided about a node pool."""
+        cluster = pool.id.cluster_id
+        name = f"{cluster.group_id.group}/{cluster.cluster}/{pool.id.pool}".lower()
+        decided: dict[str, str] = {}
+        for number, override in enumerate(self.given):
+            if fnmatchcase(name, override.pools.lower()):
+                self._met[number] = True
+                decided |= {
+                    part: value
+                    for part in ("size", "os_sku", "way", "name", "leave")
+                    if (value := getattr(override, part)) is not None
+                }
+        os_sku = decided.pop("os_sku", None)
+        return Decision(os_sku=OsSku.parse(os_sku) if os_sku is not None else None, **decided)
+
+    def require_all_met(self) -> None:
+        """Raise `WrongOverrides` for a pattern that no node pool has."""
+        if self._file is not None and not all(self._met):
+            problems = [
+                self._file.problem(("overrides", number, "pools"), f"no node pool of the fleet is {override.pools}")
+                for number, (override, met) in enumerate(zip(self.given, self._met, strict=True))
+                if not met
+            ]
+            raise WrongOverrides(self._file.name, problems)
+
+
+def read_overrides(path: Path) -> Overrides:
+    """Return the overrides of a YAML or JSON file. Raises `WrongOverrides`, and `OSError` when it cannot be read."""
+    try:
+        file = read_yaml(path)
+    except WrongSeed as wrong:
+        raise WrongOverrides(str(path), list(wrong.problems)) from wrong
+    try:
+        parsed = OverridesFile.model_validate(file.value)
+    except ValidationError as error:
+        problems = [file.problem(tuple(part["loc"]), part["msg"]) for part in error.errors()]
+        raise WrongOverrides(file.name, problems) from error
+    problems = []
+    for number, override in enumerate(parsed.overrides):
+        try:
+            OsSku.parse(override.os_sku or OsSku.UBUNTU.value)
+        except ValueError as error:
+            problems.append(file.problem(("overrides", number, "osSku"), str(error)))
+    if problems:
+        raise WrongOverrides(file.name, problems)
+    return Overrides(parsed.overrides, file)

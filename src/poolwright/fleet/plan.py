@@ -1,0 +1,801 @@
+"""How a fleet gets to Generation 2: per node pool the size, the way, the steps, the checks and the way back.
+
+    new pool:  confirm -> add-pool -> [hold-autoscaler] -> cordon -> drain -> delete-pool
+    in place:  confirm -> change
+
+A plan is a pure function of the fleet, what it is judged by, and the overrides: the same input gives the same plan,
+byte for byte. It is carried out cluster by cluster in any order or side by side; within a cluster one move after the
+other.
+
+Invariant: a plan moves every node pool of Generation 1 that nothing stands in the way of, and names the others with the
+reason; system node pools come after all others of their cluster, and one is taken away only after its replacement is
+ready.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from enum import StrEnum
+from functools import cached_property
+from typing import Any, Final, Literal
+
+from pydantic import Field
+
+from poolwright.catalog.retirements import Retirement
+from poolwright.domain import pool_requirements
+from poolwright.domain.change import REFUSED_CHANGES, ChangeFacts
+from poolwright.domain.generation import Generation
+from poolwright.domain.kubernetes_version import KubernetesVersion
+from poolwright.domain.node_pool_kind import Mode, PoolType, Priority
+from poolwright.domain.os_sku import OsSku, OsType
+from poolwright.domain.pool_limits import MAX_POOLS
+from poolwright.domain.quota import TOTAL, family_names, family_of
+from poolwright.domain.resource_id import NodePoolId
+from poolwright.domain.rules import Rule, first_match
+from poolwright.domain.size_name import disk_controllers
+from poolwright.domain.upgrade_settings import UpgradeSettings
+from poolwright.domain.vm_size import VmSize
+from poolwright.fleet import commands
+from poolwright.fleet.audit import Audit, AuditedPool, End, InputProblem, Move, Urgency
+from poolwright.fleet.document import Document, Finding
+from poolwright.fleet.overrides import Decision, Overrides
+from poolwright.fleet.targets import Target, Targets
+from poolwright.fleet.values import Fleet, FleetCluster, FleetPool
+
+SCHEMA_VERSION: Final = 1
+# What Azure counts spot machines against, in the place of a family.
+SPOT_FAMILY: Final = "lowPriorityCores"
+# OS SKUs that get Generation 2 only by the header, where the size offers both (rules 16 and 19).
+_NEEDS_HEADER: Final = frozenset({OsSku.WINDOWS_2022, OsSku.WINDOWS_ANNUAL})
+
+
+class Way(StrEnum):
+    """How a node pool gets to Generation 2."""
+
+    IN_PLACE = "in-place"
+    NEW_POOL = "new-pool"
+
+
+class StepName(StrEnum):
+    """What a step does."""
+
+    CONFIRM = "confirm"
+    CHANGE = "change"
+    ADD_POOL = "add-pool"
+    HOLD_AUTOSCALER = "hold-autoscaler"
+    CORDON = "cordon"
+    DRAIN = "drain"
+    DELETE_POOL = "delete-pool"
+
+
+class Request(Document):
+    """The request that carries a step out, for programs. `on` is what its body starts from: a GET, or nothing.
+
+    `properties` are those to set, by ARM's names; null takes one away.
+    """
+
+    method: Literal["PUT", "DELETE"]
+    pool: str
+    on: Literal["current", "nothing"] = "nothing"
+    properties: dict[str, Any] = Field(default_factory=dict)
+    headers: dict[str, str] = Field(default_factory=dict)
+
+
+class Check(Document):
+    """A command, and what its answer must be."""
+
+    run: str
+    expect: str
+
+
+class Step(Document):
+    """One step. `undo` is what takes it back; `needs_kubernetes` that kubectl must reach the cluster."""
+
+    name: StepName
+    what: str
+    az: tuple[str, ...] = ()
+    kubectl: tuple[str, ...] = ()
+    sdk: str | None = None
+    request: Request | None = None
+    checks: tuple[Check, ...] = ()
+    undo: tuple[str, ...] = ()
+
+    @property
+    def needs_kubernetes(self) -> bool:
+        return bool(self.kubectl)
+
+
+class CapabilityDifference(Document):
+    """A capability that differs between the size there is and the other one."""
+
+    capability: str
+    before: str
+    after: str
+
+
+class SizeChoice(Document):
+    """A size a node pool could have, with every known difference to the present one."""
+
+    size: str
+    differences: tuple[CapabilityDifference, ...]
+    unknown: tuple[str, ...]
+    assumed: tuple[str, ...]
+    ends: tuple[End, ...]
+
+
+class SizeMove(Document):
+    """The machines of one size: which they get, and what else could have been chosen, best first."""
+
+    size: str
+    count: int
+    to: SizeChoice
+    alternatives: tuple[SizeChoice, ...]
+
+
+class QuotaNeed(Document):
+    """vCPUs of a quota family: needed beyond today's while the move runs, and after it (less than 0: given back)."""
+
+    family: str
+    during: int
+    after: int
+
+
+class PoolMove(Document):
+    """One node pool's way to Generation 2. `order` counts within the cluster, from 1."""
+
+    id: str
+    pool: str
+    mode: str | None
+    order: int
+    etag: str | None
+    confidence: str
+    urgency: Urgency
+    os_sku: str
+    image_definition: str
+    sizes: tuple[SizeMove, ...]
+    way: Way
+    because: Finding
+    replacement: str | None
+    extra_machines: int
+    quota: tuple[QuotaNeed, ...]
+    remarks: tuple[str, ...]
+    steps: tuple[Step, ...]
+    way_back: tuple[str, ...]
+
+
+class ClusterPlan(Document):
+    """The moves of one cluster, one after the other."""
+
+    id: str
+    subscription: str
+    resource_group: str
+    cluster: str
+    location: str | None
+    moves: tuple[PoolMove, ...]
+
+
+class Stay(Document):
+    """A node pool that the plan leaves as it is, and why."""
+
+    id: str
+    resource_group: str
+    cluster: str
+    pool: str
+    generation: str | None
+    move: Move
+    because: tuple[Finding, ...]
+
+
+class QuotaRow(Document):
+    """vCPUs needed beyond today's of one family in one place: one cluster at a time, all at once, and for good."""
+
+    subscription: str
+    location: str
+    family: str
+    one_at_a_time: int
+    all_at_once: int
+    for_good: int
+    check: str
+
+
+class Plan(Document):
+    """The plan for a fleet."""
+
+    schema_version: int
+    as_of: date
+    profile: str
+    catalogue: str
+    clusters: tuple[ClusterPlan, ...]
+    stays: tuple[Stay, ...]
+    quota: tuple[QuotaRow, ...]
+    problems: tuple[InputProblem, ...]
+
+    @cached_property
+    def moves(self) -> tuple[PoolMove, ...]:
+        return tuple(move for cluster in self.clusters for move in cluster.moves)
+
+
+class NoSuchMove(ValueError):
+    """An override asks for what cannot be done; says what and why."""
+
+
+def plan(fleet: Fleet, audit: Audit, targets: Targets, overrides: Overrides | None = None) -> Plan:
+    """Return how the fleet gets to Generation 2. Raises `NoSuchMove` and `WrongOverrides`."""
+    overrides = overrides or Overrides()
+    audited = {pool.id: pool for pool in audit.pools}
+    clusters, stays = [], []
+    for cluster in fleet.clusters:
+        planner = _ClusterPlanner(cluster, targets)
+        moves = []
+        for pool in cluster.pools:
+            found = audited[str(pool.id)]
+            drafted = planner.drafted(pool, found, overrides.of(pool))
+            if isinstance(drafted, Stay):
+                stays.append(drafted)
+            else:
+                moves.append(drafted)
+        if moves:
+            clusters.append(planner.planned(moves))
+    overrides.require_all_met()
+    return Plan(
+        schema_version=SCHEMA_VERSION,
+        as_of=audit.as_of,
+        profile=audit.profile,
+        catalogue=audit.catalogue,
+        clusters=tuple(clusters),
+        stays=tuple(stays),
+        quota=tuple(_quota(clusters)),
+        problems=audit.problems,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A move before its place in the order and its steps are known."""
+
+    pool: FleetPool
+    found: AuditedPool
+    decision: Decision
+    os_sku: OsSku
+    chosen: tuple[tuple[VmSize, int, Target, tuple[Target, ...]], ...]
+    way: Way
+    because: Rule
+
+    @property
+    def resizes(self) -> bool:
+        return any(size.name.lower() != target.size.name.lower() for size, _, target, _ in self.chosen)
+
+    @property
+    def rank(self) -> tuple[bool, int, str]:
+        """User node pools first; of each kind the most urgent."""
+        return self.pool.mode in (Mode.SYSTEM, None), list(Urgency).index(self.found.urgency), self.pool.id.pool
+
+
+class _ClusterPlanner:
+    """Plans the moves of one cluster."""
+
+    def __init__(self, cluster: FleetCluster, targets: Targets) -> None:
+        self._cluster = cluster
+        self._targets = targets
+        self._here = targets.knowledge.at(cluster.location)
+        self._names = {pool.id.pool.lower() for pool in cluster.pools}
+
+    def drafted(self, pool: FleetPool, found: AuditedPool, decision: Decision) -> _Draft | Stay:
+        """Return the move, or why there is none."""
+        if decision.leave is not None:
+            left = Finding(id="left", message=decision.leave, remedy="take the override away", source="the overrides")
+            return _stay(found, (left,))
+        # What blocks may be decided by an override: another OS SKU, another size.
+        decided = {"windows-2019"} if decision.os_sku is not None else set[str]()
+        decided |= {"no-target"} if decision.size is not None or decision.os_sku is not None else set()
+        blocked_by_the_undecided = [finding for finding in found.findings if finding.id not in decided]
+        movable = found.move in (Move.SAME_SIZE, Move.OTHER_SIZE) or (
+            found.move is Move.BLOCKED
+            and found.generation == Generation.V1.value
+            and bool(decided & {finding.id for finding in found.findings})
+            and not {finding.id for finding in blocked_by_the_undecided} - _NOTES
+        )
+        if not movable:
+            if decision.size or decision.way or decision.name:
+                raise NoSuchMove(f"{_called(pool)} is not moved, so nothing can be decided about it: {_why(found)}")
+            reasons = found.findings if found.move is not Move.DONE else ()
+            return _stay(found, reasons or (found.because,))
+        if found.move is Move.BLOCKED and not pool.scale:
+            return _stay(found, found.findings)
+        return self._draft(pool, found, decision)
+
+    def planned(self, drafts: list[_Draft]) -> ClusterPlan:
+        """Return the cluster's moves in their order, each with its steps."""
+        moves = []
+        ordered = sorted(drafts, key=lambda draft: draft.rank)
+        for number, draft in enumerate(ordered, 1):
+            moves.append(self._move(draft, number))
+        identity = self._cluster.id
+        return ClusterPlan(
+            id=str(identity),
+            subscription=identity.group_id.subscription,
+            resource_group=identity.group_id.group,
+            cluster=identity.cluster,
+            location=self._cluster.location,
+            moves=tuple(moves),
+        )
+
+    def _draft(self, pool: FleetPool, found: AuditedPool, decision: Decision) -> _Draft | Stay:
+        os_sku = decision.os_sku or self._targets.os_sku(pool, self._cluster.location)
+        if os_sku.os_type is not (pool.os_type or OsType.LINUX):
+            raise NoSuchMove(f"{_called(pool)}: the OS SKU {os_sku.value} is of another OS type; choose one of its own")
+        chosen = []
+        for profile in pool.scale:
+            size = self._here.size(profile.size)
+            ranked = self._targets.ranked(pool, self._cluster.location, profile.size, os_sku=decision.os_sku)
+            if decision.size is not None:
+                wanted = self._targets.target(
+                    pool, self._cluster.location, profile.size, decision.size, os_sku=decision.os_sku
+                )
+                if isinstance(wanted, str):
+                    raise NoSuchMove(f"{_called(pool)} cannot have {decision.size}: {wanted}")
+                others = [target for target in ranked if target.size.name != wanted.size.name]
+                ranked = [wanted, *others]
+            if size is None or not ranked:
+                if decision.os_sku is not None:
+                    raise NoSuchMove(
+                        f"{_called(pool)} cannot have OS SKU {os_sku.value} in Generation 2 on any size of the line of "
+                        f"{profile.size}; name a size as well"
+                    )
+                return _stay(found, found.findings or (found.because,))
+            chosen.append((size, profile.count, ranked[0], tuple(ranked[1:])))
+        draft = _Draft(pool, found, decision, os_sku, tuple(chosen), Way.NEW_POOL, _ASKED)
+        refused = self._why_not_in_place(draft)
+        if decision.way == Way.IN_PLACE and refused is not None:
+            raise NoSuchMove(f"{_called(pool)} cannot be moved in place: {refused.text} ({refused.source})")
+        if decision.way is not None:
+            return replace(draft, way=Way(decision.way))
+        if refused is not None:
+            return replace(draft, because=refused)
+        return replace(draft, way=Way.IN_PLACE, because=_IN_PLACE)
+
+    def _why_not_in_place(self, draft: _Draft) -> Rule | None:
+        """The rule that refuses the change of the present node pool; None where none does."""
+        if draft.pool.pool_type is PoolType.VIRTUAL_MACHINES:
+            return _MANY_SIZES
+        size, _, target, _ = draft.chosen[0]
+        before, after = (disk_controllers(each.name, each) for each in (size, target.size))
+        version = draft.pool.version or self._here.kubernetes.newest_patch(self._here.kubernetes.default)
+        assert version is not None
+        facts = ChangeFacts(
+            profile=self._targets.knowledge.profile,
+            version=version,
+            os_type=draft.pool.os_type or OsType.LINUX,
+            pool_type=draft.pool.pool_type or PoolType.SCALE_SETS,
+            resize_is_gated=False,
+            size_changes=draft.resizes,
+            generation_changes=True,
+            os_sku_changes=draft.decision.os_sku not in (None, draft.pool.os_sku),
+            version_changes=False,
+            count_changes=False,
+            architecture_changes=size.architecture is not target.size.architecture,
+            confidentiality_changes=size.is_confidential is not target.size.is_confidential,
+            controller_changes=before is not None and after is not None and not before & after,
+            replaces_machines=True,
+            never_surges=upgrade_settings(draft.pool).surge(100) == 0,
+        )
+        row = first_match(REFUSED_CHANGES, facts)
+        return row.rule if row is not None else None
+
+    def _move(self, draft: _Draft, number: int) -> PoolMove:
+        pool = draft.pool
+        remarks = list(_remarks(draft, self._offers_version(pool.version)))
+        if draft.way is Way.NEW_POOL:
+            replacement = self._new_name(draft)
+            properties = _new_properties(draft)
+            steps, way_back = _new_pool_steps(draft, replacement, properties)
+            said = commands.unsaid(properties)
+            if said:
+                remarks.append(f"az aks nodepool add has no option for {', '.join(said)}; the call of the SDK sends it")
+            extra = pool.count
+        else:
+            replacement = None
+            steps, way_back = _in_place_steps(draft)
+            extra = upgrade_settings(pool).surge(pool.count)
+        return PoolMove(
+            id=str(pool.id),
+            pool=pool.id.pool,
+            mode=pool.mode.value if pool.mode else None,
+            order=number,
+            etag=pool.etag,
+            confidence=draft.found.confidence.value,
+            urgency=draft.found.urgency,
+            os_sku=draft.os_sku.value,
+            image_definition=draft.chosen[0][2].definition,
+            sizes=tuple(
+                SizeMove(
+                    size=size.name,
+                    count=count,
+                    to=_choice(target),
+                    alternatives=tuple(_choice(other) for other in others),
+                )
+                for size, count, target, others in draft.chosen
+            ),
+            way=draft.way,
+            because=Finding(id=draft.because.id, message=draft.because.text, remedy="", source=draft.because.source),
+            replacement=replacement.pool if replacement is not None else None,
+            extra_machines=extra,
+            quota=tuple(_needs(draft)),
+            remarks=tuple(remarks),
+            steps=steps,
+            way_back=way_back,
+        )
+
+    def _new_name(self, draft: _Draft) -> NodePoolId:
+        """A name that the cluster does not have: as decided, else the old one with g2."""
+        pool, os_type = draft.pool, draft.pool.os_type or OsType.LINUX
+        wanted = draft.decision.name
+        if wanted is not None:
+            refusal = pool_requirements.refuse_name(wanted, os_type)
+            if refusal is not None or wanted.lower() in self._names:
+                reason = refusal.message if refusal is not None else "the cluster has a node pool of that name"
+                raise NoSuchMove(f"{_called(pool)} cannot become {wanted}: {reason}")
+            candidates: Iterable[str] = (wanted,)
+        else:
+            longest = 6 if os_type is OsType.WINDOWS else 12
+            base = pool.id.pool.lower()
+            candidates = (base[: longest - len(suffix)] + suffix for suffix in _numbered_suffixes())
+        name = next(name for name in candidates if name not in self._names)
+        if len(self._names) >= MAX_POOLS:
+            raise NoSuchMove(
+                f"{_called(pool)} needs a node pool beside it, and the cluster has {len(self._names)} of {MAX_POOLS}; "
+                f"leave it, or delete another node pool first"
+            )
+        self._names.add(name)
+        return NodePoolId(pool.id.cluster_id, name)
+
+    def _offers_version(self, version: KubernetesVersion | None) -> bool:
+        return version is None or self._here.kubernetes.offered(version.release) is not None
+
+
+_NOTES: Final = frozenset({"image-contradicts-size", "no-location", "no-mode"})
+_ASKED: Final = Rule("asked", "The overrides ask for it.", "the overrides")
+_IN_PLACE: Final = Rule(
+    "in-place",
+    "The endpoint replaces the machines of a node pool wave by wave.",
+    "profile documented (conflicts C1, C2)",
+)
+_MANY_SIZES: Final = Rule(
+    "many-sizes",
+    "A VirtualMachines node pool is moved by one beside it: its sizes are of one family and of one generation.",
+    "virtual-machines-node-pools.md (rule 53)",
+)
+
+
+def upgrade_settings(pool: FleetPool) -> UpgradeSettings:
+    """Return how its machines are replaced, AKS's defaults where it does not say or says nonsense."""
+    sent = pool.properties.get("upgradeSettings")
+    settings: Mapping[str, Any] = sent if isinstance(sent, dict) else {}
+    timeout, soak = settings.get("drainTimeoutInMinutes"), settings.get("nodeSoakDurationInMinutes")
+    try:
+        return UpgradeSettings(
+            max_surge=str(settings.get("maxSurge") or "10%"),
+            max_unavailable=str(settings.get("maxUnavailable") or "0"),
+            drain_timeout_minutes=timeout if isinstance(timeout, int) and timeout > 0 else 30,
+            node_soak_minutes=soak if isinstance(soak, int) and soak >= 0 else 0,
+        )
+    except ValueError:
+        return UpgradeSettings()
+
+
+def _numbered_suffixes() -> Iterator[str]:
+    yield from ("g2", *(f"g2{letter}" for letter in "bcdefghijklmnopqrstuvwxyz"))
+    yield from (f"g{number}" for number in range(100, 1000))
+
+
+def _stay(found: AuditedPool, because: tuple[Finding, ...]) -> Stay:
+    return Stay(
+        id=found.id,
+        resource_group=found.resource_group,
+        cluster=found.cluster,
+        pool=found.pool,
+        generation=found.generation,
+        move=found.move,
+        because=because,
+    )
+
+
+def _called(pool: FleetPool) -> str:
+    cluster = pool.id.cluster_id
+    return f"node pool {cluster.group_id.group}/{cluster.cluster}/{pool.id.pool}"
+
+
+def _why(found: AuditedPool) -> str:
+    return " ".join(finding.message for finding in found.findings) or found.because.message
+
+
+def _choice(target: Target) -> SizeChoice:
+    return SizeChoice(
+        size=target.size.name,
+        differences=tuple(
+            CapabilityDifference(capability=each.capability, before=each.before, after=each.after)
+            for each in target.differences
+        ),
+        unknown=target.unknown,
+        assumed=target.assumed,
+        ends=tuple(_end(end) for end in target.ends),
+    )
+
+
+def _end(end: Retirement) -> End:
+    return End(subject=end.subject, day=end.day, effect=end.effect, source=end.source)
+
+
+# --- steps ------------------------------------------------------------------------------------------------------------
+
+
+def _new_properties(draft: _Draft) -> dict[str, Any]:
+    """What the new node pool is asked to be: the old one, on its new sizes."""
+    pool = draft.pool
+    properties = {
+        name: value
+        for name, value in pool.properties.items()
+        # A snapshot holds the old image, and the wish is of the old generation.
+        if name not in ("creationData", "vmGeneration")
+    }
+    if pool.version is not None:
+        properties["orchestratorVersion"] = str(pool.version)
+    properties["osSKU"] = draft.os_sku.value
+    if pool.pool_type is PoolType.VIRTUAL_MACHINES:
+        counted: dict[str, int] = {}
+        for _, count, target, _ in draft.chosen:
+            counted[target.size.name] = counted.get(target.size.name, 0) + count
+        manual = [{"size": size, "count": count} for size, count in counted.items()]
+        properties["virtualMachinesProfile"] = {"scale": {"manual": manual}}
+        properties.pop("count", None)
+    else:
+        properties["vmSize"] = draft.chosen[0][2].size.name
+        properties["count"] = pool.count
+    if properties.get("scaleSetPriority") != Priority.SPOT.value:
+        for name in ("scaleSetEvictionPolicy", "spotMaxPrice"):
+            properties.pop(name, None)
+    return dict(sorted(properties.items()))
+
+
+def _headers(draft: _Draft) -> dict[str, str]:
+    return {commands.WINDOWS_GEN2_HEADER: "true"} if draft.os_sku in _NEEDS_HEADER else {}
+
+
+def _confirm(draft: _Draft) -> Step:
+    pool = draft.pool
+    checks = [Check(run=_show(pool.id, "provisioningState"), expect="Succeeded")]
+    if pool.etag is not None:
+        checks.append(Check(run=_show(pool.id, "eTag"), expect=f"{pool.etag}, or the node pool changed since"))
+    if draft.found.confidence != "certain":
+        checks.append(
+            Check(run=_show(pool.id, "nodeImageVersion"), expect="no gen2 in it; its generation is only likely V1")
+        )
+    return Step(
+        name=StepName.CONFIRM, what="See that the node pool is as it was when this was planned.", checks=tuple(checks)
+    )
+
+
+def _show(pool: NodePoolId, query: str) -> str:
+    return commands.az("aks nodepool show", pool, "--query", query, "-o", "tsv")
+
+
+def _new_pool_steps(
+    draft: _Draft, replacement: NodePoolId, properties: dict[str, Any]
+) -> tuple[tuple[Step, ...], tuple[str, ...]]:
+    pool, old, new = draft.pool, draft.pool.id.pool, replacement.pool
+    headers, timeout = _headers(draft), upgrade_settings(draft.pool).drain_timeout_minutes
+    uncordon = commands.kubectl("uncordon", old)
+    steps = [
+        _confirm(draft),
+        Step(
+            name=StepName.ADD_POOL,
+            what=f"Add node pool {new} of Generation 2 beside {old}.",
+            az=commands.az_add(replacement, properties, headers),
+            sdk=commands.sdk_create(replacement, properties, headers),
+            request=Request(method="PUT", pool=str(replacement), properties=properties, headers=headers),
+            checks=(
+                Check(run=_show(replacement, "provisioningState"), expect="Succeeded"),
+                Check(run=_show(replacement, "nodeImageVersion"), expect=_image(draft)),
+                Check(run=commands.kubectl("get nodes", new), expect=f"{pool.count} nodes, all Ready"),
+            ),
+            undo=(commands.az("aks nodepool delete", replacement),),
+        ),
+    ]
+    if pool.autoscaling:
+        bounds = [f"--min-count={pool.min_count or 0}", f"--max-count={pool.max_count or pool.count}"]
+        held = {"enableAutoScaling": False, "minCount": None, "maxCount": None}
+        steps.append(
+            Step(
+                name=StepName.HOLD_AUTOSCALER,
+                what=f"Keep the autoscaler from giving {old} new machines while it is drained.",
+                az=(commands.az("aks nodepool update", pool.id, "--disable-cluster-autoscaler"),),
+                sdk=commands.sdk_change(pool.id, held, {}),
+                request=Request(method="PUT", pool=str(pool.id), on="current", properties=held),
+                checks=(Check(run=_show(pool.id, "enableAutoScaling"), expect="false"),),
+                undo=(commands.az("aks nodepool update", pool.id, "--enable-cluster-autoscaler", *bounds),),
+            )
+        )
+    before_delete = (
+        Check(
+            run=commands.az("aks nodepool list", pool.id, "--query", "[?mode=='System'].name", "-o", "tsv").replace(
+                f" -n {old}", ""
+            ),
+            expect=f"{new} is among them",
+        ),
+    )
+    steps += [
+        Step(
+            name=StepName.CORDON,
+            what=f"Let no further pods come to the nodes of {old}.",
+            kubectl=(commands.kubectl("cordon", old),),
+            checks=(Check(run=commands.kubectl("get nodes", old), expect="SchedulingDisabled on every node"),),
+            undo=(uncordon,),
+        ),
+        Step(
+            name=StepName.DRAIN,
+            what=f"Have the pods leave the nodes of {old}, as their disruption budgets allow.",
+            kubectl=(
+                commands.kubectl(
+                    "drain", old, "--ignore-daemonsets", "--delete-emptydir-data", f"--timeout={timeout}m"
+                ),
+            ),
+            checks=(
+                Check(
+                    run="kubectl get pods -A -o wide --field-selector=status.phase=Running",
+                    expect=f"on the nodes of {old} only pods of daemon sets; no pod elsewhere is Pending because of it",
+                ),
+            ),
+            undo=(uncordon,),
+        ),
+        Step(
+            name=StepName.DELETE_POOL,
+            what=f"Delete node pool {old}.",
+            az=(commands.az("aks nodepool delete", pool.id),),
+            sdk=commands.sdk_delete(pool.id),
+            request=Request(method="DELETE", pool=str(pool.id)),
+            checks=before_delete if pool.mode in (Mode.SYSTEM, None) else (),
+            undo=_again(draft),
+        ),
+    ]
+    until = [line for step in reversed(steps[:-1]) for line in step.undo]
+    back = tuple(dict.fromkeys(until))
+    return tuple(steps), ("Until the old node pool is deleted:", *back, "After that:", *_again(draft))
+
+
+def _again(draft: _Draft) -> tuple[str, ...]:
+    """How the old node pool can be had again, where AKS still gives what it was."""
+    if (draft.pool.os_type or OsType.LINUX) is OsType.LINUX and draft.found.gen2_size == "yes":
+        return ("# no way back: on this size AKS gives new Linux node pools Generation 2",)
+    return commands.az_add(draft.pool.id, dict(sorted(draft.pool.properties.items())), {})
+
+
+def _in_place_steps(draft: _Draft) -> tuple[tuple[Step, ...], tuple[str, ...]]:
+    pool, target = draft.pool, draft.chosen[0][2].size
+    windows = pool.os_type is OsType.WINDOWS
+    properties: dict[str, Any] = {"vmSize": target.name} if draft.resizes else {}
+    headers = _headers(draft)
+    former: dict[str, Any] = {"vmSize": draft.chosen[0][0].name} if draft.resizes else {}
+    if headers or draft.resizes:
+        line = commands.az_update(pool.id, properties.get("vmSize"), headers)
+        back = commands.az_update(
+            pool.id, former.get("vmSize"), {commands.WINDOWS_GEN2_HEADER: "false"} if headers else {}
+        )
+    else:
+        # The same size in another generation: the wish says it, where no header does.
+        properties["vmGeneration"] = Generation.V2.value
+        line = commands.az_set(pool.id, "vmGeneration", Generation.V2.value)
+        back = commands.az_set(pool.id, "vmGeneration", Generation.V1.value)
+    counted = "{V1: poolwright.observedGenerations.V1, V2: poolwright.observedGenerations.V2}"
+    step = Step(
+        name=StepName.CHANGE,
+        what="Replace the machines by ones of Generation 2, wave by wave.",
+        az=(line,),
+        sdk=commands.sdk_change(pool.id, properties, headers),
+        request=Request(method="PUT", pool=str(pool.id), on="current", properties=properties, headers=headers),
+        checks=(
+            Check(run=_show(pool.id, "provisioningState"), expect="Succeeded"),
+            Check(run=_show(pool.id, "nodeImageVersion"), expect=_image(draft)),
+            Check(run=_show(pool.id, counted), expect=f"0 of V1 and {pool.count} of V2"),
+        ),
+        undo=(back,),
+    )
+    what = "with the header off" if windows else "with the former size"
+    return (_confirm(draft), step), (f"The same change {what if headers or draft.resizes else 'the other way'}:", back)
+
+
+def _image(draft: _Draft) -> str:
+    definition = draft.chosen[0][2].definition.removeprefix("windows-")
+    return f"it contains {definition}"
+
+
+# --- remarks ----------------------------------------------------------------------------------------------------------
+
+# Properties that bind a node pool to a size or to machines, and what to look at before it gets another.
+_BOUND: Final = {
+    "capacityReservationGroupID": "its capacity reservation group has to have reservations of the new size",
+    "hostGroupID": "its dedicated hosts have to take the new size",
+    "proximityPlacementGroupID": "its proximity placement group pins it to a place that may not have the new size",
+    "creationData": "it is from a snapshot, which holds the old image; the new one is not",
+    "nodePublicIPPrefixID": "its public addresses are from a prefix that has to have room for both",
+    "localDNSProfile": "it has a local DNS profile, which is sent along",
+}
+
+
+def _remarks(draft: _Draft, version_offered: bool) -> Iterator[str]:
+    pool = draft.pool
+    for name, remark in _BOUND.items():
+        if name in pool.properties:
+            yield remark
+    if draft.way is Way.NEW_POOL:
+        yield (
+            f"workloads that ask for the node pool by name (kubernetes.azure.com/agentpool={pool.id.pool}) have to be "
+            "changed before the drain"
+        )
+        if not version_offered:
+            yield f"Kubernetes {pool.version} may no longer be given to new node pools; upgrade the cluster first"
+    if pool.properties.get("osDiskType") == "Ephemeral" and any(
+        target.size.ephemeral_os_disk is None for _, _, target, _ in draft.chosen
+    ):
+        yield "its OS disk is ephemeral; whether the new size has room for that is not known"
+    if pool.properties.get("kubeletDiskType") == "Temporary":
+        yield "its pods use the temporary disk; see whether the new size has one"
+    if pool.properties.get("enableUltraSSD") is True:
+        yield "it uses Ultra disks; see whether the new size takes them in its zones"
+    if draft.decision.os_sku is not None:
+        yield f"its OS becomes {draft.os_sku.value}, which is decided in the overrides; container images have to match"
+
+
+# --- quota ------------------------------------------------------------------------------------------------------------
+
+
+def _needs(draft: _Draft) -> Iterator[QuotaNeed]:
+    """vCPUs of each family that gets more during the move, those of the region as a whole at the end."""
+    spot = draft.pool.priority is Priority.SPOT
+    during: dict[str, int] = {}
+    after: dict[str, int] = {}
+    for size, count, target, _ in draft.chosen:
+        old, new = (_family(each, spot) for each in (size, target.size))
+        surge = count if draft.way is Way.NEW_POOL else min(count, upgrade_settings(draft.pool).surge(count))
+        added, freed = count * target.size.vcpus, count * size.vcpus
+        # In the last wave all but the surge are replaced; of a family of its own there are then all.
+        grown = max(0, (count - surge) * (target.size.vcpus - size.vcpus))
+        for family in (new,) if spot else (new, TOTAL):
+            most = surge * target.size.vcpus + grown if family in (old, TOTAL) else added
+            during[family] = during.get(family, 0) + most
+        for family, vcpus in ((new, added), (old, -freed), *(() if spot else ((TOTAL, added - freed),))):
+            after[family] = after.get(family, 0) + vcpus
+    for family in sorted(during.keys() | after.keys(), key=lambda name: (name == TOTAL, name)):
+        yield QuotaNeed(family=family, during=during.get(family, 0), after=after.get(family, 0))
+
+
+def _family(size: VmSize, spot: bool) -> str:
+    return SPOT_FAMILY if spot else family_names([size])[family_of(size)]
+
+
+def _quota(clusters: list[ClusterPlan]) -> Iterator[QuotaRow]:
+    """The needs of all moves together. What a finished move leaves behind counts for those after it."""
+    rows: dict[tuple[str, str, str], list[int]] = {}
+    for cluster in clusters:
+        own: dict[tuple[str, str, str], list[int]] = {}
+        for move in cluster.moves:
+            for need in move.quota:
+                key = cluster.subscription, cluster.location or "unknown", need.family
+                for kept in (rows, own):
+                    peak, now = kept.setdefault(key, [0, 0, 0])[:2]
+                    kept[key][:2] = [max(peak, now + need.during), now + need.after]
+        for key, (peak, _, _) in own.items():
+            rows[key][2] += peak
+    for (subscription, location, family), (peak, after, together) in sorted(rows.items()):
+        if max(peak, together) > 0:
+            yield QuotaRow(
+                subscription=subscription,
+                location=location,
+                family=family,
+                one_at_a_time=peak,
+                all_at_once=together,
+                for_good=after,
+                check=f"az vm list-usage -l {location} --subscription {subscription} --query "
+                f"\"[?name.value=='{family}'].{{limit: limit, used: currentValue}}\" -o table",
+            )

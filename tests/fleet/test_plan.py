@@ -1,0 +1,408 @@
+"""The plan: hand-written fleets, decisions, and what holds for any fleet."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from poolwright.catalog.catalog import Catalog
+from poolwright.domain.generation import Generation
+from poolwright.domain.image_resolution import Resolution
+from poolwright.domain.profile import Profile
+from poolwright.fleet.audit import Move, audit
+from poolwright.fleet.overrides import Overrides, WrongOverrides, read_overrides
+from poolwright.fleet.plan import NoSuchMove, Plan, PoolMove, StepName, Way, plan
+from poolwright.fleet.reading import read
+from poolwright.fleet.targets import CAPABILITIES, Targets
+from poolwright.fleet.values import Fleet
+from tests.fleet.fleets import TODAY, cluster, exported, fleet_of, pool, targets_for
+
+GEN1 = "AKSUbuntu-2204containerd-202512.18.0"
+
+
+def planned(fleet: Fleet, profile: Profile = Profile.AZURE_2026, overrides: Overrides | None = None) -> Plan:
+    targets = targets_for(fleet, profile)
+    return plan(fleet, audit(fleet, targets), targets, overrides)
+
+
+def move_of(profile: Profile = Profile.AZURE_2026, **properties: Any) -> PoolMove:
+    """The move of the only node pool of the only cluster."""
+    (only,) = planned(fleet_of(cluster(pool(**properties))), profile).moves
+    return only
+
+
+def decided(tmp_path: Path, text: str) -> Overrides:
+    (tmp_path / "decisions.yaml").write_text(text)
+    return read_overrides(tmp_path / "decisions.yaml")
+
+
+@pytest.fixture(scope="module")
+def made() -> Plan:
+    return planned(exported())
+
+
+def named(made: Plan, name: str) -> PoolMove:
+    (only,) = [move for each in made.clusters for move in each.moves if f"{each.cluster}/{move.pool}" == name]
+    return only
+
+
+def test_every_pool_moves_or_stays(made: Plan) -> None:
+    fleet = exported()
+    pools = {str(pool.id) for each in fleet.clusters for pool in each.pools}
+    assert {move.id for move in made.moves} | {stay.id for stay in made.stays} == pools
+    assert {stay.pool: stay.move for stay in made.stays if stay.move is not Move.DONE} == {
+        "win19": Move.BLOCKED,
+        "system": Move.WAITS,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "way", "because", "size", "replacement"),
+    [
+        ("shop-prod/batch", Way.NEW_POOL, "resize-generation", "Standard_D4s_v3", "batchg2"),
+        ("shop-prod/win22", Way.NEW_POOL, "generation-kept", "Standard_D4s_v5", "win2g2"),
+        ("lake/mixed", Way.NEW_POOL, "many-sizes", "Standard_D2s_v3", "mixedg2"),
+        # Its own size offers Generation 2 and ends in 2028; a size without a known end comes first.
+        ("old2/agentpool", Way.NEW_POOL, "resize-generation", "Standard_D2s_v3", "agentpoolg2"),
+        ("Edge1/nodepool1", Way.NEW_POOL, "resize-generation", "Standard_F4as_v6", "nodepool1g2"),
+    ],
+)
+def test_moves_of_the_exports(
+    made: Plan, name: str, way: Way, because: str, size: str, replacement: str | None
+) -> None:
+    move = named(made, name)
+    assert (move.way, move.because.id, move.sizes[0].to.size) == (way, because, size)
+    assert move.replacement == replacement
+
+
+def test_where_the_endpoint_can_a_pool_is_moved_in_place() -> None:
+    move = move_of(Profile.DOCUMENTED, nodeImageVersion=GEN1, eTag="e1")
+    assert (move.way, move.replacement, move.extra_machines) == (Way.IN_PLACE, None, 1)
+    confirm, change = move.steps
+    assert (confirm.name, change.name) == (StepName.CONFIRM, StepName.CHANGE)
+    assert change.request is not None
+    assert (change.request.on, change.request.properties) == ("current", {"vmSize": "Standard_D4s_v3"})
+    (line,) = change.az
+    assert line.startswith("az aks nodepool update -g rg --cluster-name c1 -n np1 --node-vm-size Standard_D4s_v3")
+    assert "--node-vm-size Standard_D4_v3" in move.way_back[-1]
+    assert any("e1" in check.expect for check in confirm.checks)
+
+
+def test_the_same_size_in_place_is_asked_for_by_the_wish() -> None:
+    move = move_of(Profile.DOCUMENTED, nodeImageVersion=GEN1, vmSize="Standard_D4s_v5")
+    (line,) = move.steps[1].az
+    assert line.endswith("--set properties.vmGeneration=V2")
+    assert move.steps[1].request is not None
+    assert move.steps[1].request.properties == {"vmGeneration": "V2"}
+
+
+def test_windows_in_place_asks_by_the_header() -> None:
+    image = "AKSWindows-2022-containerd-20348.4529.251212"
+    windows = {"osType": "Windows", "osSKU": "Windows2022", "nodeImageVersion": image}
+    move = move_of(Profile.DOCUMENTED, vmSize="Standard_D4s_v5", **windows)
+    request = move.steps[1].request
+    assert request is not None
+    assert (request.properties, request.headers) == ({}, {"UseWindowsGen2VM": "true"})
+    assert "--aks-custom-headers UseWindowsGen2VM=true" in move.steps[1].az[0]
+    assert "--aks-custom-headers UseWindowsGen2VM=false" in move.way_back[-1]
+    assert move.image_definition == "windows-2022-containerd-gen2"
+
+
+def test_a_new_pool_is_the_old_one_on_another_size(made: Plan) -> None:
+    steps = {step.name: step for step in named(made, "shop-prod/spot").steps}
+    assert list(steps) == [
+        *(StepName.CONFIRM, StepName.ADD_POOL, StepName.HOLD_AUTOSCALER),
+        *(StepName.CORDON, StepName.DRAIN, StepName.DELETE_POOL),
+    ]
+    request = steps[StepName.ADD_POOL].request
+    assert request is not None
+    assert request.pool.endswith("/agentPools/spotg2")
+    assert request.properties == {
+        **{"count": 3, "enableAutoScaling": True, "enableFIPS": False, "enableNodePublicIP": False, "maxCount": 10},
+        **{"maxPods": 110, "minCount": 0, "mode": "User", "orchestratorVersion": "1.33.2", "osDiskSizeGB": 128},
+        **{"osDiskType": "Managed", "osSKU": "Ubuntu", "osType": "Linux", "scaleSetEvictionPolicy": "Delete"},
+        **{"scaleSetPriority": "Spot", "spotMaxPrice": -1.0, "type": "VirtualMachineScaleSets"},
+        "securityProfile": {"enableSecureBoot": False, "enableVTPM": False},
+        "upgradeSettings": {"maxSurge": "10%", "maxUnavailable": "0"},
+        "vmSize": "Standard_D8s_v3",
+    }
+    (line,) = steps[StepName.ADD_POOL].az
+    words = shlex.split(line)
+    assert line.startswith("az aks nodepool add -g shop --cluster-name shop-prod -n spotg2 ")
+    for option, value in {"--priority": "Spot", "--spot-max-price": "-1.0", "--max-count": "10"}.items():
+        assert words[words.index(option) + 1] == value
+
+
+def test_what_az_cannot_say_is_told() -> None:
+    move = move_of(kubeletConfig={"cpuManagerPolicy": "static"})
+    assert any("no option for kubeletConfig" in remark for remark in move.remarks)
+    assert "kubeletConfig" in str(move.steps[1].sdk)
+
+
+def test_several_sizes_move_together(made: Plan) -> None:
+    move = named(made, "lake/mixed")
+    assert [(size.size, size.count, size.to.size) for size in move.sizes] == [
+        ("Standard_D2_v3", 2, "Standard_D2s_v3"),
+        ("Standard_D4_v3", 1, "Standard_D4s_v3"),
+    ]
+    add, further = move.steps[1].az
+    assert "--vm-set-type VirtualMachines" in add
+    assert "--vm-sizes Standard_D2s_v3 " in add
+    assert " --node-count 2 " in add
+    assert "manual-scale add" in further
+    assert "--vm-sizes Standard_D4s_v3 --node-count 1" in further
+
+
+def test_quota_counts_what_runs_beside_each_other_and_what_stays(made: Plan) -> None:
+    rows = {(row.location, row.family): row for row in made.quota}
+    v3 = rows["eastus", "standardDSv3Family"]
+    # lake: mixed 8 and system 4; old2: 6; shop-prod: batch 20.
+    assert (v3.one_at_a_time, v3.all_at_once, v3.for_good) == (38, 38, 38)
+    # win22 needs 8 beside its 8, and gives them back.
+    v5 = rows["eastus", "standardDSv5Family"]
+    assert (v5.one_at_a_time, v5.all_at_once, v5.for_good) == (8, 8, 0)
+    assert rows["eastus", "lowPriorityCores"].one_at_a_time == 24
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "count", "during", "after"),
+    [
+        # One family, more vCPUs: the last of three waves has one old machine, two new ones and one of surge.
+        ("Standard_D2s_v3", "Standard_D4s_v3", 3, 2 * 2 + 4, 6),
+        # Another family: at the end there are all of it.
+        ("Standard_D2_v3", "Standard_D4s_v3", 3, 12, 12),
+    ],
+)
+def test_quota_of_a_move_in_place(old: str, new: str, count: int, during: int, after: int, tmp_path: Path) -> None:
+    fleet = fleet_of(cluster(pool(vmSize=old, count=count, nodeImageVersion=GEN1)))
+    overrides = decided(tmp_path, f"overrides: [{{pools: rg/c1/np1, size: {new}}}]")
+    (move,) = planned(fleet, Profile.DOCUMENTED, overrides).moves
+    need = next(need for need in move.quota if need.family == "standardDSv3Family")
+    assert (need.during, need.after) == (during, after)
+
+
+def test_the_new_name_fits_and_is_free() -> None:
+    taken = [pool(name) for name in ("averylongnam", "averylonngg2", "np1", "np1g2", "npg2")]
+    fleet = fleet_of(cluster(*taken, pool("win1", osType="Windows", osSKU="Windows2022", vmSize="Standard_D4s_v5")))
+    names = {move.pool: move.replacement for move in planned(fleet).moves}
+    assert names["averylongnam"] == "averylongng2"
+    assert names["np1"] == "np1g2b"
+    assert names["win1"] == "win1g2"
+
+
+def test_a_full_cluster_has_no_room_for_a_pool_beside() -> None:
+    fleet = fleet_of(cluster(*(pool(f"p{number}", vmSize="Standard_D4s_v6") for number in range(99)), pool("old")))
+    with pytest.raises(NoSuchMove, match="100 of 100"):
+        planned(fleet)
+
+
+def test_decisions_are_followed(tmp_path: Path) -> None:
+    overrides = decided(
+        tmp_path,
+        """
+        overrides:
+          - {pools: shop/shop-prod/win19, osSku: Windows2022, note: agreed}
+          - {pools: SHOP/*/batch, size: standard_d4s_v5, name: batch2}
+          - {pools: "*/*/spot", leave: its team moves it in March}
+        """,
+    )
+    made = planned(exported(), overrides=overrides)
+    win19 = named(made, "shop-prod/win19")
+    assert (win19.os_sku, win19.image_definition) == ("Windows2022", "windows-2022-containerd-gen2")
+    assert (win19.way, win19.sizes[0].to.size) == (Way.NEW_POOL, "Standard_D4s_v3")
+    batch = named(made, "shop-prod/batch")
+    assert (batch.replacement, batch.sizes[0].to.size) == ("batch2", "Standard_D4s_v5")
+    (spot,) = [stay for stay in made.stays if stay.pool == "spot"]
+    assert spot.because[0].message == "its team moves it in March"
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "what"),
+    [
+        ("overrides: [{pools: a/b/c}]", "1:21", "no node pool of the fleet is a/b/c"),
+        ("overrides: [{pools: shop/shop-prod/*, sise: x}]", "1:45", "Extra inputs"),
+        ("overrides: [{pools: batch, size: x}]", "1:21", "pattern"),
+        ("overrides: [{pools: '*/*/*', osSku: BeOS}]", "1:37", "unknown OS SKU"),
+        ("overrides: [{pools: '*/*/*', way: sideways}]", "1:35", "in-place"),
+        ("overrides: [", "1:13", ""),
+    ],
+)
+def test_overrides_that_mean_nothing_are_named_with_their_line(
+    text: str, place: str, what: str, tmp_path: Path
+) -> None:
+    with pytest.raises(WrongOverrides) as wrong:
+        planned(exported(), overrides=decided(tmp_path, text))
+    assert f"decisions.yaml:{place}:" in str(wrong.value)
+    assert what in str(wrong.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("{pools: shop/shop-prod/batch, size: Standard_D4_v3}", "offers only Generation 1"),
+        ("{pools: shop/shop-prod/batch, size: Standard_Nobody_v9}", "is not offered in eastus"),
+        ("{pools: shop/shop-prod/batch, way: in-place}", "cannot be moved in place"),
+        ("{pools: shop/shop-prod/batch, osSku: Windows2022}", "of another OS type"),
+        ("{pools: shop/shop-prod/batch, name: Batch}", "cannot become Batch"),
+        ("{pools: shop/shop-prod/batch, name: system}", "has a node pool of that name"),
+        ("{pools: shop/shop-test/system, size: Standard_D2s_v3}", "The cluster is stopped"),
+        ("{pools: shop/shop-prod/system, size: Standard_D2s_v3}", "is not moved"),
+    ],
+)
+def test_what_is_decided_has_to_be_possible(text: str, reason: str, tmp_path: Path) -> None:
+    with pytest.raises(NoSuchMove, match=reason):
+        planned(exported(), overrides=decided(tmp_path, f"overrides: [{text}]"))
+
+
+def test_every_known_difference_is_told(made: Plan) -> None:
+    to = named(made, "shop-prod/batch").sizes[0].to
+    assert {each.capability: (each.before, each.after) for each in to.differences} == {
+        "generations": ("V1", "V1,V2"),
+        "premium storage": ("no", "yes"),
+        "Trusted Launch": ("no", "yes"),
+        "quota family": ("standardDv3Family", "standardDSv3Family"),
+    }
+    told = {each.capability for each in to.differences} | set(to.unknown)
+    sizes = [Catalog.built_in(["eastus"]).size(name) for name in ("Standard_D4_v3", "Standard_D4s_v3")]
+    for row in CAPABILITIES:
+        values = [row.tell(size) for size in sizes if size is not None]
+        assert (row.name in told) == (None in values or values[0] != values[1]), row.name
+
+
+def test_the_plan_is_a_document_that_can_be_read_back(made: Plan) -> None:
+    assert Plan.model_validate_json(made.model_dump_json()) == made
+
+
+# --- any fleet --------------------------------------------------------------------------------------------------------
+
+CATALOG = Catalog.built_in(["eastus"])
+SIZES = [*(size.name for size in CATALOG.at("eastus").sizes[::7]), "Standard_Nobody_v9"]
+IMAGES = [*(image.version_string for image in CATALOG.images), None, "AKSUbuntu-2804gen2-1.2.3"]
+POOLS = st.fixed_dictionaries(
+    {
+        "vmSize": st.sampled_from(SIZES),
+        "count": st.integers(0, 20),
+        "mode": st.sampled_from(["System", "User", "User", None]),
+        "type": st.sampled_from(["VirtualMachineScaleSets", "VirtualMachineScaleSets", "AvailabilitySet"]),
+        "nodeImageVersion": st.sampled_from(IMAGES),
+        "scaleSetPriority": st.sampled_from(["Regular", "Spot", None]),
+        "availabilityZones": st.sampled_from([None, ["1"], ["1", "2", "3"]]),
+        "osDiskType": st.sampled_from(["Managed", "Ephemeral"]),
+        "provisioningState": st.sampled_from(["Succeeded", "Succeeded", "Succeeded", "Failed"]),
+        "upgradeSettings": st.sampled_from([None, {"maxSurge": "50%"}, {"maxSurge": "nonsense"}]),
+    }
+)
+SYSTEMS = st.sampled_from(
+    [
+        {"osType": "Linux"},
+        {"osType": "Linux", "osSKU": "Ubuntu2404"},
+        {"osType": "Linux", "osSKU": "AzureLinux"},
+        {"osType": "Windows", "osSKU": "Windows2019"},
+        {"osType": "Windows", "osSKU": "Windows2022"},
+        {"osType": "Windows", "osSKU": "Windows2025", "enableFIPS": True},
+    ]
+)
+CLUSTERS = st.lists(
+    st.tuples(
+        st.lists(st.tuples(POOLS, SYSTEMS), max_size=8),
+        st.sampled_from(["1.24.9", "1.31.3", "1.33.2", "1.36.0"]),
+        st.sampled_from(["Running", "Running", "Stopped"]),
+    ),
+    max_size=3,
+)
+
+
+def fleet_from(drawn: Any) -> Fleet:
+    clusters = [
+        cluster(
+            *(pool(f"p{number}", **(properties | system)) for number, (properties, system) in enumerate(pools)),
+            name=f"c{index}",
+            kubernetesVersion=version,
+            powerState={"code": power},
+        )
+        for index, (pools, version, power) in enumerate(drawn)
+    ]
+    return read([("drawn.json", json.dumps(clusters))])
+
+
+_SHARED: dict[Profile, Targets] = {}
+
+
+@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+@given(CLUSTERS, st.sampled_from(Profile))
+def test_what_holds_for_any_fleet(drawn: Any, profile: Profile) -> None:
+    fleet = fleet_from(drawn)
+    # All fleets are of one place, so that they share what is known of it.
+    targets = _SHARED.setdefault(profile, targets_for(fleet_of(cluster()), profile))
+    found = audit(fleet, targets)
+    made = plan(fleet, found, targets)
+
+    audited = {each.id: each for each in found.pools}
+    moves, stays = {move.id: move for move in made.moves}, {stay.id: stay for stay in made.stays}
+    assert moves.keys() | stays.keys() == audited.keys()
+    assert not moves.keys() & stays.keys()
+    for each in audited.values():
+        # What can be moved is moved, and nothing else is.
+        assert (each.id in moves) == (each.move in (Move.SAME_SIZE, Move.OTHER_SIZE)), each
+        if each.id in stays:
+            assert stays[each.id].because
+    for planned_cluster in made.clusters:
+        _check_cluster(
+            planned_cluster.moves, {each.pool for each in audited.values() if each.cluster == planned_cluster.cluster}
+        )
+    for move in made.moves:
+        _check_move(move, targets, fleet)
+    again = plan(fleet, audit(fleet, targets), targets)
+    assert again.model_dump_json() == made.model_dump_json(), "the same input, the same plan"
+    assert Plan.model_validate_json(made.model_dump_json()) == made
+
+
+def _check_cluster(moves: tuple[PoolMove, ...], names: set[str]) -> None:
+    assert [move.order for move in moves] == list(range(1, len(moves) + 1))
+    systems = [move.mode != "User" for move in moves]
+    assert systems == sorted(systems), "system node pools last"
+    new = [move.replacement for move in moves if move.replacement is not None]
+    assert len({*new, *names}) == len(new) + len(names), "new names are free"
+
+
+def _check_move(move: PoolMove, targets: Targets, fleet: Fleet) -> None:
+    steps = [step.name for step in move.steps]
+    assert steps[0] is StepName.CONFIRM
+    if move.way is Way.IN_PLACE:
+        assert targets.knowledge.profile is Profile.DOCUMENTED
+        assert steps == [StepName.CONFIRM, StepName.CHANGE]
+    else:
+        order = [StepName.ADD_POOL, StepName.CORDON, StepName.DRAIN, StepName.DELETE_POOL]
+        assert [step for step in steps if step in order] == order, "the new pool is ready before the old one goes"
+        add = next(step for step in move.steps if step.name is StepName.ADD_POOL)
+        assert add.checks
+        assert add.undo
+    for step in move.steps:
+        for line in (*step.az, *step.kubectl, *step.undo, *(check.run for check in step.checks)):
+            assert line.startswith("#") or shlex.split(line)[0] in ("az", "kubectl"), line
+    (exported_pool,) = [each for one in fleet.clusters for each in one.pools if str(each.id) == move.id]
+    location = fleet.clusters[0].location
+    for size in move.sizes:
+        for choice in (size.to, *size.alternatives):
+            known = targets.knowledge.at(location).size(choice.size)
+            assert known is not None
+            assert known.supports(Generation.V2)
+            assert not any(end.day <= TODAY for end in choice.ends)
+        assert isinstance(targets.resolution(exported_pool, location, known), Resolution)
+    assert all(need.during >= 0 for need in move.quota)
+
+
+def test_documents_are_as_the_published_schemas_say(made: Plan) -> None:
+    docs = Path(__file__).parents[2] / "docs"
+    fleet = exported()
+    for name, document in (("fleet-plan", made), ("fleet-audit", audit(fleet, targets_for(fleet)))):
+        schema = json.loads((docs / f"{name}.schema.json").read_text())
+        jsonschema.Draft202012Validator.check_schema(schema)
+        jsonschema.Draft202012Validator(schema).validate(json.loads(document.model_dump_json()))
