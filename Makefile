@@ -22,6 +22,7 @@ up: setup
 # Real machines are tested wherever they can be installed; with CI=true the tests fail where they cannot.
 test: $(VENV)/.dev
 	@$(MAKE) --no-print-directory $(VENV)/.local || echo "real machines are not tested here" >&2
+	@$(MAKE) --no-print-directory $(VENV)/.browser || echo "pages are not tested here" >&2
 	@$(BIN)/python tools/test_groups.py
 
 check: $(VENV)/.dev
@@ -69,6 +70,11 @@ $(VENV)/.local: requirements/local.lock $(VENV)/.runtime
 $(VENV)/.dev: requirements/dev.lock $(VENV)/.runtime
 	@echo "installing the tools of the checks ..."
 	@$(PIP) install --quiet --require-hashes -r requirements/dev.lock
+	@touch $@
+
+# The browser that tests pages, from the host's packages; `make test` skips those tests where there is none.
+$(VENV)/.browser: $(VENV)/.dev
+	@command -v chromium >/dev/null || { echo "installing chromium ..."; apt-get -qq update && apt-get -qq install -y --no-install-recommends chromium >/dev/null; }
 	@touch $@
 
 $(VENV)/.bench: requirements/bench.lock $(VENV)/.runtime

@@ -48,6 +48,7 @@ GROUPS = (
     Group("types", (sys.executable, "-m", "mypy"), quick=True),
     Group("unit", _pytest(*(f"tests/{name}" for name in _UNIT)), quick=True),
     Group("scenarios", _pytest("tests/scenarios", "tests/cli", "tests/testing")),
+    Group("browser", _pytest("tests/browser")),
     Group("hostile", _pytest("tests/hostile")),
     Group("durability", _pytest("tests/durability", distribution="load")),
     Group("local", _pytest("tests/local", distribution="load")),

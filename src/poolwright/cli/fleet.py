@@ -6,6 +6,7 @@ writes.
 
 from __future__ import annotations
 
+import json
 import sys
 from collections import Counter
 from collections.abc import Iterable
@@ -39,11 +40,16 @@ _ENDS = (
 class AuditOutput(StrEnum):
     TABLE = "table"
     JSON = "json"
+    CSV = "csv"
+    SARIF = "sarif"
+    HTML = "html"
 
 
 class PlanOutput(StrEnum):
     TABLE = "table"
     JSON = "json"
+    MARKDOWN = "markdown"
+    HTML = "html"
 
 
 class Gate(StrEnum):
@@ -82,7 +88,8 @@ ToFile = Annotated[Path | None, typer.Option("--to", metavar="FILE", help="Write
 @app.command(
     epilog=examples(
         "az aks list -o json > clusters.json && poolwright fleet audit clusters.json",
-        "poolwright fleet audit exports/ --fail-on gen1 -o json --to audit.json",
+        "poolwright fleet audit exports/ --fail-on gen1 -o sarif --to audit.sarif",
+        "poolwright fleet audit exports/ -o html --to audit.html",
     ),
     help=f"""Say of every node pool which generation it is, how that is known, and what a move needs.
 
@@ -106,12 +113,7 @@ def audit(
 
     read = _read(paths, profile, as_of, None if built_in else service_directory(data_dir))
     found = audited(read.fleet, read.targets)
-    match output:
-        case AuditOutput.TABLE:
-            text = table([_row(pool) for pool in found.pools])
-        case AuditOutput.JSON:
-            text = found.model_dump_json(indent=2)
-    _write(text, to)
+    _write(_audit_text(found, output), to)
     _tell(found)
     caught = [gate for gate in fail_on or [] if any(_is_caught(pool, gate) for pool in found.pools)]
     if caught:
@@ -123,7 +125,7 @@ def audit(
 @app.command(
     epilog=examples(
         "poolwright fleet plan exports/ -o json --to plan.json",
-        "poolwright fleet plan exports/ --overrides decisions.yaml",
+        "poolwright fleet plan exports/ --overrides decisions.yaml -o markdown --to plan.md",
         "poolwright fleet plan exports/ --profile documented",
     ),
     help=f"""Say how every node pool of Generation 1 gets to Generation 2: size, way, order, quota, commands, checks.
@@ -157,15 +159,47 @@ def plan(
         raise Failure(f"error: {overrides}: {error.strerror}", code=NOT_FOUND) from error
     except (WrongOverrides, NoSuchMove) as error:
         raise Failure(f"error: {error}", code=USAGE) from error
-    match output:
-        case PlanOutput.TABLE:
-            text = _plan_table(made)
-        case PlanOutput.JSON:
-            text = made.model_dump_json(indent=2)
-    _write(text, to)
+    _write(_plan_text(made, output), to)
     _tell_plan(made)
     if made.problems:
         raise Failure(f"{_counted(len(made.problems), 'part')} of the input could not be taken", code=FAILED)
+
+
+def _audit_text(found: Audit, output: AuditOutput) -> str:
+    match output:
+        case AuditOutput.TABLE:
+            return table([_row(pool) for pool in found.pools])
+        case AuditOutput.JSON:
+            return found.model_dump_json(indent=2)
+        case AuditOutput.CSV:
+            from poolwright.fleet.audit_reports import csv_text
+
+            return csv_text(found)
+        case AuditOutput.SARIF:
+            from poolwright.fleet.audit_reports import sarif_log
+
+            return json.dumps(sarif_log(found), indent=2)
+        case AuditOutput.HTML:
+            from poolwright.fleet.html_pages import audit_page
+
+            return audit_page(found)
+
+
+def _plan_text(made: Plan, output: PlanOutput) -> str:
+    match output:
+        case PlanOutput.TABLE:
+            return _plan_table(made)
+        case PlanOutput.JSON:
+            return made.model_dump_json(indent=2)
+        case PlanOutput.MARKDOWN:
+            from poolwright.fleet.plan_report import outline
+            from poolwright.reports.blocks import markdown
+
+            return markdown(outline(made))
+        case PlanOutput.HTML:
+            from poolwright.fleet.html_pages import plan_page
+
+            return plan_page(made)
 
 
 def _plan_table(made: Plan) -> str:
