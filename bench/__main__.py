@@ -22,6 +22,7 @@ from pathlib import Path
 
 import httpx
 
+from bench import fleet
 from bench.memory import memory_mb
 from tests.support.service import ArmClient, ServiceProcess
 
@@ -60,6 +61,7 @@ def _measure(scratch: Path) -> Iterator[tuple[str, str, str]]:
         yield from _served(service, scratch)
     finally:
         service.stop()
+    yield from fleet.rows(scratch)
 
 
 def _starts(scratch: Path) -> tuple[float, float]:

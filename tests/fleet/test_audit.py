@@ -14,6 +14,7 @@ from poolwright.catalog.retirements import Retirements, series_of
 from poolwright.domain.image_tables import WARNING_TABLE
 from poolwright.domain.profile import Profile
 from poolwright.fleet.audit import EVIDENCE, OBSTACLES, Audit, AuditedPool, Move, Urgency, image_stem, urgency
+from poolwright.fleet.document import document_of, json_of
 from tests.fleet.fleets import TODAY, audited, audited_pool, cluster, exported, fleet_of, pool
 
 GEN1, GEN2 = "AKSUbuntu-2204containerd-202512.18.0", "AKSUbuntu-2204gen2containerd-202512.18.0"
@@ -205,4 +206,4 @@ def test_urgency_follows_the_earliest_end() -> None:
 
 
 def test_the_audit_is_a_document_that_can_be_read_back(found: Audit) -> None:
-    assert Audit.model_validate_json(found.model_dump_json()) == found
+    assert document_of(Audit, json_of(found)) == found

@@ -45,7 +45,8 @@ class Retirements:
 
     def of_size(self, name: str, size: VmSize | None = None) -> tuple[Retirement, ...]:
         """Return when a size ends: as a list of sizes said it (`RetirementDateUtc`), else as its series does."""
-        said = _day(dict(size.further).get(CAPABILITY, "")) if size is not None else None
+        text = dict(size.further).get(CAPABILITY, "") if size is not None else ""
+        said = _day(text) if text else None
         if said is not None:
             return (Retirement(name, said, "retired", f"{CAPABILITY} of the list of sizes"),)
         return self._of(name, ("size", name.lower()), ("series", series_of(name)))

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from functools import cached_property
 from typing import Final
 
 from poolwright.catalog.catalog import LocationCatalog
@@ -71,6 +70,7 @@ class Urgency(StrEnum):
     NONE = "none known"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class End(Document):
     """What ends, when, what that means, and who says so."""
 
@@ -80,6 +80,7 @@ class End(Document):
     source: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditedPool(Document):
     """A node pool and what was found out about it. `None` is what nobody knows."""
 
@@ -111,6 +112,7 @@ class AuditedPool(Document):
     place: Place
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InputProblem(Document):
     """A part of the input that could not be taken."""
 
@@ -119,6 +121,7 @@ class InputProblem(Document):
     message: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Audit(Document):
     """A fleet, node pool by node pool, and the input that could not be read."""
 
@@ -130,7 +133,7 @@ class Audit(Document):
     pools: tuple[AuditedPool, ...]
     problems: tuple[InputProblem, ...]
 
-    @cached_property
+    @property
     def gen1(self) -> tuple[AuditedPool, ...]:
         """The node pools of Generation 1, certain and likely ones."""
         return tuple(pool for pool in self.pools if pool.generation == Generation.V1.value)
@@ -434,8 +437,7 @@ class _Auditor:
         """What the rules give the node pool; None where they need a size or refuse it."""
         if not known:
             return None
-        outcome = self._targets.resolution(pool, cluster.location, known[0])
-        return outcome if isinstance(outcome, Resolution) else None
+        return self._targets.resolution(pool, cluster.location, known[0])
 
     def _evidence(
         self, pool: FleetPool, image: NodeImage | None, known: list[VmSize], resolution: Resolution | None
@@ -453,9 +455,8 @@ class _Auditor:
         )
 
     def _ends(self, pool: FleetPool, here: LocationCatalog, release: str | None) -> tuple[Retirement, ...]:
-        retirements = self._knowledge.retirements
-        of_sizes = [end for name in pool.sizes for end in retirements.of_size(name, here.size(name))]
-        of_release = retirements.of_release(release) if release is not None else ()
+        of_sizes = [end for name in pool.sizes for end in self._targets.ends(here.location, name)]
+        of_release = self._knowledge.retirements.of_release(release) if release is not None else ()
         return tuple(sorted((*of_sizes, *of_release), key=lambda end: (end.day, end.subject)))
 
     def _obstacles(

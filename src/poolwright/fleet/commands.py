@@ -7,8 +7,9 @@ say is told, not left out silently.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from poolwright.domain.resource_id import NodePoolId
@@ -90,37 +91,41 @@ OPTIONS: Final = (
     OptionRow("kubeletDiskType", "", unless=("OS",)),
     OptionRow("securityProfile.sshAccess", "", unless=("LocalUser",)),
 )
-_BY_PATH: Final = {row.path: row for row in OPTIONS}
 # Objects whose members are properties of their own.
 _OBJECTS: Final = frozenset(row.path.rpartition(".")[0] for row in OPTIONS if "." in row.path) | {
     "virtualMachinesProfile"
 }
 
 
-def az_add(pool: NodePoolId, properties: Json, headers: Mapping[str, str]) -> tuple[str, ...]:
+@dataclass(frozen=True, slots=True)
+class Spelled:
+    """A new node pool in az's words. `unsaid` are the properties that no option says, by ARM's names."""
+
+    lines: tuple[str, ...]
+    unsaid: tuple[str, ...]
+
+
+def az_add(pool: NodePoolId, properties: Json, headers: Mapping[str, str]) -> Spelled:
     """Return what adds the node pool with these properties; further sizes of a VirtualMachines pool come after it."""
-    arguments = []
-    for path, value in _leaves(properties):
-        row = _BY_PATH.get(path)
-        if row is not None and row.option and value not in row.unless:
+    values = dict(_leaves(properties))
+    arguments: list[str] = []
+    unsaid = []
+    for row in OPTIONS:
+        value = values.pop(row.path, None)
+        if value is None or value in row.unless:
+            continue
+        if row.option:
             arguments += [row.option, *row.values(value)]
+        else:
+            unsaid.append(row.path)
     manual = _manual(properties)
     if manual:
         arguments += ["--node-count", str(manual[0]["count"])]
     lines = [az("aks nodepool add", pool, *arguments, *_headers(headers))]
     for profile in manual[1:]:
-        arguments = ["--vm-sizes", profile["size"], "--node-count", str(profile["count"])]
-        lines.append(az("aks nodepool manual-scale add", pool, *arguments))
-    return tuple(lines)
-
-
-def unsaid(properties: Json) -> tuple[str, ...]:
-    """Return the properties that `az aks nodepool add` has no option for, in ARM's names."""
-    return tuple(
-        path
-        for path, value in _leaves(properties)
-        if (row := _BY_PATH.get(path)) is None or (not row.option and value not in row.unless)
-    )
+        further = ["--vm-sizes", profile["size"], "--node-count", str(profile["count"])]
+        lines.append(az("aks nodepool manual-scale add", pool, *further))
+    return Spelled(tuple(lines), (*unsaid, *sorted(values)))
 
 
 def az(command: str, pool: NodePoolId, *arguments: str) -> str:
@@ -128,7 +133,7 @@ def az(command: str, pool: NodePoolId, *arguments: str) -> str:
     cluster = pool.cluster_id
     where = ["-g", cluster.group_id.group, "--cluster-name", cluster.cluster, "-n", pool.pool]
     subscription = ["--subscription", cluster.group_id.subscription]
-    return shlex.join(["az", *command.split(), *where, *arguments, *subscription])
+    return _joined(["az", *command.split(), *where, *arguments, *subscription])
 
 
 def az_update(pool: NodePoolId, size: str | None, headers: Mapping[str, str]) -> str:
@@ -139,12 +144,12 @@ def az_update(pool: NodePoolId, size: str | None, headers: Mapping[str, str]) ->
 
 def az_set(pool: NodePoolId, name: str, value: str) -> str:
     """Return what sets a property of the node pool that no option says."""
-    return shlex.join(["az", "resource", "update", "--ids", str(pool), "--set", f"properties.{name}={value}"])
+    return _joined(["az", "resource", "update", "--ids", str(pool), "--set", f"properties.{name}={value}"])
 
 
 def kubectl(verb: str, pool: str, *arguments: str) -> str:
     """Return a command of kubectl about the nodes of a node pool."""
-    return shlex.join(["kubectl", *verb.split(), "-l", f"kubernetes.azure.com/agentpool={pool}", *arguments])
+    return _joined(["kubectl", *verb.split(), "-l", f"kubernetes.azure.com/agentpool={pool}", *arguments])
 
 
 def sdk_create(pool: NodePoolId, properties: Json, headers: Mapping[str, str]) -> str:
@@ -186,16 +191,20 @@ def _manual(properties: Json) -> list[Json]:
     return manual
 
 
-def _leaves(properties: Json, above: str = "") -> list[tuple[str, Any]]:
-    """The properties by path, in the order of the options, others after them by name."""
-    found: list[tuple[str, Any]] = []
+def _leaves(properties: Json, above: str = "") -> Iterator[tuple[str, Any]]:
+    """The properties by path."""
     for name, value in properties.items():
         path = f"{above}{name}"
         if isinstance(value, dict) and path in _OBJECTS:
-            found += _leaves(value, f"{path}.")
+            yield from _leaves(value, f"{path}.")
         elif value is not None:
-            found.append((path, value))
-    return sorted(found, key=lambda pair: (_ORDER.get(pair[0], len(_ORDER)), pair[0]))
+            yield path, value
 
 
-_ORDER: Final = {row.path: number for number, row in enumerate(OPTIONS)}
+# A fleet repeats its words: the commands of 10 000 node pools have a million of them.
+_quoted = lru_cache(maxsize=65_536)(shlex.quote)
+
+
+def _joined(words: Iterable[str]) -> str:
+    """As `shlex.join`."""
+    return " ".join(map(_quoted, words))

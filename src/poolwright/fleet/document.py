@@ -1,4 +1,4 @@
-"""What the fleet commands give: values that are JSON documents at the same time.
+"""What the fleet commands give: plain values that are JSON documents at the same time.
 
 Invariant: a document is immutable, its JSON has ARM's kind of names (`vmSize`), and a member that is not known here is
 refused, so that a plan nobody understands is never carried out in part.
@@ -6,29 +6,29 @@ refused, so that a plan nobody understands is never carried out in part.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict
-from pydantic.alias_generators import to_camel
-
-
-class Document(BaseModel):
-    """An object of a document."""
-
-    model_config = ConfigDict(
-        alias_generator=to_camel, validate_by_name=True, serialize_by_alias=True, frozen=True, extra="forbid"
-    )
+D = TypeVar("D", bound="Document")
 
 
-def schema(kind: type[Document], title: str) -> dict[str, Any]:
-    """Return the JSON schema of a document as it is written."""
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **kind.model_json_schema(by_alias=True, mode="serialization"),
-        "title": title,
-    }
+def _camel(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(other.capitalize() for other in others)
 
 
+class Document:
+    """An object of a document: a dataclass, whose JSON pydantic reads and writes.
+
+    Values and not models, because a plan of a large fleet has a quarter of a million of them.
+    """
+
+    __slots__ = ()
+    __pydantic_config__ = {"alias_generator": _camel, "validate_by_name": True, "extra": "forbid"}  # noqa: RUF012 - pydantic reads a dict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Place(Document):
     """Where an export says it: the file, the line from 1 (0: the whole file), and the path in the document."""
 
@@ -37,6 +37,7 @@ class Place(Document):
     path: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finding(Document):
     """Something a rule found: what it is, what can be done about it, and where the rule is written."""
 
@@ -44,3 +45,53 @@ class Finding(Document):
     message: str
     remedy: str
     source: str
+
+
+def json_of(document: Document, *, indent: int | None = None) -> bytes:
+    """Return the document as JSON."""
+    text: bytes = _adapter(type(document)).dump_json(document, by_alias=True, indent=indent)
+    return text
+
+
+def json_pieces(document: Document) -> Iterator[bytes]:
+    """Yield the document as indented JSON, one element of its lists at a time: the whole text is never in memory."""
+    from pydantic_core import to_json
+
+    for number, part in enumerate(fields(document)):  # type: ignore[arg-type] # every document is a dataclass
+        value = getattr(document, part.name)
+        yield b'%s  "%s": ' % (b",\n" if number else b"{\n", _camel(part.name).encode())
+        if isinstance(value, tuple) and value and isinstance(value[0], Document):
+            for index, element in enumerate(value):
+                # A text in JSON has no line breaks of its own.
+                lines = json_of(element, indent=2).replace(b"\n", b"\n    ")
+                yield b"%s    %s" % (b",\n" if index else b"[\n", lines)
+            yield b"\n  ]"
+        else:
+            yield to_json(value, indent=2).replace(b"\n", b"\n  ")
+    yield b"\n}\n"
+
+
+def document_of(kind: type[D], text: str | bytes) -> D:
+    """Return the document that the JSON is. Raises `ValueError` for any other."""
+    document: D = _adapter(kind).validate_json(text, by_alias=True, by_name=False)
+    return document
+
+
+def schema(kind: type[Document], title: str) -> dict[str, Any]:
+    """Return the JSON schema of a document as it is written."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **_adapter(kind).json_schema(by_alias=True, mode="serialization"),
+        "title": title,
+    }
+
+
+def _adapter(kind: type[Document]) -> Any:
+    from pydantic import TypeAdapter
+
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = TypeAdapter(kind)
+    return _ADAPTERS[kind]
+
+
+_ADAPTERS: dict[type[Document], Any] = {}

@@ -19,31 +19,34 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from poolwright.domain.os_sku import OsSku
-from poolwright.fleet.document import Document
 from poolwright.fleet.values import FleetPool
 from poolwright.seed.reading import Problem, SeedFile, WrongSeed
 from poolwright.seed.reading import read as read_yaml
 
 
-class Override(Document):
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Override(_Part):
     """One decision. `pools` is a pattern over `resource group/cluster/node pool`; the last one that matches counts."""
 
     pools: Annotated[str, Field(pattern=r"^[^/]+/[^/]+/[^/]+$")]
     size: str | None = None
-    os_sku: str | None = None
+    os_sku: Annotated[str | None, Field(alias="osSku")] = None
     way: Literal["in-place", "new-pool"] | None = None
     name: str | None = None
     leave: Annotated[str, Field(min_length=1)] | None = None
     note: str | None = None
 
 
-class OverridesFile(Document):
+class OverridesFile(_Part):
     """The file as a whole."""
 
-    overrides: tuple[Override, ...] = ()
+    overrides: list[Override] = []
 
 
 class WrongOverrides(ValueError):
@@ -122,4 +125,4 @@ def read_overrides(path: Path) -> Overrides:
             problems.append(file.problem(("overrides", number, "osSku"), str(error)))
     if problems:
         raise WrongOverrides(file.name, problems)
-    return Overrides(parsed.overrides, file)
+    return Overrides(tuple(parsed.overrides), file)

@@ -14,14 +14,12 @@ ready.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import StrEnum
-from functools import cached_property
+from functools import lru_cache
 from typing import Any, Final, Literal
-
-from pydantic import Field
 
 from poolwright.catalog.retirements import Retirement
 from poolwright.domain import pool_requirements
@@ -70,6 +68,7 @@ class StepName(StrEnum):
     DELETE_POOL = "delete-pool"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request(Document):
     """The request that carries a step out, for programs. `on` is what its body starts from: a GET, or nothing.
 
@@ -79,10 +78,11 @@ class Request(Document):
     method: Literal["PUT", "DELETE"]
     pool: str
     on: Literal["current", "nothing"] = "nothing"
-    properties: dict[str, Any] = Field(default_factory=dict)
-    headers: dict[str, str] = Field(default_factory=dict)
+    properties: dict[str, Any] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Check(Document):
     """A command, and what its answer must be."""
 
@@ -90,6 +90,7 @@ class Check(Document):
     expect: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Step(Document):
     """One step. `undo` is what takes it back; `needs_kubernetes` that kubectl must reach the cluster."""
 
@@ -107,6 +108,7 @@ class Step(Document):
         return bool(self.kubectl)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CapabilityDifference(Document):
     """A capability that differs between the size there is and the other one."""
 
@@ -115,6 +117,7 @@ class CapabilityDifference(Document):
     after: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SizeChoice(Document):
     """A size a node pool could have, with every known difference to the present one."""
 
@@ -125,6 +128,7 @@ class SizeChoice(Document):
     ends: tuple[End, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SizeMove(Document):
     """The machines of one size: which they get, and what else could have been chosen, best first."""
 
@@ -134,6 +138,7 @@ class SizeMove(Document):
     alternatives: tuple[SizeChoice, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QuotaNeed(Document):
     """vCPUs of a quota family: needed beyond today's while the move runs, and after it (less than 0: given back)."""
 
@@ -142,6 +147,7 @@ class QuotaNeed(Document):
     after: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PoolMove(Document):
     """One node pool's way to Generation 2. `order` counts within the cluster, from 1."""
 
@@ -165,6 +171,7 @@ class PoolMove(Document):
     way_back: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterPlan(Document):
     """The moves of one cluster, one after the other."""
 
@@ -176,6 +183,7 @@ class ClusterPlan(Document):
     moves: tuple[PoolMove, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stay(Document):
     """A node pool that the plan leaves as it is, and why."""
 
@@ -188,6 +196,7 @@ class Stay(Document):
     because: tuple[Finding, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QuotaRow(Document):
     """vCPUs needed beyond today's of one family in one place: one cluster at a time, all at once, and for good."""
 
@@ -200,6 +209,7 @@ class QuotaRow(Document):
     check: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan(Document):
     """The plan for a fleet."""
 
@@ -212,7 +222,7 @@ class Plan(Document):
     quota: tuple[QuotaRow, ...]
     problems: tuple[InputProblem, ...]
 
-    @cached_property
+    @property
     def moves(self) -> tuple[PoolMove, ...]:
         return tuple(move for cluster in self.clusters for move in cluster.moves)
 
@@ -226,8 +236,10 @@ def plan(fleet: Fleet, audit: Audit, targets: Targets, overrides: Overrides | No
     overrides = overrides or Overrides()
     audited = {pool.id: pool for pool in audit.pools}
     clusters, stays = [], []
+    # Node pools that need the same share their choices.
+    choices = lru_cache(maxsize=None)(_choice)
     for cluster in fleet.clusters:
-        planner = _ClusterPlanner(cluster, targets)
+        planner = _ClusterPlanner(cluster, targets, choices)
         moves = []
         for pool in cluster.pools:
             found = audited[str(pool.id)]
@@ -276,8 +288,9 @@ class _Draft:
 class _ClusterPlanner:
     """Plans the moves of one cluster."""
 
-    def __init__(self, cluster: FleetCluster, targets: Targets) -> None:
+    def __init__(self, cluster: FleetCluster, targets: Targets, choices: Callable[[Target], SizeChoice]) -> None:
         self._cluster = cluster
+        self._choices = choices
         self._targets = targets
         self._here = targets.knowledge.at(cluster.location)
         self._names = {pool.id.pool.lower() for pool in cluster.pools}
@@ -336,8 +349,7 @@ class _ClusterPlanner:
                 )
                 if isinstance(wanted, str):
                     raise NoSuchMove(f"{_called(pool)} cannot have {decision.size}: {wanted}")
-                others = [target for target in ranked if target.size.name != wanted.size.name]
-                ranked = [wanted, *others]
+                ranked = (wanted, *(target for target in ranked if target.size.name != wanted.size.name))
             if size is None or not ranked:
                 if decision.os_sku is not None:
                     raise NoSuchMove(
@@ -345,7 +357,7 @@ class _ClusterPlanner:
                         f"{profile.size}; name a size as well"
                     )
                 return _stay(found, found.findings or (found.because,))
-            chosen.append((size, profile.count, ranked[0], tuple(ranked[1:])))
+            chosen.append((size, profile.count, ranked[0], ranked[1:]))
         draft = _Draft(pool, found, decision, os_sku, tuple(chosen), Way.NEW_POOL, _ASKED)
         refused = self._why_not_in_place(draft)
         if decision.way == Way.IN_PLACE and refused is not None:
@@ -390,10 +402,12 @@ class _ClusterPlanner:
         if draft.way is Way.NEW_POOL:
             replacement = self._new_name(draft)
             properties = _new_properties(draft)
-            steps, way_back = _new_pool_steps(draft, replacement, properties)
-            said = commands.unsaid(properties)
-            if said:
-                remarks.append(f"az aks nodepool add has no option for {', '.join(said)}; the call of the SDK sends it")
+            added = commands.az_add(replacement, properties, _headers(draft))
+            steps, way_back = _new_pool_steps(draft, replacement, properties, added.lines)
+            if added.unsaid:
+                remarks.append(
+                    f"az aks nodepool add has no option for {', '.join(added.unsaid)}; the call of the SDK sends it"
+                )
             extra = pool.count
         else:
             replacement = None
@@ -413,8 +427,8 @@ class _ClusterPlanner:
                 SizeMove(
                     size=size.name,
                     count=count,
-                    to=_choice(target),
-                    alternatives=tuple(_choice(other) for other in others),
+                    to=self._choices(target),
+                    alternatives=tuple(self._choices(other) for other in others),
                 )
                 for size, count, target, others in draft.chosen
             ),
@@ -486,7 +500,8 @@ def upgrade_settings(pool: FleetPool) -> UpgradeSettings:
 
 
 def _numbered_suffixes() -> Iterator[str]:
-    yield from ("g2", *(f"g2{letter}" for letter in "bcdefghijklmnopqrstuvwxyz"))
+    yield "g2"
+    yield from (f"g2{letter}" for letter in "bcdefghijklmnopqrstuvwxyz")
     yield from (f"g{number}" for number in range(100, 1000))
 
 
@@ -582,17 +597,17 @@ def _show(pool: NodePoolId, query: str) -> str:
 
 
 def _new_pool_steps(
-    draft: _Draft, replacement: NodePoolId, properties: dict[str, Any]
+    draft: _Draft, replacement: NodePoolId, properties: dict[str, Any], added: tuple[str, ...]
 ) -> tuple[tuple[Step, ...], tuple[str, ...]]:
     pool, old, new = draft.pool, draft.pool.id.pool, replacement.pool
     headers, timeout = _headers(draft), upgrade_settings(draft.pool).drain_timeout_minutes
-    uncordon = commands.kubectl("uncordon", old)
+    uncordon, again = commands.kubectl("uncordon", old), _again(draft)
     steps = [
         _confirm(draft),
         Step(
             name=StepName.ADD_POOL,
             what=f"Add node pool {new} of Generation 2 beside {old}.",
-            az=commands.az_add(replacement, properties, headers),
+            az=added,
             sdk=commands.sdk_create(replacement, properties, headers),
             request=Request(method="PUT", pool=str(replacement), properties=properties, headers=headers),
             checks=(
@@ -656,19 +671,19 @@ def _new_pool_steps(
             sdk=commands.sdk_delete(pool.id),
             request=Request(method="DELETE", pool=str(pool.id)),
             checks=before_delete if pool.mode in (Mode.SYSTEM, None) else (),
-            undo=_again(draft),
+            undo=again,
         ),
     ]
     until = [line for step in reversed(steps[:-1]) for line in step.undo]
     back = tuple(dict.fromkeys(until))
-    return tuple(steps), ("Until the old node pool is deleted:", *back, "After that:", *_again(draft))
+    return tuple(steps), ("Until the old node pool is deleted:", *back, "After that:", *again)
 
 
 def _again(draft: _Draft) -> tuple[str, ...]:
     """How the old node pool can be had again, where AKS still gives what it was."""
     if (draft.pool.os_type or OsType.LINUX) is OsType.LINUX and draft.found.gen2_size == "yes":
         return ("# no way back: on this size AKS gives new Linux node pools Generation 2",)
-    return commands.az_add(draft.pool.id, dict(sorted(draft.pool.properties.items())), {})
+    return commands.az_add(draft.pool.id, draft.pool.properties, {}).lines
 
 
 def _in_place_steps(draft: _Draft) -> tuple[tuple[Step, ...], tuple[str, ...]]:

@@ -59,11 +59,9 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class _Need:
-    """Everything that decides over the targets of a size: pools that need the same share one answer."""
+class _Asked:
+    """What decides over the image of a node pool, its size aside."""
 
-    location: str
-    size: str
     os_type: OsType
     os_sku: OsSku
     version: KubernetesVersion
@@ -74,6 +72,18 @@ class _Need:
     gpu_driver: str | None
     mode: Mode
     pool_type: PoolType
+
+
+@dataclass(frozen=True, slots=True)
+class _Need:
+    """Everything that decides over the targets of a size: node pools that need the same share one answer.
+
+    `asked` numbers an `_Asked`, because thousands of node pools ask for a few different things.
+    """
+
+    location: str
+    size: str
+    asked: int
     zones: tuple[str, ...]
     ephemeral: bool
     encryption_at_host: bool
@@ -84,12 +94,18 @@ class Targets:
 
     def __init__(self, knowledge: Knowledge) -> None:
         self.knowledge = knowledge
+        self._numbers: dict[_Asked, int] = {}
+        self._asked: list[_Asked] = []
         self._found: dict[_Need, tuple[Target, ...]] = {}
         self._near: dict[tuple[str, str], tuple[VmSize, ...]] = {}
         self._with_gen2: dict[str, tuple[VmSize, ...]] = {}
-        self._resolved: dict[ImageRequest, Resolution | Refusal] = {}
+        self._outcomes: dict[tuple[int, str, str, bool], Resolution | str] = {}
+        self._described: dict[tuple[str, str, str, str], Target] = {}
+        self._ends: dict[tuple[str, str], tuple[Retirement, ...]] = {}
 
-    def ranked(self, pool: FleetPool, location: str | None, size: str, *, os_sku: OsSku | None = None) -> list[Target]:
+    def ranked(
+        self, pool: FleetPool, location: str | None, size: str, *, os_sku: OsSku | None = None
+    ) -> tuple[Target, ...]:
         """Return what the node pool's machines of a size could have instead, best first; none where nothing fits.
 
         The size itself comes first where it does, except where it ends and another one is not known to.
@@ -97,26 +113,40 @@ class Targets:
         need = self._need(pool, location, size, os_sku)
         if need not in self._found:
             self._found[need] = tuple(self._ranked(need))
-        return list(self._found[need])
+        return self._found[need]
 
     def target(
         self, pool: FleetPool, location: str | None, size: str, wanted: str, *, os_sku: OsSku | None = None
     ) -> Target | str:
         """Return a certain size as the target of another, or why it is none."""
         need = self._need(pool, location, size, os_sku)
-        offer = self._offer(need, wanted)
-        if offer is None:
+        here = self.knowledge.at(need.location)
+        offer, own = here.offer(wanted), here.size(size)
+        if offer is None or own is None:
             return f"the size {wanted} is not offered in {need.location}, as far as the catalogue knows"
-        found = self._checked(need, offer)
-        return found if isinstance(found, str) else self._described(need, offer, found)
+        checked = self._checked(need, offer)
+        return checked if isinstance(checked, str) else self._target(need, own, offer, checked)
 
-    def resolution(self, pool: FleetPool, location: str | None, size: VmSize) -> Resolution | Refusal:
-        """Return what the rules give the node pool on a size, as it is: nobody knows what was asked for."""
-        return self._resolve(self._request(self._need(pool, location, size.name, None), size, creating=False))
+    def resolution(self, pool: FleetPool, location: str | None, size: VmSize) -> Resolution | None:
+        """Return what the rules give the node pool on a size, as it is: nobody knows what was asked for.
+
+        None where they refuse it.
+        """
+        need = self._need(pool, location, size.name, None)
+        outcome = self._outcome(need, size, creating=False)
+        return outcome if isinstance(outcome, Resolution) else None
 
     def os_sku(self, pool: FleetPool, location: str | None) -> OsSku:
         """Return the node pool's OS SKU, as exported or as it is without one."""
-        return self._need(pool, location, "", None).os_sku
+        return self._asked[self._need(pool, location, "", None).asked].os_sku
+
+    def ends(self, location: str | None, name: str) -> tuple[Retirement, ...]:
+        """Return when a size ends, as far as it is known."""
+        here = self.knowledge.at(location)
+        key = here.location, name
+        if key not in self._ends:
+            self._ends[key] = self.knowledge.retirements.of_size(name, here.size(name))
+        return self._ends[key]
 
     def _need(self, pool: FleetPool, location: str | None, size: str, os_sku: OsSku | None) -> _Need:
         here = self.knowledge.at(location)
@@ -124,38 +154,42 @@ class Targets:
         version = pool.version or here.kubernetes.newest_patch(here.kubernetes.default)
         assert version is not None
         sku = os_sku or pool.os_sku or default_os_sku(os_type, version, self.knowledge.profile)
-        # Windows2025 has no other way (rule 39), so an export that does not say it means it.
-        fips = sku is OsSku.WINDOWS_2025 if pool.fips is None else pool.fips
-        return _Need(
-            location=here.location,
-            size=size.lower(),
+        asked = _Asked(
             os_type=os_type,
             os_sku=sku,
             version=version,
-            fips=fips,
+            # Windows2025 has no other way (rule 39), so an export that does not say it means it.
+            fips=sku is OsSku.WINDOWS_2025 if pool.fips is None else pool.fips,
             vtpm=bool(pool.vtpm),
             secure_boot=bool(pool.secure_boot),
             workload_runtime=pool.workload_runtime,
             gpu_driver=pool.gpu_driver,
             mode=pool.mode or Mode.USER,
             pool_type=pool.pool_type or PoolType.SCALE_SETS,
+        )
+        number = self._numbers.setdefault(asked, len(self._asked))
+        if number == len(self._asked):
+            self._asked.append(asked)
+        return _Need(
+            location=here.location,
+            size=size.lower(),
+            asked=number,
             zones=pool.zones,
             ephemeral=pool.properties.get("osDiskType") == "Ephemeral",
             encryption_at_host=pool.properties.get("enableEncryptionAtHost") is True,
         )
 
     def _ranked(self, need: _Need) -> Iterator[Target]:
-        here = self.knowledge.catalog.at(need.location)
+        here = self.knowledge.at(need.location)
         own = here.size(need.size)
         if own is None:
             return
-        near = (own, *self._nearest(here, own))
         found = []
-        for size in near:
-            offer = self._offer(need, size.name)
+        for size in (own, *self._nearest(here, own)):
+            offer = here.offer(size.name)
             checked = self._checked(need, offer) if offer is not None else ""
             if offer is not None and isinstance(checked, Resolution):
-                found.append(self._described(need, offer, checked))
+                found.append(self._target(need, own, offer, checked))
             if len(found) > SHOWN:
                 break
         lasting = [target for target in found if not target.ends]
@@ -173,9 +207,6 @@ class Targets:
             self._near[key] = alternatives(own, same, limit=_LOOKED_AT)
         return self._near[key]
 
-    def _offer(self, need: _Need, name: str) -> Offer | None:
-        return self.knowledge.catalog.at(need.location).offer(name)
-
     def _checked(self, need: _Need, offer: Offer) -> Resolution | str:
         """What the rules give the node pool on that size in Generation 2, or why it cannot be had."""
         size = offer.size
@@ -183,61 +214,65 @@ class Targets:
             return f"the size {size.name} offers only Generation 1"
         if offer.location_restriction is not None:
             return f"the size {size.name} is restricted in {need.location}"
-        missing = [zone for zone in need.zones if zone not in offer.usable_zones]
+        missing = [zone for zone in need.zones if zone not in offer.usable_zones] if need.zones else []
         if missing:
             return f"the size {size.name} is not to be had in zone {', '.join(missing)} of {need.location}"
         if need.ephemeral and size.ephemeral_os_disk is False:
             return f"the size {size.name} takes no ephemeral OS disk, which the node pool has"
         if need.encryption_at_host and size.encryption_at_host is False:
             return f"the size {size.name} has no encryption at host, which the node pool has"
-        if any(end.day <= self.knowledge.as_of for end in self.knowledge.retirements.of_size(size.name, size)):
+        if any(end.day <= self.knowledge.as_of for end in self.ends(need.location, size.name)):
             return f"the size {size.name} is retired"
-        request = self._request(need, size, creating=True)
-        refused = pool_requirements.admit(request, name="")
-        outcome = refused[0] if refused else self._resolve(request)
+        return self._outcome(need, size, creating=True)
+
+    def _outcome(self, need: _Need, size: VmSize, *, creating: bool) -> Resolution | str:
+        """What the rules give: to a new node pool that asks for Generation 2, or to the present one as it is."""
+        key = need.asked, need.location, size.name, creating
+        if key not in self._outcomes:
+            self._outcomes[key] = self._decided(self._asked[need.asked], size, creating=creating)
+        return self._outcomes[key]
+
+    def _decided(self, asked: _Asked, size: VmSize, *, creating: bool) -> Resolution | str:
+        # What is moved is asked for in the way its OS has: the header is Windows' (rule 16).
+        by = WishSource.HEADER if asked.os_type is OsType.WINDOWS else WishSource.PROPERTY
+        request = ImageRequest(
+            profile=self.knowledge.profile,
+            os_type=asked.os_type,
+            os_sku=asked.os_sku,
+            version=asked.version,
+            size=size,
+            fips=asked.fips,
+            vtpm=asked.vtpm,
+            secure_boot=asked.secure_boot,
+            workload_runtime=asked.workload_runtime,
+            gpu_driver=asked.gpu_driver,
+            wish=Wish(Generation.V2, by) if creating else None,
+            pool_type=asked.pool_type,
+            mode=asked.mode,
+            creating=creating,
+        )
+        refused = pool_requirements.admit(request, name="") if creating else ()
+        outcome = refused[0] if refused else resolve(request, self.knowledge.catalog.images)
         if isinstance(outcome, Refusal):
             return outcome.message
-        if outcome.late_failure is not None or outcome.generation is not Generation.V2:
+        if creating and (outcome.late_failure is not None or outcome.generation is not Generation.V2):
             return f"the size {size.name} gets a Generation 1 image here"
         return outcome
 
-    def _request(self, need: _Need, size: VmSize, *, creating: bool) -> ImageRequest:
-        # What is moved is asked for in the way its OS has: the header is Windows' (rule 16).
-        by = WishSource.HEADER if need.os_type is OsType.WINDOWS else WishSource.PROPERTY
-        return ImageRequest(
-            profile=self.knowledge.profile,
-            os_type=need.os_type,
-            os_sku=need.os_sku,
-            version=need.version,
-            size=size,
-            fips=need.fips,
-            vtpm=need.vtpm,
-            secure_boot=need.secure_boot,
-            workload_runtime=need.workload_runtime,
-            gpu_driver=need.gpu_driver,
-            wish=Wish(Generation.V2, by) if creating else None,
-            pool_type=need.pool_type,
-            mode=need.mode,
-            creating=creating,
-        )
-
-    def _resolve(self, request: ImageRequest) -> Resolution | Refusal:
-        if request not in self._resolved:
-            self._resolved[request] = resolve(request, self.knowledge.catalog.images)
-        return self._resolved[request]
-
-    def _described(self, need: _Need, offer: Offer, resolution: Resolution) -> Target:
-        before = self.knowledge.catalog.at(need.location).size(need.size)
-        after = offer.size
-        differences, unknown = _compared(before, after) if before is not None else ((), ("every capability",))
-        return Target(
-            size=after,
-            definition=resolution.image.definition,
-            differences=differences,
-            unknown=unknown,
-            assumed=tuple(sorted(offer.assumed)),
-            ends=self.knowledge.retirements.of_size(after.name, after),
-        )
+    def _target(self, need: _Need, own: VmSize, offer: Offer, resolution: Resolution) -> Target:
+        size, definition = offer.size, resolution.image.definition
+        key = need.location, own.name, size.name, definition
+        if key not in self._described:
+            differences, unknown = _compared(own, size)
+            self._described[key] = Target(
+                size=size,
+                definition=definition,
+                differences=differences,
+                unknown=unknown,
+                assumed=tuple(sorted(offer.assumed)),
+                ends=self.ends(need.location, size.name),
+            )
+        return self._described[key]
 
 
 @dataclass(frozen=True, slots=True)
