@@ -11,10 +11,16 @@ from poolwright.domain.generation import Generation
 from poolwright.domain.node_pool import ScaleProfile
 from poolwright.domain.node_pool_kind import Mode, PoolType, PowerState, Priority
 from poolwright.domain.os_sku import OsSku, OsType
-from poolwright.fleet.files import read_paths
+from poolwright.fleet.files import take_paths
 from poolwright.fleet.reading import Reading, read
 from poolwright.fleet.values import Fleet, FleetPool, Origin, ProblemKind
 from tests.fleet.fleets import EXPORTS, cluster, export, exported, fleet_of, pool
+
+
+def read_paths(paths: list[str]) -> Fleet:
+    reading = Reading()
+    take_paths(reading, paths)
+    return reading.fleet()
 
 
 def pools_of(fleet: Fleet) -> dict[str, FleetPool]:

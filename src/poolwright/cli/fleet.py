@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from poolwright.cli.connection import Connection, find
 from poolwright.cli.explain import ProfileName, imported, service_directory
 from poolwright.cli.failure import FAILED, GATE, NOT_FOUND, USAGE, Failure
 from poolwright.cli.options import DataDir, examples, in_any_case
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from poolwright.fleet.audit import Audit, AuditedPool, InputProblem
     from poolwright.fleet.document import Document
     from poolwright.fleet.plan import Plan
+    from poolwright.fleet.reading import Reading
     from poolwright.fleet.targets import Targets
     from poolwright.fleet.values import Fleet
 
@@ -65,12 +68,24 @@ class Gate(StrEnum):
 
 
 Paths = Annotated[
-    list[str],
+    list[str] | None,
     typer.Argument(
-        metavar="FILE|FOLDER...",
+        metavar="[FILE|FOLDER]...",
         help="Exports as JSON: az aks list / show, az aks nodepool list / show, az graph query, az vm list-skus, in "
         "any mixture; of a folder every *.json; - is standard input.",
     ),
+]
+Live = Annotated[
+    bool,
+    typer.Option(
+        "--live",
+        help="Read the subscriptions themselves as well: Azure's, or those of the service that POOLWRIGHT_ENDPOINT or "
+        "--data-dir names. Only reads. Needs the extra azure: pip install 'poolwright[azure]'.",
+    ),
+]
+Subscriptions = Annotated[
+    list[str] | None,
+    typer.Option("--subscription", metavar="ID", help="For --live, any number of times; else AZURE_SUBSCRIPTION_ID."),
 ]
 FleetProfile = Annotated[
     ProfileName,
@@ -93,6 +108,7 @@ ToFile = Annotated[Path | None, typer.Option("--to", metavar="FILE", help="Write
         "az aks list -o json > clusters.json && poolwright fleet audit clusters.json",
         "poolwright fleet audit exports/ --fail-on gen1 -o sarif --to audit.sarif",
         "poolwright fleet audit exports/ -o html --to audit.html",
+        "poolwright fleet audit --live --subscription 00000000-0000-0000-0000-000000000000",
     ),
     help=f"""Say of every node pool which generation it is, how that is known, and what a move needs.
 
@@ -101,7 +117,9 @@ ToFile = Annotated[Path | None, typer.Option("--to", metavar="FILE", help="Write
     """,
 )
 def audit(
-    paths: Paths,
+    paths: Paths = None,
+    live: Live = False,
+    subscription: Subscriptions = None,
     profile: FleetProfile = ProfileName.AZURE_2026,
     as_of: AsOf = None,
     fail_on: Annotated[
@@ -115,7 +133,7 @@ def audit(
     from poolwright.fleet.audit import audit as audited
 
     with _no_collection():
-        read = _read(paths, profile, as_of, None if built_in else service_directory(data_dir))
+        read = _read(_sources(paths, live, subscription, data_dir), profile, as_of, built_in, data_dir)
         found = audited(read.fleet, read.targets)
     _write(_audit_text(found, output), to)
     _tell(found)
@@ -141,7 +159,9 @@ def audit(
     """,
 )
 def plan(
-    paths: Paths,
+    paths: Paths = None,
+    live: Live = False,
+    subscription: Subscriptions = None,
     profile: FleetProfile = ProfileName.AZURE_2026,
     overrides: Annotated[Path | None, typer.Option(metavar="FILE", help="Decisions, as YAML.")] = None,
     as_of: AsOf = None,
@@ -158,7 +178,7 @@ def plan(
     try:
         with _no_collection():
             decided = read_overrides(overrides) if overrides is not None else None
-            read = _read(paths, profile, as_of, None if built_in else service_directory(data_dir))
+            read = _read(_sources(paths, live, subscription, data_dir), profile, as_of, built_in, data_dir)
             made = planned(read.fleet, audited(read.fleet, read.targets), read.targets, decided)
     except OSError as error:
         raise Failure(f"error: {overrides}: {error.strerror}", code=NOT_FOUND) from error
@@ -277,20 +297,72 @@ class _Input:
     targets: Targets
 
 
-def _read(paths: Iterable[str], profile: ProfileName, as_of: datetime | None, directory: Path | None) -> _Input:
+@dataclass(frozen=True)
+class _Sources:
+    """Where a fleet is read from: files, or subscriptions of an endpoint, or both."""
+
+    paths: Sequence[str]
+    connection: Connection | None
+    subscriptions: Sequence[str]
+
+
+def _sources(
+    paths: Sequence[str] | None, live: bool, subscriptions: Sequence[str] | None, data_dir: Path | None
+) -> _Sources:
+    """Where to read; a command line that names nothing is wrong."""
+    if not live:
+        if subscriptions:
+            raise typer.BadParameter("it is for --live", param_hint="--subscription")
+        if not paths:
+            raise typer.BadParameter("name files or folders of exports, or --live", param_hint="FILE|FOLDER")
+        return _Sources(paths, None, ())
+    named = data_dir is not None or os.environ.get("POOLWRIGHT_ENDPOINT")
+    connection = find(data_dir) if named else None
+    known = os.environ.get("AZURE_SUBSCRIPTION_ID")
+    chosen = subscriptions or ([connection.subscription_id] if connection else [known] if known else [])
+    if not chosen:
+        raise typer.BadParameter("--live needs it, or AZURE_SUBSCRIPTION_ID", param_hint="--subscription")
+    return _Sources(paths or (), connection, chosen)
+
+
+def _read(
+    sources: _Sources, profile: ProfileName, as_of: datetime | None, built_in: bool, data_dir: Path | None
+) -> _Input:
     """What there is to judge, and by what."""
-    from poolwright.fleet.files import read_paths
+    from poolwright.fleet.files import take_paths
     from poolwright.fleet.knowledge import knowledge_for, profile_named
+    from poolwright.fleet.reading import Reading
     from poolwright.fleet.targets import Targets
 
+    reading = Reading()
     try:
-        fleet = read_paths(list(paths))
+        take_paths(reading, sources.paths)
     except FileNotFoundError as error:
         raise Failure(f"error: {error}", code=NOT_FOUND) from error
+    if sources.subscriptions:
+        _take_live(reading, sources)
+    fleet, directory = reading.fleet(), None if built_in else service_directory(data_dir)
     replacements, called = imported(directory, fleet.locations)
     day = as_of.date() if as_of is not None else date.today()
     knowledge = knowledge_for(fleet, profile_named(profile.value), day, imported=replacements, called=called)
     return _Input(fleet, Targets(knowledge))
+
+
+def _take_live(reading: Reading, sources: _Sources) -> None:
+    from poolwright.fleet import live
+
+    service = sources.connection
+    try:
+        if service is None:
+            live.take_live(reading, live.AZURE, sources.subscriptions, live.default_credential())
+        else:
+            ca = str(service.ca)
+            credential = live.secret_credential(
+                service.url, service.tenant_id, service.client_id, service.client_secret, ca
+            )
+            live.take_live(reading, service.url, sources.subscriptions, credential, ca=ca)
+    except live.NotInstalled as error:
+        raise Failure(f"error: --live needs Azure's SDK: pip install 'poolwright[azure]' ({error})") from error
 
 
 def _row(pool: AuditedPool) -> dict[str, object]:

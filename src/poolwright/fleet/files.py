@@ -12,17 +12,16 @@ from pathlib import Path
 from typing import Final
 
 from poolwright.fleet.reading import Reading
-from poolwright.fleet.values import Fleet, Origin, ProblemKind
+from poolwright.fleet.values import Origin, ProblemKind
 
 STANDARD_INPUT: Final = "-"
 
 
-def read_paths(paths: Sequence[str]) -> Fleet:
-    """Return the fleet of these files, of `-` (standard input), and of the `*.json` below these folders.
+def take_paths(reading: Reading, paths: Sequence[str]) -> None:
+    """Take these files, `-` (standard input), and the `*.json` below these folders.
 
     Raises `FileNotFoundError` for a path that is not there.
     """
-    reading = Reading()
     for name, raw in _contents(paths, reading):
         try:
             # Windows PowerShell redirects in UTF-16, and some editors begin UTF-8 with a mark.
@@ -34,7 +33,6 @@ def read_paths(paths: Sequence[str]) -> Fleet:
         if not text.strip():
             reading.complain(ProblemKind.UNREADABLE, Origin(name), "the file is empty")
         reading.take_text(name, text)
-    return reading.fleet()
 
 
 def _contents(paths: Sequence[str], reading: Reading) -> Iterator[tuple[str, bytes]]:
