@@ -143,6 +143,15 @@ def test_every_row_has_a_test_here() -> None:
         assert f'"{row.rule.id}"' in text or row.rule.id == "rules", row.rule.id
 
 
+def test_the_document_has_every_rule_of_an_audit() -> None:
+    document = (Path(__file__).parents[2] / "docs" / "fleet.md").read_text()
+    for evidence in EVIDENCE:
+        rule = evidence.rule
+        assert f"| `{rule.id}` | {evidence.confidence.value} | {rule.text} | {rule.source} |" in document
+    for row in OBSTACLES:
+        assert f"| `{row.rule.id}` | {row.effect.value} | {row.rule.text} | {row.rule.source} |" in document
+
+
 def test_a_pool_that_is_there_has_no_obstacle() -> None:
     found = audited_pool(vmSize="Standard_D4s_v5", nodeImageVersion=GEN2, provisioningState="Failed")
     assert (found.findings, found.move) == ((), Move.DONE)
