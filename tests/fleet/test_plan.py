@@ -200,8 +200,10 @@ def test_the_new_name_fits_and_is_free() -> None:
 
 def test_a_full_cluster_has_no_room_for_a_pool_beside() -> None:
     fleet = fleet_of(cluster(*(pool(f"p{number}", vmSize="Standard_D4s_v6") for number in range(99)), pool("old")))
-    with pytest.raises(NoSuchMove, match="100 of 100"):
-        planned(fleet)
+    made = planned(fleet)
+    assert made.moves == ()
+    assert [stay.because[0].id for stay in made.stays if stay.pool == "old"] == ["cluster-full"]
+    assert len(planned(fleet, Profile.DOCUMENTED).moves) == 1, "in place there is no pool beside"
 
 
 def test_decisions_are_followed(tmp_path: Path) -> None:
@@ -412,3 +414,38 @@ def test_documents_are_as_the_published_schemas_say(made: Plan) -> None:
         schema = json.loads((docs / f"{name}.schema.json").read_text())
         jsonschema.Draft202012Validator.check_schema(schema)
         jsonschema.Draft202012Validator(schema).validate(json.loads(json_of(document)))
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+MEMBERS = st.sampled_from(
+    (
+        *("name", "vmSize", "count", "mode", "type", "osType", "osSKU", "orchestratorVersion", "nodeImageVersion"),
+        *("scaleSetPriority", "availabilityZones", "osDiskType", "upgradeSettings", "securityProfile", "gpuProfile"),
+        *("virtualMachinesProfile", "virtualMachineNodesStatus", "powerState", "eTag", "nodeLabels", "nodeTaints"),
+        *("minCount", "maxCount", "enableAutoScaling", "provisioningState", "poolwright", "enableFIPS", "tags", "id"),
+    )
+)
+
+
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.dictionaries(MEMBERS, JSON, max_size=4),
+    st.dictionaries(st.sampled_from(["location", "kubernetesVersion", "powerState", "id", "agentPoolProfiles"]), JSON),
+    JSON,
+    st.sampled_from(Profile),
+)
+def test_nonsense_is_named_and_never_ends_a_plan(
+    wrong: dict[str, Any], wrong_cluster: dict[str, Any], anything: Any, profile: Profile
+) -> None:
+    entries = [cluster(pool("p1") | wrong, pool("p2")), cluster(pool("p3"), name="c2") | wrong_cluster, anything]
+    fleet = read([("nonsense.json", json.dumps(entries))])
+    found = planned(fleet, profile)
+    assert all(problem.message and problem.place.file == "nonsense.json" for problem in found.problems)
+    assert document_of(Plan, json_of(found)) == found
+    for move in found.moves:
+        for line in (line for step in move.steps for line in (*step.az, *step.kubectl)):
+            shlex.split(line)

@@ -27,20 +27,39 @@ Json = dict[str, Any]
 # Takes the path inside the entry and what is wrong there.
 Complain = Callable[[str, str], None]
 
-# ARM's names of what a node pool has, for exports that spell them otherwise.
+# ARM's names of what a node pool has, by kind, for exports that spell them otherwise.
 # Source: AgentPool.tsp in Azure/azure-rest-api-specs, as azure-mgmt-containerservice 41.8.0 has it.
-_ARM_NAMES: Final = (
-    *("artifactStreamingProfile", "availabilityZones", "capacityReservationGroupID", "count", "creationData"),
-    *("enableAutoScaling", "enableEncryptionAtHost", "enableFIPS", "enableNodePublicIP", "enableUltraSSD"),
-    *("enableSecureBoot", "enableVTPM", "gatewayProfile", "gpuInstanceProfile", "gpuProfile", "hostGroupID"),
-    *("kubeletConfig", "kubeletDiskType", "linuxOSConfig", "localDNSProfile", "maxCount", "maxPods", "messageOfTheDay"),
-    *("minCount", "mode", "networkProfile", "nodeLabels", "nodePublicIPPrefixID", "nodePublicIPTags", "nodeTaints"),
-    *("orchestratorVersion", "osDiskSizeGB", "osDiskType", "osSKU", "osType", "podIPAllocationMode", "podSubnetID"),
-    *("proximityPlacementGroupID", "publicIPPrefixSize", "scaleDownMode", "scaleSetEvictionPolicy", "scaleSetPriority"),
-    *("securityProfile", "spotMaxPrice", "swapFileSizeMB", "tags", "type", "upgradeSettings", "virtualMachinesProfile"),
-    *("vmGeneration", "vmSize", "vnetSubnetID", "windowsProfile", "workloadRuntime"),
-)
-_ARM_NAME: Final = {name.lower(): name for name in _ARM_NAMES}
+_ARM_NAMES: Final[Mapping[type[Any], tuple[str, ...]]] = {
+    str: (
+        *("capacityReservationGroupID", "gpuInstanceProfile", "hostGroupID", "kubeletDiskType", "messageOfTheDay"),
+        *(
+            "mode",
+            "nodePublicIPPrefixID",
+            "orchestratorVersion",
+            "osDiskType",
+            "osSKU",
+            "osType",
+            "podIPAllocationMode",
+        ),
+        *("podSubnetID", "proximityPlacementGroupID", "scaleDownMode", "scaleSetEvictionPolicy", "scaleSetPriority"),
+        *("type", "vmGeneration", "vmSize", "vnetSubnetID", "workloadRuntime"),
+    ),
+    int: ("count", "maxCount", "maxPods", "minCount", "osDiskSizeGB"),
+    float: ("spotMaxPrice",),
+    bool: ("enableAutoScaling", "enableEncryptionAtHost", "enableFIPS", "enableNodePublicIP", "enableUltraSSD"),
+    list: ("availabilityZones", "nodeTaints"),
+    dict: (
+        *("artifactStreamingProfile", "creationData", "gatewayProfile", "gpuProfile", "kubeletConfig", "linuxOSConfig"),
+        *("localDNSProfile", "networkProfile", "nodeLabels", "securityProfile", "tags", "upgradeSettings"),
+        *("virtualMachinesProfile", "windowsProfile"),
+    ),
+}
+_KIND: Final = {name.lower(): kind for kind, names in _ARM_NAMES.items() for name in names}
+# Members of those objects that exports spell otherwise as well.
+_INNER: Final = ("enableSecureBoot", "enableVTPM", "nodePublicIPTags", "publicIPPrefixSize", "swapFileSizeMB")
+_ARM_NAME: Final = {
+    name.lower(): name for name in (*_INNER, *(name for names in _ARM_NAMES.values() for name in names))
+}
 # What a PUT cannot carry, and what stands beside the properties.
 _NOT_PUT: Final = frozenset(
     (
@@ -138,7 +157,7 @@ def _pool(identity: NodePoolId, entry: Mapping[str, Any], origin: Origin, compla
         max_count=reader.count("maxcount"),
         zones=tuple(sorted(str(zone) for zone in reader.given("availabilityzones", list) or [])),
         etag=reader.text("etag"),
-        properties=_sendable(properties),
+        properties=_sendable(properties, complain),
     )
 
 
@@ -220,6 +239,7 @@ class _Reader:
 _KINDS: Final[Mapping[type[Any], str]] = {
     str: "text",
     int: "number",
+    float: "number",
     bool: "true or false",
     list: "list",
     dict: "object",
@@ -250,12 +270,41 @@ def _cluster_id(known: Mapping[str, Any]) -> ClusterId | None:
     return None
 
 
-def _sendable(properties: Mapping[str, Any]) -> Json:
-    return {
-        _ARM_NAME.get(name, name): _plain(name, value)
-        for name, value in properties.items()
-        if name not in _NOT_PUT and value not in ({}, [], "")
-    }
+def _sendable(properties: Mapping[str, Any], complain: Complain) -> Json:
+    """What a PUT could carry, by ARM's names; a known property of another kind is complained about and left out."""
+    sendable: Json = {}
+    for name, value in properties.items():
+        if name in _NOT_PUT or value in ({}, [], ""):
+            continue
+        if not _is_of_kind(name, value):
+            complain(_ARM_NAME[name], f"it is no {_KINDS[_KIND[name]]}: {str(value)[:40]!r}")
+            continue
+        sendable[_ARM_NAME.get(name, name)] = _plain(name, value)
+    return sendable
+
+
+def _is_of_kind(name: str, value: Any) -> bool:
+    """Whether the value is what a property of that name holds; one that is not known here holds anything."""
+    kind = _KIND.get(name)
+    if isinstance(value, bool) or kind is bool:
+        return kind is None or (kind is bool and isinstance(value, bool))
+    if isinstance(value, list):
+        return kind is None or (kind is list and all(isinstance(part, str | int) for part in value))
+    if isinstance(value, dict):
+        if name in _OWN_NAMES:
+            return all(text is None or isinstance(text, str) for text in value.values())
+        return kind is None or (kind is dict and (name != "virtualmachinesprofile" or _is_profile(value)))
+    return kind is None or isinstance(value, (int, float) if kind is float else kind)
+
+
+def _is_profile(value: Json) -> bool:
+    """Whether a VirtualMachines profile lists sizes with their counts, as far as it lists any."""
+    scale = folded(value).get("scale", {})
+    manual = folded(scale).get("manual", []) if isinstance(scale, dict) else None
+    return isinstance(manual, list) and all(
+        isinstance(part, dict) and isinstance(part.get("size"), str) and _whole(part.get("count")) is not None
+        for part in manual
+    )
 
 
 def _plain(name: str, value: Any) -> Any:

@@ -317,7 +317,10 @@ class _ClusterPlanner:
             return _stay(found, reasons or (found.because,))
         if found.move is Move.BLOCKED and not pool.scale:
             return _stay(found, found.findings)
-        return self._draft(pool, found, decision)
+        drafted = self._draft(pool, found, decision)
+        if isinstance(drafted, _Draft) and drafted.way is Way.NEW_POOL and len(self._cluster.pools) >= MAX_POOLS:
+            return _stay(found, (_FULL,))
+        return drafted
 
     def planned(self, drafts: list[_Draft]) -> ClusterPlan:
         """Return the cluster's moves in their order, each with its steps."""
@@ -457,11 +460,6 @@ class _ClusterPlanner:
             base = pool.id.pool.lower()
             candidates = (base[: longest - len(suffix)] + suffix for suffix in _numbered_suffixes())
         name = next(name for name in candidates if name not in self._names)
-        if len(self._names) >= MAX_POOLS:
-            raise NoSuchMove(
-                f"{_called(pool)} needs a node pool beside it, and the cluster has {len(self._names)} of {MAX_POOLS}; "
-                f"leave it, or delete another node pool first"
-            )
         self._names.add(name)
         return NodePoolId(pool.id.cluster_id, name)
 
@@ -469,6 +467,12 @@ class _ClusterPlanner:
         return version is None or self._here.kubernetes.offered(version.release) is not None
 
 
+_FULL: Final = Finding(
+    id="cluster-full",
+    message=f"It needs a node pool beside it, and the cluster has {MAX_POOLS}, which is the most.",
+    remedy="delete a node pool that is not needed, or leave this one",
+    source="quotas-skus-regions.md",
+)
 _NOTES: Final = frozenset({"image-contradicts-size", "no-location", "no-mode"})
 _ASKED: Final = Rule("asked", "The overrides ask for it.", "the overrides")
 _IN_PLACE: Final = Rule(

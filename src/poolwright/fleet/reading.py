@@ -41,7 +41,7 @@ class Reading:
         self._pools: dict[str, FleetPool] = {}
         self._offers: dict[str, dict[str, Offer]] = {}
         self._values: dict[Any, Any] = {}
-        self._problems: list[Problem] = []
+        self._problems: dict[Problem, None] = {}  # in their order, each once
         self._counted: dict[tuple[ProblemKind, str, str], tuple[int, Problem]] = {}
 
     def take_text(self, file: str, text: str) -> None:
@@ -90,7 +90,7 @@ class Reading:
         """Note a problem; with `once` the same in one file is counted, not repeated."""
         problem = Problem(kind, origin, what)
         if not once:
-            self._problems.append(problem)
+            self._problems[problem] = None
             return
         number, first = self._counted.get((kind, origin.file, what), (0, problem))
         self._counted[kind, origin.file, what] = number + 1, first
@@ -107,7 +107,7 @@ class Reading:
             replace(first, what=f"{first.what} ({number} such entries)" if number > 1 else first.what)
             for number, first in self._counted.values()
         ]
-        return Fleet(clusters, offers, tuple(sorted(self._problems + repeated, key=_place)))
+        return Fleet(clusters, offers, tuple(sorted([*self._problems, *repeated], key=_place)))
 
     def _take_cluster(self, cluster: FleetCluster) -> None:
         known = self._clusters.get(cluster.id.key)
