@@ -20,7 +20,7 @@ RULES = [
 
 def valid(log: dict[str, Any]) -> dict[str, Any]:
     """The run of a log that the schema takes."""
-    jsonschema.Draft7Validator(SCHEMA, format_checker=jsonschema.FormatChecker()).validate(log)
+    jsonschema.Draft4Validator(SCHEMA, format_checker=jsonschema.FormatChecker()).validate(log)
     (run,) = log["runs"]
     assert isinstance(run, dict)
     return run

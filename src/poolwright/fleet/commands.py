@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
-from poolwright.domain.resource_id import NodePoolId
+from poolwright.domain.resource_id import ClusterId, NodePoolId
 
 WINDOWS_GEN2_HEADER: Final = "UseWindowsGen2VM"
 Json = Mapping[str, Any]
@@ -128,10 +128,11 @@ def az_add(pool: NodePoolId, properties: Json, headers: Mapping[str, str]) -> Sp
     return Spelled(tuple(lines), (*unsaid, *sorted(values)))
 
 
-def az(command: str, pool: NodePoolId, *arguments: str) -> str:
-    """Return a command of az about a node pool."""
-    cluster = pool.cluster_id
-    where = ["-g", cluster.group_id.group, "--cluster-name", cluster.cluster, "-n", pool.pool]
+def az(command: str, about: NodePoolId | ClusterId, *arguments: str) -> str:
+    """Return a command of az about a node pool, or about all node pools of a cluster."""
+    cluster = about.cluster_id if isinstance(about, NodePoolId) else about
+    where = ["-g", cluster.group_id.group, "--cluster-name", cluster.cluster]
+    where += ["-n", about.pool] if isinstance(about, NodePoolId) else []
     subscription = ["--subscription", cluster.group_id.subscription]
     return _joined(["az", *command.split(), *where, *arguments, *subscription])
 

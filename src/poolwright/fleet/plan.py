@@ -636,14 +636,8 @@ def _new_pool_steps(
                 undo=(commands.az("aks nodepool update", pool.id, "--enable-cluster-autoscaler", *bounds),),
             )
         )
-    before_delete = (
-        Check(
-            run=commands.az("aks nodepool list", pool.id, "--query", "[?mode=='System'].name", "-o", "tsv").replace(
-                f" -n {old}", ""
-            ),
-            expect=f"{new} is among them",
-        ),
-    )
+    # A cluster keeps at least one system node pool (rule 56).
+    systems = commands.az("aks nodepool list", pool.id.cluster_id, "--query", "[?mode=='System'].name", "-o", "tsv")
     steps += [
         Step(
             name=StepName.CORDON,
@@ -674,7 +668,7 @@ def _new_pool_steps(
             az=(commands.az("aks nodepool delete", pool.id),),
             sdk=commands.sdk_delete(pool.id),
             request=Request(method="DELETE", pool=str(pool.id)),
-            checks=before_delete if pool.mode in (Mode.SYSTEM, None) else (),
+            checks=(Check(run=systems, expect=f"{new} is among them"),) if pool.mode in (Mode.SYSTEM, None) else (),
             undo=again,
         ),
     ]
