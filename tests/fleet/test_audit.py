@@ -43,7 +43,8 @@ def of(found: Audit, name: str) -> AuditedPool:
         ("lake/mixed", "V1", "certain", "image-known", Move.OTHER_SIZE),
         ("Edge1/nodepool1", "V1", "certain", "size-only", Move.OTHER_SIZE),
         ("ancient/agentpool", "V2", "likely", "gen2-linux", Move.DONE),
-        ("old2/agentpool", "V1", "certain", "image-known", Move.SAME_SIZE),
+        # Its size offers Generation 2 and ends in 2028.
+        ("old2/agentpool", "V1", "certain", "image-known", Move.OTHER_SIZE),
     ],
 )
 def test_pools_of_the_exports(
@@ -141,6 +142,11 @@ def test_every_row_has_a_test_here() -> None:
     text = Path(__file__).read_text()
     for row in (*EVIDENCE, *OBSTACLES):
         assert f'"{row.rule.id}"' in text or row.rule.id == "rules", row.rule.id
+
+
+def test_a_size_that_has_ended_is_left() -> None:
+    found = audited_pool(vmSize="Standard_NC6s_v3", nodeImageVersion=GEN1)
+    assert (found.gen2_size, found.move, found.urgency) == ("yes", Move.OTHER_SIZE, Urgency.OVERDUE)
 
 
 def test_the_document_has_every_rule_of_an_audit() -> None:

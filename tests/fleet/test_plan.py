@@ -366,6 +366,8 @@ def test_what_holds_for_any_fleet(drawn: Any, profile: Profile) -> None:
             planned_cluster.moves, {each.pool for each in audited.values() if each.cluster == planned_cluster.cluster}
         )
     for move in made.moves:
+        kept = all(size.size == size.to.size for size in move.sizes)
+        assert audited[move.id].move is (Move.SAME_SIZE if kept else Move.OTHER_SIZE), "audit and plan agree"
         _check_move(move, targets, fleet)
     again = plan(fleet, audit(fleet, targets), targets)
     assert json_of(again) == json_of(made), "the same input, the same plan"

@@ -54,8 +54,8 @@ class Move(StrEnum):
     """How far a node pool is from Generation 2."""
 
     DONE = "done"  # it is there
-    SAME_SIZE = "same-size"  # its size offers Generation 2
-    OTHER_SIZE = "other-size"  # it needs another size
+    SAME_SIZE = "same-size"  # on the size it has
+    OTHER_SIZE = "other-size"  # on another size, because its own does not offer it or ends
     WAITS = "waits"  # it can move once something else is done
     BLOCKED = "blocked"  # something has to be decided first
     UNKNOWN = "unknown"  # its generation is not known
@@ -259,6 +259,7 @@ class MoveFacts:
     sizes_told: bool
     sizes_known: bool
     has_target: bool
+    keeps_sizes: bool
     image_contradicts_size: bool
     located: bool
     mode_told: bool
@@ -402,8 +403,8 @@ class _Auditor:
         generation: Generation | None = getattr(evidence, row.evidence) if row is not None else None
         release = image.release if image is not None else resolution.image.release if resolution is not None else None
         ends = self._ends(pool, here, release)
-        findings, effects = self._obstacles(pool, cluster, sizes, generation)
-        ability = _ability(sizes)
+        facts = self._facts(pool, cluster, sizes, generation)
+        findings, effects = self._obstacles(pool, cluster, sizes, facts)
         return AuditedPool(
             id=str(pool.id),
             subscription=pool.id.cluster_id.group_id.subscription,
@@ -425,8 +426,8 @@ class _Auditor:
             generation=generation.value if generation else None,
             confidence=row.confidence if row is not None else Confidence.UNKNOWN,
             because=_because(row, resolution),
-            gen2_size=ability,
-            move=_move(generation, effects, ability),
+            gen2_size=_ability(sizes),
+            move=_move(facts, effects),
             findings=findings,
             ends=tuple(End(subject=end.subject, day=end.day, effect=end.effect, source=end.source) for end in ends),
             urgency=urgency(ends, self._knowledge.as_of),
@@ -460,9 +461,8 @@ class _Auditor:
         return tuple(sorted((*of_sizes, *of_release), key=lambda end: (end.day, end.subject)))
 
     def _obstacles(
-        self, pool: FleetPool, cluster: FleetCluster, sizes: list[VmSize | None], generation: Generation | None
+        self, pool: FleetPool, cluster: FleetCluster, sizes: list[VmSize | None], facts: MoveFacts
     ) -> tuple[tuple[Finding, ...], frozenset[Effect]]:
-        facts = self._facts(pool, cluster, sizes, generation)
         offered = frozenset[Generation]().union(*(size.generations for size in sizes if size is not None))
         words: Mapping[str, str] = {
             "group": pool.id.cluster_id.group_id.group,
@@ -493,6 +493,7 @@ class _Auditor:
         here = self._knowledge.at(cluster.location)
         known = bool(sizes) and all(size is not None for size in sizes)
         to_move = generation is not Generation.V2 and known
+        ranked = [self._targets.ranked(pool, cluster.location, name) for name in pool.sizes] if to_move else []
         version = pool.version or here.kubernetes.newest_patch(here.kubernetes.default)
         assert version is not None
         return MoveFacts(
@@ -506,7 +507,11 @@ class _Auditor:
             settled=all(state in (None, "Succeeded") for state in (pool.state, cluster.state)),
             sizes_told=bool(sizes),
             sizes_known=known,
-            has_target=not to_move or all(self._targets.ranked(pool, cluster.location, name) for name in pool.sizes),
+            has_target=all(ranked),
+            keeps_sizes=all(
+                targets and targets[0].size.name.lower() == name.lower()
+                for name, targets in zip(pool.sizes, ranked, strict=False)
+            ),
             image_contradicts_size=known
             and generation is not None
             and not all(size.supports(generation) for size in sizes if size is not None),
@@ -529,16 +534,16 @@ def _ability(sizes: list[VmSize | None]) -> Ability:
     return Ability.YES if sizes and all(sizes) else Ability.UNKNOWN
 
 
-def _move(generation: Generation | None, effects: frozenset[Effect], ability: Ability) -> Move:
-    if generation is Generation.V2:
+def _move(facts: MoveFacts, effects: frozenset[Effect]) -> Move:
+    if facts.generation is Generation.V2:
         return Move.DONE
     if Effect.BLOCKS in effects:
         return Move.BLOCKED
-    if generation is None:
+    if facts.generation is None:
         return Move.UNKNOWN
     if Effect.WAITS in effects:
         return Move.WAITS
-    return Move.SAME_SIZE if ability is Ability.YES else Move.OTHER_SIZE
+    return Move.SAME_SIZE if facts.keeps_sizes else Move.OTHER_SIZE
 
 
 def _because(row: EvidenceRow | None, resolution: Resolution | None) -> Finding:
