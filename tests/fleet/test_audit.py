@@ -91,10 +91,16 @@ def test_evidence_counts_in_its_order(
 
 
 def test_every_known_node_image_is_found_by_its_version_string() -> None:
-    for image in Catalog.built_in(["eastus"]).images:
-        size = "Standard_D4s_v5" if image.generation.value == "V2" else "Standard_D4_v3"
-        found = audited_pool(nodeImageVersion=image.version_string, vmSize=size)
-        assert (found.generation, found.because.id) == (image.generation.value, "image-known"), image
+    sizes = {"V1": "Standard_D4_v3", "V2": "Standard_D4s_v5"}
+    images = Catalog.built_in(["eastus"]).images
+    pools = [
+        pool(f"p{number:03}", nodeImageVersion=image.version_string, vmSize=sizes[image.generation.value])
+        for number, image in enumerate(images)
+    ]
+    found = audited(fleet_of(cluster(*pools))).pools
+    assert len(found) == len(images) > 80
+    for each, image in zip(found, images, strict=True):
+        assert (each.generation, each.because.id) == (image.generation.value, "image-known"), image
 
 
 @pytest.mark.parametrize(

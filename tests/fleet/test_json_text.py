@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from poolwright.fleet.json_text import BrokenJson, Entries
 
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    st.none() | st.booleans() | st.integers() | st.text(max_size=12),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+    max_leaves=6,
 )
-OBJECTS = st.dictionaries(st.text().filter(lambda name: name not in ("value", "data")), VALUES)
+OBJECTS = st.dictionaries(st.text(max_size=6).filter(lambda name: name not in ("value", "data")), VALUES, max_size=4)
 
 
 def test_entries_come_with_the_line_on_which_they_begin_and_their_path() -> None:
@@ -61,7 +62,7 @@ def test_a_break_is_named_by_line_and_column_and_what_stood_before_is_given(
     assert (broken.value.line, broken.value.column, len(given)) == (line, column, before)
 
 
-@given(st.lists(OBJECTS), st.sampled_from([None, 2]))
+@given(st.lists(OBJECTS, max_size=5), st.sampled_from([None, 2]))
 def test_any_list_and_any_sequence_of_objects_is_read_as_written(objects: list[dict[str, object]], indent: int) -> None:
     as_list = json.dumps(objects, indent=indent)
     one_by_one = "\n".join(json.dumps(each, indent=indent) for each in objects)

@@ -343,7 +343,7 @@ def fleet_from(drawn: Any) -> Fleet:
 _SHARED: dict[Profile, Targets] = {}
 
 
-@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.too_slow])
 @given(CLUSTERS, st.sampled_from(Profile))
 def test_what_holds_for_any_fleet(drawn: Any, profile: Profile) -> None:
     fleet = fleet_from(drawn)
@@ -433,7 +433,7 @@ MEMBERS = st.sampled_from(
 )
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.dictionaries(MEMBERS, JSON, max_size=4),
     st.dictionaries(st.sampled_from(["location", "kubernetesVersion", "powerState", "id", "agentPoolProfiles"]), JSON),
