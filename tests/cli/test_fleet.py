@@ -27,6 +27,16 @@ def test_an_audit_shows_every_pool_and_what_it_comes_to(alone: CommandLine) -> N
     assert "8 of Generation 1 can be moved. Profile azure-2026, as of 2026-11-26" in ended.err
 
 
+def test_a_terminal_gets_a_table_of_its_width(alone: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("poolwright.cli.fleet._is_terminal", lambda: True)
+    monkeypatch.setenv("COLUMNS", "150")
+    lines = alone.done(*AUDIT).out.splitlines()
+    assert max(map(len, lines)) <= 150
+    batch = next(line for line in lines if " batch " in line)
+    assert batch.split()[:2] == ["shop", "shop-prod"]
+    assert {"Standard_D4_v3", "V1"} <= set(batch.split())
+
+
 def test_an_audit_as_json_is_on_stdout_alone(alone: CommandLine) -> None:
     document = alone.done(*AUDIT, "-o", "json").json
     assert len(document["pools"]) == 13

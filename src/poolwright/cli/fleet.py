@@ -11,7 +11,7 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -135,7 +135,7 @@ def audit(
     with _no_collection():
         read = _read(_sources(paths, live, subscription, data_dir), profile, as_of, built_in, data_dir)
         found = audited(read.fleet, read.targets)
-    _write(_audit_text(found, output), to)
+    _write(_audit_text(found, output, on_terminal=to is None and _is_terminal()), to)
     _tell(found)
     caught = [gate for gate in fail_on or [] if any(_is_caught(pool, gate) for pool in found.pools)]
     if caught:
@@ -190,10 +190,11 @@ def plan(
         raise Failure(f"{_counted(len(made.problems), 'part')} of the input could not be taken", code=FAILED)
 
 
-def _audit_text(found: Audit, output: AuditOutput) -> Iterable[str]:
+def _audit_text(found: Audit, output: AuditOutput, *, on_terminal: bool) -> Iterable[str]:
     match output:
         case AuditOutput.TABLE:
-            return [table([_row(pool) for pool in found.pools])]
+            rows = [_row(pool) for pool in found.pools]
+            return [_drawn(rows) if on_terminal else table(rows)]
         case AuditOutput.JSON:
             return _json_text(found)
         case AuditOutput.CSV:
@@ -208,6 +209,33 @@ def _audit_text(found: Audit, output: AuditOutput) -> Iterable[str]:
             from poolwright.fleet.html_pages import audit_page
 
             return [audit_page(found)]
+
+
+def _is_terminal() -> bool:
+    return sys.stdout.isatty()
+
+
+def _drawn(rows: Sequence[Mapping[str, object]]) -> str:
+    """The rows for a terminal: as wide as it is, with the generations in colour."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    drawn = Table(box=None, pad_edge=False, header_style="bold")
+    names = list(rows[0]) if rows else []
+    for name in names:
+        # What people look for and copy stays in one piece.
+        whole = name in ("Cluster", "Pool", "Size", "Generation")
+        drawn.add_column(name, justify="right" if name == "Count" else "left", overflow="fold", no_wrap=whole)
+    for row in rows:
+        cells = {name: escape(str(row[name])) for name in names}
+        colour = {"V1": "yellow", "V2": "green"}.get(cells["Generation"][:2], "dim")
+        cells["Generation"] = f"[{colour}]{cells['Generation']}[/{colour}]"
+        drawn.add_row(*cells.values())
+    console = Console(highlight=False)
+    with console.capture() as text:
+        console.print(drawn)
+    return text.get()
 
 
 def _json_text(document: Document) -> Iterator[str]:
