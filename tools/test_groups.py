@@ -40,6 +40,7 @@ _UNIT = (
     "state",
     "seed",
     "fleet",
+    "lint",
     "reports",
 )
 GROUPS = (

@@ -19,7 +19,7 @@ SOURCES = sorted((ROOT / "src" / "poolwright").rglob("*.py"))
 DOMAIN = sorted((ROOT / "src" / "poolwright" / "domain").glob("*.py"))
 DOCUMENTS = (
     *("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "docs/compatibility.md"),
-    *("docs/testing.md", "docs/container.md", "docs/images.md", "docs/fleet.md"),
+    *("docs/testing.md", "docs/container.md", "docs/images.md", "docs/fleet.md", "docs/lint.md"),
 )
 
 

@@ -35,6 +35,7 @@ from poolwright.cli.az import PassThrough, az
 from poolwright.cli.explain import explain
 from poolwright.cli.failure import Failure
 from poolwright.cli.generations import generations
+from poolwright.cli.lint import lint
 from poolwright.cli.options import examples
 from poolwright.cli.output import note, print_json
 from poolwright.cli.requests import requests
@@ -86,6 +87,13 @@ app.command(
     )
 )(explain)
 app.add_typer(fleet.app, name="fleet")
+app.command(
+    epilog=examples(
+        "az bicep build -f main.bicep && poolwright lint main.json --parameters main.parameters.json",
+        "terraform show -json plan.tfplan > plan.json && poolwright lint plan.json --profile azure-2026",
+        "poolwright lint . --fail-on warning,gen1 -o json",
+    )
+)(lint)
 app.add_typer(groups.app, name="group")
 app.add_typer(clusters.app, name="aks")
 app.add_typer(sizes.app, name="vm")

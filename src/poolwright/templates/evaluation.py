@@ -28,7 +28,7 @@ from poolwright.templates.expressions import (
     is_expression,
     unescaped,
 )
-from poolwright.templates.functions import FUNCTIONS, Unusable, as_text, at, found_name, is_equal, type_name
+from poolwright.templates.functions import FUNCTIONS, Function, Unusable, as_text, at, found_name, is_equal, type_name
 from poolwright.templates.resource_names import normal, resource_id
 
 MAX_COPIES: Final = 800  # ARM's own limit
@@ -196,7 +196,7 @@ class Evaluator:
                 remedy="docs/compatibility.md lists the functions this service knows",
             )
         _require_arity(function, len(arguments), row.least, row.most)
-        values = [self._evaluate(argument, frame) for argument in arguments]
+        values = self._arguments(row, arguments, frame)
         if row.looks:
             self.budget.weigh(values, row.looks)
         try:
@@ -206,6 +206,9 @@ class Evaluator:
             if key == "fail":
                 raise
             raise Unusable(f"The template function '{row.name}' has an invalid parameter: {error}.") from error
+
+    def _arguments(self, row: Function, arguments: Sequence[Expression], frame: Frame) -> list[Any]:
+        return [self._evaluate(argument, frame) for argument in arguments]
 
     def _call_own(self, key: str, arguments: Sequence[Expression], frame: Frame) -> Any:
         member = self._functions[key]

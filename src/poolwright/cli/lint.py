@@ -1,0 +1,157 @@
+"""`poolwright lint`: which generation and image the node pools in files will get, and what is wrong with them.
+
+Works without a service and without a network.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from poolwright.cli.failure import FAILED, GATE, USAGE, Failure
+from poolwright.cli.options import in_any_case
+from poolwright.cli.output import print_json
+
+if TYPE_CHECKING:
+    from poolwright.lint.findings import LintReport
+
+
+class LintProfile(StrEnum):
+    DOCUMENTED = "documented"
+    AZURE_2026 = "azure-2026"
+
+
+class LintOutput(StrEnum):
+    TEXT = "text"
+    JSON = "json"
+    SARIF = "sarif"
+
+
+class Gate(StrEnum):
+    """What ends the command with 4."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    GEN1 = "gen1"
+    UNKNOWN = "unknown"
+    NEVER = "never"
+
+
+_GATES: Final = {
+    Gate.ERROR: ("errors",),
+    Gate.WARNING: ("errors", "warnings"),
+    Gate.GEN1: ("gen1",),
+    Gate.UNKNOWN: ("unknown",),
+    Gate.NEVER: (),
+}
+
+
+def lint(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="PATH...", help="Files, and folders whose JSON, YAML and shell scripts are read."),
+    ],
+    profile: Annotated[
+        LintProfile,
+        typer.Option(
+            envvar="POOLWRIGHT_PROFILE",
+            help="Whose truth decides. Where the other one leads elsewhere, that is said as well.",
+            **in_any_case(LintProfile),
+        ),
+    ] = LintProfile.DOCUMENTED,
+    parameters: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--parameters",
+            "-p",
+            metavar="FILE|NAME=VALUE",
+            help="Values of template parameters: a parameters file, or one value (JSON or text). May be given several "
+            "times; the last one counts.",
+        ),
+    ] = None,
+    location: Annotated[
+        str | None, typer.Option("--location", "-l", help="Location of what tells none itself.")
+    ] = None,
+    catalog: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--catalog",
+            metavar="FILE",
+            help="What `az vm list-skus --all -o json` or `az aks get-versions -o json` printed, in place of the "
+            "built-in catalogue. May be given several times.",
+        ),
+    ] = None,
+    fail_on: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fail-on",
+            metavar="|".join(Gate),
+            help="What ends the command with 4; several by commas. warning includes error. Without it: error.",
+        ),
+    ] = None,
+    skip_unrelated: Annotated[
+        bool,
+        typer.Option("--skip-unrelated", help="Leave out named files without a word about node pools, as in folders."),
+    ] = False,
+    output: Annotated[
+        LintOutput, typer.Option("--output", "-o", help="Form of the answer.", **in_any_case(LintOutput))
+    ] = LintOutput.TEXT,
+) -> None:
+    """Say which generation and image node pools in files will get, why, and what is wrong.
+
+    Reads ARM templates as `bicep build` prints them, `terraform show -json`, pipelines and shell scripts with `az aks`
+    commands, and Ansible tasks. Needs no service and no network. What a file does not decide is reported as unknown.
+
+    Exit codes: 0 nothing that --fail-on names, 1 something could not be read, 2 usage, 4 --fail-on found something.
+    """
+    gates = _gates(fail_on)
+    missing = [str(path) for path in paths if not path.exists()]
+    if missing:
+        raise Failure(f"error: there is no file or folder {', '.join(missing)}", code=USAGE)
+    from poolwright.lint.catalogs import UnusableCatalog, read_catalogs
+    from poolwright.lint.linting import UnusableParameters, settings_of
+    from poolwright.lint.linting import lint as linted
+
+    try:
+        settings = settings_of(profile.value, parameters or (), location, skip_unrelated=skip_unrelated)
+        catalogs = read_catalogs(catalog or (), location)
+    except (UnusableParameters, UnusableCatalog) as error:
+        raise Failure(f"error: {error}", code=USAGE) from error
+    report = linted(paths, settings, catalogs, datetime.now(UTC).date())
+    _print(report, output)
+    _end(report, gates)
+
+
+def _gates(fail_on: list[str] | None) -> list[Gate]:
+    wanted = [part.strip().lower() for text in fail_on or [Gate.ERROR] for part in text.split(",")]
+    unknown = [part for part in wanted if part not in list(Gate)]
+    if unknown:
+        raise typer.BadParameter(f"'{unknown[0]}' is not one of {', '.join(Gate)}", param_hint="--fail-on")
+    return [Gate(part) for part in wanted]
+
+
+def _print(report: LintReport, output: LintOutput) -> None:
+    from poolwright.lint import rendering
+
+    if output is LintOutput.JSON:
+        print_json(rendering.json_of(report))
+    elif output is LintOutput.SARIF:
+        from importlib.metadata import version
+
+        print_json(rendering.sarif_of(report, version("poolwright")))
+    else:
+        print(rendering.text_of(report))
+
+
+def _end(report: LintReport, gates: list[Gate]) -> None:
+    from poolwright.lint.rendering import counts_of
+
+    counts = counts_of(report)
+    if any(counts[name] for gate in gates for name in _GATES[gate]):
+        raise typer.Exit(GATE)
+    if report.broken:
+        raise typer.Exit(FAILED)

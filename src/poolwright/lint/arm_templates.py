@@ -1,0 +1,454 @@
+"""Node pools in ARM templates, as `bicep build` prints them.
+
+Templates are evaluated by the evaluator behind deployments, as far as values are known; modules (nested deployments)
+are followed. Values come from `--parameters`, else from the defaults in the template.
+
+Sources: https://learn.microsoft.com/azure/azure-resource-manager/templates/syntax, and what bicep writes.
+
+Invariant: a resource that cannot be read is a mistake with its place; the others go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from poolwright import errors
+from poolwright.domain.deployment import DEPLOYMENT_TYPE
+from poolwright.domain.resource_id import CLUSTER_TYPE, NODE_POOL_TYPE
+from poolwright.lint.json_text import JsonText, Path
+from poolwright.lint.pools import ARM, Action, FoundCluster, FoundPool, Json, Mistake, Reading
+from poolwright.lint.texts import Broken, Place
+from poolwright.templates.budget import Budget
+from poolwright.templates.evaluation import Frame
+from poolwright.templates.expressions import is_expression
+from poolwright.templates.functions import found_name
+from poolwright.templates.partial import Mistakes, PartialEvaluator, Unknown
+
+MAX_NESTING: Final = 8  # ARM's own limit
+_REMEDY: Final = "correct the template; bicep build prints correct ones"
+_NO_FRAME: Final = Frame()
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What the command line tells about deployments: values of parameters by lower-case name, and the location."""
+
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    location: str | None = None
+
+
+def is_template(value: Any) -> bool:
+    """Whether the JSON is an ARM template."""
+    if not isinstance(value, dict):
+        return False
+    schema = str(value.get("$schema", "")).lower()
+    return "deploymenttemplate.json" in schema or ("resources" in value and "contentVersion" in value)
+
+
+def parameters_in(document: JsonText) -> dict[str, Any]:
+    """Return the values of a file of parameters, by lower-case name. Raises `Broken`.
+
+    What is in a key vault is unknown.
+    """
+    parameters = document.value.get("parameters") if isinstance(document.value, dict) else None
+    if not isinstance(parameters, dict):
+        raise Broken(document.place(()), "this is no file of parameters: it has no object 'parameters'")
+    found: dict[str, Any] = {}
+    for name, part in parameters.items():
+        if not isinstance(part, dict) or not ({"value", "reference"} & part.keys()):
+            raise Broken(document.place(("parameters", name)), f"the parameter '{name}' has no value")
+        found[name.lower()] = part["value"] if "value" in part else Unknown(f"the secret of parameter {name}")
+    return found
+
+
+def read_template(document: JsonText, given: Given) -> Reading:
+    """Return the node pools of a template, and what in it cannot be evaluated."""
+    reading = Reading()
+    budget = Budget()
+    template = _Template(document, (), document.value, dict(given.parameters), given, budget, reading, is_outer=True)
+    try:
+        template.read(0)
+    except errors.InvalidRequest as error:
+        place = document.place(_path(error.target or ""))
+        reading.mistakes.append(Mistake(place, error.message, error.remedy or _REMEDY))
+    return reading
+
+
+@dataclass(slots=True)
+class _Resource:
+    """A resource of a template, in one iteration of the loops around it."""
+
+    source: Json
+    path: Path
+    place: str
+    frame: Frame
+    type: str
+    names: list[Any]
+    condition: str | None
+
+
+class _Template:
+    """One template: the outer one or a module's. `path` is where it stands in the document."""
+
+    def __init__(
+        self,
+        document: JsonText,
+        path: Path,
+        source: Any,
+        sent: Mapping[str, Any],
+        given: Given,
+        budget: Budget,
+        reading: Reading,
+        *,
+        is_outer: bool = False,
+        condition: str | None = None,
+        clusters: Mapping[object, FoundCluster] | None = None,
+    ) -> None:
+        self._document = document
+        self._path = path
+        self._source: Json = source if isinstance(source, dict) else {}
+        self._sent = sent
+        self._given = given
+        self._budget = budget
+        self._reading = reading
+        self._condition = condition
+        # Those of the templates around this one, by names that mean the same here.
+        self._known_clusters: dict[object, FoundCluster] = {
+            key: known for key, known in (clusters or {}).items() if isinstance(key, str)
+        }
+        self._mistakes = Mistakes()
+        self._values: Json = {}
+        self._under_way: set[str] = set()
+        self._declared: Json = _section(self._source, "parameters")
+        if is_outer:
+            known = {name.lower() for name in self._declared}
+            self._sent = {name: value for name, value in sent.items() if name in known}
+        self.evaluator = PartialEvaluator(
+            self._source, self._parameter, _facts(given), budget=budget, mistakes=self._mistakes
+        )
+
+    def read(self, depth: int) -> None:
+        """Add the template's node pools to the reading."""
+        if depth > MAX_NESTING:
+            raise errors.InvalidTemplate(
+                f"Deployments are nested deeper than {MAX_NESTING} levels.", target="resources"
+            )
+        resources = list(self._resources(self._source.get("resources"), ("resources",), "resources", None, _NO_FRAME))
+        clusters = self._clusters(resources)
+        for resource in resources:
+            kind = resource.type.lower()
+            if resource.source.get("existing") is True:
+                continue
+            if kind == DEPLOYMENT_TYPE.lower():
+                self._nested(resource, depth, clusters)
+            elif kind == CLUSTER_TYPE.lower():
+                self._pools_of_cluster(resource, clusters[_key(resource.names[0])])
+            elif kind == NODE_POOL_TYPE.lower():
+                self._pool(resource, clusters.get(_key(resource.names[0])))
+        for place, message in self._mistakes.found:
+            self._reading.mistakes.append(Mistake(self._document.place((*self._path, *_path(place))), message, _REMEDY))
+
+    def _parameter(self, wanted: str) -> Any:
+        name = found_name(self._declared, wanted)
+        if name is None or name in self._under_way:
+            raise errors.InvalidTemplate(
+                f"The template parameter '{wanted}' is not found."
+                if name is None
+                else f"The template parameter '{name}' depends on itself."
+            )
+        if name not in self._values:
+            self._under_way.add(name)
+            try:
+                self._values[name] = self._value_of(name)
+            finally:
+                self._under_way.discard(name)
+        return self._values[name]
+
+    def _value_of(self, name: str) -> Any:
+        declared = _section(self._declared, name)
+        sent = self._sent.get(name.lower())
+        if sent is not None:
+            return sent
+        if "defaultValue" in declared:
+            frame = Frame(is_default=True)
+            return self.evaluator.value(declared["defaultValue"], f"parameters.{name}.defaultValue", frame)
+        return None if declared.get("nullable") is True else Unknown(f"[parameters('{name}')]")
+
+    def _resources(
+        self, declared: Any, path: Path, place: str, parent: _Resource | None, frame: Frame
+    ) -> Iterator[_Resource]:
+        if isinstance(declared, dict):
+            entries: list[tuple[str | int, str, Any]] = [
+                (name, f"{place}.{name}", part) for name, part in declared.items()
+            ]
+        elif isinstance(declared, list):
+            entries = [(index, f"{place}[{index}]", part) for index, part in enumerate(declared)]
+        else:
+            return
+        for key, where, part in entries:
+            if not isinstance(part, dict) or not isinstance(part.get("type"), str):
+                continue
+            loop = part.get("copy")
+            frames = self.evaluator.copies(loop, f"{where}.copy", frame) if isinstance(loop, dict) else [frame]
+            self._budget.charge("resources", len(frames))
+            for each in frames:
+                resource = self._resource(part, (*path, key), where, each, parent)
+                if resource is not None:
+                    yield resource
+                    yield from self._resources(
+                        part.get("resources"), (*path, key, "resources"), f"{where}.resources", resource, each
+                    )
+
+    def _resource(
+        self, source: Json, path: Path, place: str, frame: Frame, parent: _Resource | None
+    ) -> _Resource | None:
+        condition = self.evaluator.value(source.get("condition", True), f"{place}.condition", frame)
+        if condition is False:
+            return None
+        kind, names = source["type"], self._names(source.get("name"), f"{place}.name", frame)
+        around = parent.condition if parent is not None else self._condition
+        if parent is not None:
+            kind, names = f"{parent.type}/{kind}", [*parent.names, *names]
+        own = condition.expression if isinstance(condition, Unknown) else None
+        return _Resource(source, path, place, frame, kind, names, own or around)
+
+    def _names(self, source: Any, place: str, frame: Frame) -> list[Any]:
+        name = self.evaluator.value(source, place, frame)
+        if isinstance(name, Unknown) and isinstance(source, str) and is_expression(source):
+            return self.evaluator.parts(source, place, frame) or [name]
+        return name.split("/") if isinstance(name, str) else [name]
+
+    def _clusters(self, resources: list[_Resource]) -> dict[object, FoundCluster]:
+        found: dict[object, FoundCluster] = dict(self._known_clusters)
+        for resource in resources:
+            key = _key(resource.names[0])
+            is_seen = resource.source.get("existing") is True and key in found
+            if resource.type.lower() == CLUSTER_TYPE.lower() and not is_seen:
+                found[key] = self._cluster(resource)
+        return found
+
+    def _cluster(self, resource: _Resource) -> FoundCluster:
+        source, place, frame = resource.source, resource.place, resource.frame
+        if source.get("existing") is True:
+            return _unseen(self._given)
+        location = self.evaluator.value(source.get("location"), f"{place}.location", frame)
+        properties = _section(source, "properties")
+        version = self.evaluator.value(
+            properties.get("kubernetesVersion"), f"{place}.properties.kubernetesVersion", frame
+        )
+        if not isinstance(location, (str, Unknown)):
+            location = Unknown("its location")
+        if isinstance(location, Unknown) and self._given.location is not None:
+            location = self._given.location
+        return FoundCluster(location=location, version=version if isinstance(version, (str, Unknown)) else None)
+
+    def _pools_of_cluster(self, resource: _Resource, cluster: FoundCluster) -> None:
+        properties = _section(resource.source, "properties")
+        place = f"{resource.place}.properties"
+        wanted = {name: part for name, part in properties.items() if name.lower() in ("agentpoolprofiles", "copy")}
+        if isinstance(resource.source.get("properties"), str):
+            profiles: Any = self.evaluator.value(resource.source["properties"], place, resource.frame)
+            profiles = profiles.get("agentPoolProfiles") if isinstance(profiles, dict) else profiles
+        else:
+            evaluated = self.evaluator.value(wanted, place, resource.frame)
+            profiles = next((part for name, part in evaluated.items() if name.lower() == "agentpoolprofiles"), None)
+        if isinstance(profiles, Unknown):
+            self._add(resource, cluster, profiles, {}, ("properties", "agentPoolProfiles"))
+        for index, each in enumerate(profiles if isinstance(profiles, list) else ()):
+            path = ("properties", "agentPoolProfiles", index)
+            if isinstance(each, Unknown):
+                self._add(resource, cluster, each, {}, path)
+            elif isinstance(each, dict):
+                pool = {name: part for name, part in each.items() if name.lower() != "name"}
+                name = next((part for key, part in each.items() if key.lower() == "name"), Unknown("its name"))
+                self._add(resource, cluster, name, pool, path)
+
+    def _pool(self, resource: _Resource, cluster: FoundCluster | None) -> None:
+        properties = self.evaluator.value(
+            resource.source.get("properties") or {}, f"{resource.place}.properties", resource.frame
+        )
+        name = resource.names[-1]
+        self._add(resource, cluster or _unseen(self._given), name, properties, ("properties",))
+
+    def _add(self, resource: _Resource, cluster: FoundCluster, name: Any, properties: Any, below: Path) -> None:
+        """Add a node pool whose properties stand `below` the resource."""
+        spelled: Json = _spelled(properties) if isinstance(properties, dict) else {"vmSize": properties}
+        if isinstance(properties, dict) and not properties and isinstance(name, Unknown):
+            spelled = {"vmSize": name}
+        places = (
+            {path: self._place(resource, (*below, *original)) for path, original in _paths(properties)}
+            if isinstance(properties, dict)
+            else {}
+        )
+        start = self._place(resource, below if len(below) > 1 else ())
+        names = [str(part) for part in resource.names]
+        address = "/".join(names) if len(below) == 1 else "/".join([*names, str(name)])
+        self._reading.pools.append(
+            FoundPool(
+                name=name if isinstance(name, str) else name if isinstance(name, Unknown) else Unknown(str(name)),
+                address=address,
+                tool=ARM,
+                action=Action.CREATE,
+                place=start,
+                properties=spelled,
+                cluster=cluster,
+                places={**places, "name": self._place(resource, ("name",) if len(below) == 1 else (*below, "name"))},
+                condition=resource.condition,
+            )
+        )
+
+    def _nested(self, resource: _Resource, depth: int, clusters: Mapping[object, FoundCluster]) -> None:
+        properties = _section(resource.source, "properties")
+        template = properties.get("template")
+        if not isinstance(template, dict):
+            return
+        path = (*self._path, *resource.path, "properties", "template")
+        options = _section(properties, "expressionEvaluationOptions")
+        sent: dict[str, Any] = {}
+        if str(options.get("scope", "Outer")).lower() == "inner":
+            where = f"{resource.place}.properties.parameters"
+            parameters = self.evaluator.value(properties.get("parameters") or {}, where, resource.frame)
+            declared = _section(template, "parameters")
+            if isinstance(parameters, dict):
+                for name, part in parameters.items():
+                    if isinstance(part, dict) and "value" in part:
+                        sent[name.lower()] = part["value"]
+                    else:
+                        sent[name.lower()] = Unknown(f"the parameter {name}")
+            else:
+                sent = {name.lower(): parameters for name in declared}
+        else:
+            outer = {
+                name: part for name, part in template.items() if name not in ("parameters", "variables", "functions")
+            }
+            template = self.evaluator.value(
+                outer, f"{resource.place}.properties.template", replace(resource.frame, raw=True)
+            )
+        inner = _Template(
+            self._document,
+            path,
+            template,
+            sent,
+            self._given,
+            self._budget,
+            self._reading,
+            condition=resource.condition,
+            clusters=clusters,
+        )
+        inner.read(depth + 1)
+
+    def _place(self, resource: _Resource, below: Path) -> Place:
+        return self._document.place(_written(self._document, (*self._path, *resource.path), below))
+
+
+def _written(document: JsonText, base: Path, below: Path) -> Path:
+    """The path at which a value is written that evaluation puts `below` the base: loops, expressions and case."""
+    value: Any = document.value
+    for part in base:
+        value = value[part]
+    path = base
+    index = 0
+    while index < len(below):
+        part = below[index]
+        if isinstance(value, dict) and isinstance(part, str):
+            name = found_name(value, part)
+            loops = value.get("copy")
+            if name is None and isinstance(loops, list):
+                for number, loop in enumerate(loops):
+                    if isinstance(loop, dict) and str(loop.get("name")) == part and "input" in loop:
+                        path, value = (*path, "copy", number, "input"), loop["input"]
+                        index += 1  # the iteration is not written
+                        break
+                else:
+                    return path
+            elif name is None:
+                return path
+            else:
+                path, value = (*path, name), value[name]
+        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+            path, value = (*path, part), value[part]
+        else:
+            return path
+        index += 1
+    return path
+
+
+def _paths(properties: Json) -> Iterator[tuple[str, Path]]:
+    """Each property and each one in it, by the path rules name it by and the one it is written at."""
+    for name, part in properties.items():
+        yield _SPELLING.get(name.lower(), name), (name,)
+        if isinstance(part, dict):
+            for inner in part:
+                spelled = f"{_SPELLING.get(name.lower(), name)}.{_SPELLING.get(inner.lower(), inner)}"
+                yield spelled, (name, inner)
+
+
+# Azure compares names without case; these are the ones that something is looked up by.
+_SPELLING: Final = {
+    name.lower(): name
+    for name in (
+        *(
+            "vmSize",
+            "osType",
+            "osSKU",
+            "enableFIPS",
+            "securityProfile",
+            "enableVTPM",
+            "enableSecureBoot",
+            "mode",
+            "type",
+        ),
+        *("workloadRuntime", "gpuProfile", "driver", "orchestratorVersion", "vmGeneration", "creationData", "count"),
+        *("virtualMachinesProfile", "enableAutoScaling", "minCount", "maxCount", "upgradeSettings"),
+    )
+}
+
+
+def spelled(properties: Mapping[str, Any]) -> Json:
+    """Return the properties with the names that rules look up in Azure's spelling."""
+    return _spelled(properties)
+
+
+def _spelled(properties: Mapping[str, Any]) -> Json:
+    return {
+        _SPELLING.get(name.lower(), name): _spelled(part) if isinstance(part, dict) else part
+        for name, part in properties.items()
+    }
+
+
+def _facts(given: Given) -> Json:
+    """What functions without arguments tell before anybody deploys."""
+    group = {"location": given.location} if given.location is not None else {}
+    told = ("subscription", "tenant", "deployment", "deployer", "environment")
+    names = ("id", "name", "location", "tags", "properties", "type", "managedBy")
+    return {
+        **{name: Unknown(f"{name}()") for name in told},
+        "resourceGroup": {name: Unknown(f"resourceGroup().{name}") for name in names} | group,
+    }
+
+
+def _unseen(given: Given) -> FoundCluster:
+    location = given.location if given.location is not None else Unknown("the cluster's location")
+    return FoundCluster(location=location, version=Unknown("the cluster's version"))
+
+
+def _key(name: Any) -> object:
+    return name.lower() if isinstance(name, str) else name
+
+
+def _section(holder: Mapping[str, Any], name: str) -> Json:
+    section = holder.get(name)
+    return section if isinstance(section, dict) else {}
+
+
+def _path(place: str) -> Path:
+    """The path of a place as evaluation names it: `resources[0].properties.vmSize`."""
+    path: list[str | int] = []
+    for part in place.replace("[", ".[").split("."):
+        if part.startswith("[") and part.endswith("]") and part[1:-1].isdecimal():
+            path.append(int(part[1:-1]))
+        elif part:
+            path.append(part)
+    return tuple(path)

@@ -1,0 +1,238 @@
+"""Node pools in `az aks` commands: `create`, `nodepool add`, `nodepool update`, `nodepool upgrade`.
+
+Source of the names: https://learn.microsoft.com/cli/azure/aks and https://learn.microsoft.com/cli/azure/aks/nodepool
+
+Invariant: where an option may stand, a word that may be any number of words makes every property unknown that no other
+argument gives. After an option, a variable without quotes is taken for its one value, as it is meant.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from poolwright.lint.arm_templates import Given
+from poolwright.lint.pools import AZ, Action, FoundCluster, FoundPool, Header, Json, Reading, header_value
+from poolwright.lint.shell import Command, Script, Value, Word
+from poolwright.lint.texts import Place, Text
+from poolwright.templates.partial import Unknown
+
+# Options of az, and ARM's property; a number, a list or a text.
+_OPTIONS: Final[Mapping[str, str]] = {
+    "--node-vm-size": "vmSize",
+    "--vm-size": "vmSize",
+    "-s": "vmSize",
+    "--os-type": "osType",
+    "--os-sku": "osSKU",
+    "--mode": "mode",
+    "--vm-set-type": "type",
+    "--workload-runtime": "workloadRuntime",
+    "--gpu-driver": "gpuProfile.driver",
+    "--priority": "scaleSetPriority",
+    "--snapshot-id": "creationData.sourceResourceId",
+    "--node-osdisk-type": "osDiskType",
+}
+_NUMBERS: Final[Mapping[str, str]] = {
+    "--node-count": "count",
+    "-c": "count",
+    "--min-count": "minCount",
+    "--max-count": "maxCount",
+    "--max-pods": "maxPods",
+    "-m": "maxPods",
+    "--node-osdisk-size": "osDiskSizeGB",
+}
+_FLAGS: Final[Mapping[str, tuple[str, bool]]] = {
+    "--enable-fips-image": ("enableFIPS", True),
+    "--disable-fips-image": ("enableFIPS", False),
+    "--enable-vtpm": ("securityProfile.enableVTPM", True),
+    "--disable-vtpm": ("securityProfile.enableVTPM", False),
+    "--enable-secure-boot": ("securityProfile.enableSecureBoot", True),
+    "--disable-secure-boot": ("securityProfile.enableSecureBoot", False),
+    "--enable-cluster-autoscaler": ("enableAutoScaling", True),
+    "-e": ("enableAutoScaling", True),
+}
+_VERSION: Final = ("--kubernetes-version", "-k")
+_LOCATION: Final = ("--location", "-l")
+_HEADERS: Final = "--aks-custom-headers"
+_NAME: Final = ("--name", "-n")
+_CLUSTER_NAME: Final = ("--cluster-name",)
+_POOL_NAME: Final = ("--nodepool-name", "--name", "-n")
+_NAMED: Final = re.compile(r"--[a-z][a-z-]*=")
+_LISTS: Final[Mapping[str, str]] = {"--zones": "availabilityZones", "-z": "availabilityZones"}
+
+
+@dataclass(slots=True)
+class _Arguments:
+    """The options of a command: the words of each, and where they stand."""
+
+    given: dict[str, list[Word]] = field(default_factory=dict)
+    places: dict[str, Place] = field(default_factory=dict)
+    any_others: Unknown | None = None
+
+    def first(self, names: Iterable[str]) -> Value | None:
+        """The value of the option of one of these names, None where it is not given."""
+        for name in names:
+            words = self.given.get(name)
+            if words is not None:
+                return words[0].value if words else ""
+        return None
+
+    def place(self, names: Iterable[str]) -> Place | None:
+        return next((self.places[name] for name in names if name in self.places), None)
+
+
+def read_script(text: Text, given: Given) -> tuple[Reading, Place | None]:
+    """Return the node pools of a shell script, and where its syntax is wrong. Raises `Broken`."""
+    reading = Reading()
+    clusters: list[tuple[Value | None, FoundCluster]] = []
+    script = Script(text)
+    for command in script.commands():
+        words = command.words
+        verbs = [word.value for word in words[1:5] if isinstance(word.value, str)]
+        if not _is_az(words[0].value) or verbs[:1] != ["aks"]:
+            continue
+        if verbs[1:2] == ["create"]:
+            arguments = _arguments(words[3:])
+            cluster = _cluster(arguments, given)
+            clusters.append((arguments.first(_NAME), cluster))
+            reading.pools.append(_pool(command, arguments, cluster, Action.CREATE, is_first=True))
+        elif verbs[1:2] == ["nodepool"] and verbs[2:3] and verbs[2] in _ACTIONS:
+            arguments = _arguments(words[4:])
+            of_cluster = arguments.first(_CLUSTER_NAME)
+            cluster = next(
+                (known for name, known in clusters if name is not None and name == of_cluster), _unseen(given)
+            )
+            reading.pools.append(_pool(command, arguments, cluster, _ACTIONS[verbs[2]], is_first=False))
+    return reading, script.first_error()
+
+
+_ACTIONS: Final = {"add": Action.CREATE, "update": Action.UPDATE, "upgrade": Action.UPGRADE}
+
+
+def _is_az(value: Value) -> bool:
+    return isinstance(value, str) and value.rpartition("/")[2] in ("az", "az.cmd", "az.exe")
+
+
+def _arguments(words: Sequence[Word]) -> _Arguments:
+    found = _Arguments()
+    current: list[Word] | None = None
+    for word in words:
+        value = word.value
+        if isinstance(value, Unknown) and _NAMED.match(value.expression):
+            name, _, inline = value.expression.partition("=")
+            found.given[name] = [Word(Unknown(inline), word.place)]
+            found.places[name] = word.place
+            current = None
+        elif isinstance(value, Unknown) and (current is None or (word.may_split and current)):
+            # Where an option may stand, it may be several with their values.
+            if word.may_split:
+                found.any_others = value
+        elif isinstance(value, str) and value.startswith("-") and not _is_number(value):
+            name, equals, inline = value.partition("=")
+            current = found.given[name] = []
+            found.places[name] = word.place
+            if equals:
+                current.append(Word(inline, word.place))
+            if name in _FLAGS:
+                current = None
+        elif current is not None:
+            current.append(word)
+    return found
+
+
+def _is_number(text: str) -> bool:
+    return text[1:].replace(".", "", 1).isdigit()
+
+
+def _cluster(arguments: _Arguments, given: Given) -> FoundCluster:
+    location = arguments.first(_LOCATION)
+    if not isinstance(location, str) or not location:
+        location = given.location or location or Unknown("the resource group's location")
+    version = arguments.first(_VERSION)
+    if version is None and arguments.any_others is not None:
+        version = arguments.any_others
+    return FoundCluster(location=location, version=version or None)
+
+
+def _unseen(given: Given) -> FoundCluster:
+    return FoundCluster(
+        location=given.location or Unknown("the cluster's location"), version=Unknown("the cluster's version")
+    )
+
+
+def _pool(
+    command: Command, arguments: _Arguments, cluster: FoundCluster, action: Action, *, is_first: bool
+) -> FoundPool:
+    properties, places = _properties(arguments)
+    if is_first:
+        properties["mode"] = "System"
+        properties.pop("osType", None)
+        name = arguments.first(("--nodepool-name",)) or "nodepool1"  # az's default
+        called: tuple[str, ...] = ("--nodepool-name",)
+    else:
+        version = arguments.first(_VERSION)
+        if version and action is not Action.UPGRADE:
+            properties["orchestratorVersion"] = version
+            places["orchestratorVersion"] = arguments.place(_VERSION) or command.place
+        name = arguments.first(_POOL_NAME) or Unknown("--name")
+        called = _POOL_NAME
+    headers = arguments.place((_HEADERS,))
+    if headers is not None:
+        places["header"] = headers
+    places["name"] = arguments.place(called) or command.place
+    of_cluster = arguments.first(_NAME if is_first else _CLUSTER_NAME)
+    return FoundPool(
+        name=name,
+        address=f"{of_cluster or '?'}/{name}",
+        tool=AZ,
+        action=action,
+        place=command.place,
+        properties=properties,
+        cluster=cluster,
+        places=places,
+        header=_header(arguments),
+        condition=command.condition,
+        open_ended=arguments.any_others,
+    )
+
+
+def _properties(arguments: _Arguments) -> tuple[Json, dict[str, Place]]:
+    properties: Json = {}
+    places: dict[str, Place] = {}
+    for option, words in arguments.given.items():
+        value: Any = words[0].value if words else ""
+        if option in _OPTIONS:
+            path = _OPTIONS[option]
+        elif option in _NUMBERS:
+            path = _NUMBERS[option]
+            value = int(value) if isinstance(value, str) and value.isdecimal() else Unknown(str(value))
+        elif option in _FLAGS:
+            path, value = _FLAGS[option]
+        elif option in _LISTS:
+            path = _LISTS[option]
+            unknown = next((word.value for word in words if isinstance(word.value, Unknown)), None)
+            value = unknown or [str(word.value) for word in words]
+        else:
+            continue
+        if value == "":
+            continue
+        _put(properties, path, value)
+        places[path] = words[0].place if words else arguments.places[option]
+    return properties, places
+
+
+def _header(arguments: _Arguments) -> Header:
+    value = arguments.first((_HEADERS,))
+    if value is None or isinstance(value, Unknown):
+        return value
+    pairs = (part.partition("=") for part in value.split(","))
+    return header_value({name.strip(): content.strip() for name, _, content in pairs})
+
+
+def _put(properties: Json, path: str, value: Any) -> None:
+    *around, name = path.split(".")
+    for part in around:
+        properties = properties.setdefault(part, {})
+    properties[name] = value

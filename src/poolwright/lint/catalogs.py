@@ -1,0 +1,90 @@
+"""The sizes, images and Kubernetes versions that node pools are judged by: the built-in ones, or a subscription's.
+
+Invariant: where the location is unknown, a size counts as offered if any location has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from poolwright import errors
+from poolwright.arm.catalog_import import CatalogImport
+from poolwright.catalog.catalog import Catalog, LocationCatalog, display_names, normalized_location
+from poolwright.catalog.in_force import Replacements, in_force
+from poolwright.domain.offer import Offer
+from poolwright.templates.partial import Unknown
+
+# No location's name: nothing was surveyed there, so that every size counts as offered.
+_ANYWHERE: Final = "any"
+_CHUNK_BYTES: Final = 1024 * 1024
+
+
+class UnusableCatalog(ValueError):
+    """A list that was to replace the built-in catalogue cannot be used; says why and where."""
+
+
+class Catalogs:
+    """What each location offers. Catalogues are made when they are asked for."""
+
+    def __init__(self, imported: Replacements | None = None) -> None:
+        self._imported = imported or Replacements()
+        self._made: dict[str, LocationCatalog] = {}
+        self._names = {*display_names(), *self._imported.sizes, *self._imported.versions}
+        built_in = Catalog.built_in((_ANYWHERE,))
+        self._left_out = {left.name.lower(): left.reasons for left in built_in.left_out}
+
+    def at(self, location: str | Unknown) -> LocationCatalog:
+        """Return what a location offers; for an unknown one what any offers."""
+        name = normalized_location(location) if isinstance(location, str) else _ANYWHERE
+        if name not in self._made:
+            self._made[name] = self._made_for(name)
+        return self._made[name]
+
+    def knows(self, location: str) -> bool:
+        """Whether there is such a location."""
+        return normalized_location(location) in self._names
+
+    def lacks(self, size: str) -> tuple[str, ...]:
+        """Return what is not known of a size that exists; nothing for one of which everything is known."""
+        anywhere = self.at(Unknown(""))
+        return () if anywhere.size(size) is not None else self._left_out.get(size.lower(), ())
+
+    def _made_for(self, name: str) -> LocationCatalog:
+        catalog = in_force(Catalog.built_in((name,)), self._imported)
+        if name != _ANYWHERE or not self._imported.sizes:
+            return catalog.at(name)
+        offers: dict[str, Offer] = {}
+        for imported in self._imported.sizes.values():
+            offers = {offer.size.name.lower(): offer for offer in imported.offers} | offers
+        kubernetes = catalog.at(name).kubernetes
+        return Catalog.of({name: tuple(offers.values())}, {name: kubernetes}, catalog.images).at(name)
+
+
+def read_catalogs(files: Iterable[Path], location: str | None) -> Catalogs:
+    """Return the built-in catalogue with what the lists replace, read as `poolwright catalog import` reads them.
+
+    Raises `UnusableCatalog`.
+    """
+    imported: Replacements | None = None
+    for path in files:
+        taken = CatalogImport(location)
+        try:
+            with path.open("rb") as file:
+                while chunk := file.read(_CHUNK_BYTES):
+                    taken.feed(chunk)
+            found = taken.end(0)
+        except OSError as error:
+            raise UnusableCatalog(f"{path}: the file cannot be read: {error.strerror or error}") from error
+        except errors.InvalidRequest as error:
+            raise UnusableCatalog(f"{path}: {error.message}; {error.remedy}") from error
+        except errors.TooLarge as error:
+            raise UnusableCatalog(f"{path}: {error.message}; {error.remedy}") from error
+        before = imported or Replacements()
+        imported = Replacements(
+            sizes={**before.sizes, **found.sizes},
+            versions={**before.versions, **found.versions},
+            images=found.images or before.images,
+        )
+    return Catalogs(imported)

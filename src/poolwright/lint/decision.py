@@ -1,0 +1,640 @@
+"""What a node pool leads to, by `domain.admission.settle`, the function behind the PUT.
+
+Where something that decides is unknown, every value it can have is tried. What all of them agree on is known; the
+rest is not, and what they hang on is named.
+
+Invariant: no rule stands here. Only what a value can be does, and which unknown value a refusal may come from.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from itertools import islice, product
+from math import prod
+from typing import Any, Final
+
+from poolwright import errors
+from poolwright.arm.wire import decode_node_pool
+from poolwright.catalog.catalog import LocationCatalog
+from poolwright.catalog.retirements import Retirements
+from poolwright.domain.admission import settle
+from poolwright.domain.cluster import Cluster, ProvisioningState
+from poolwright.domain.generation import Generation
+from poolwright.domain.node_pool import NodePool
+from poolwright.domain.os_sku import OsSku
+from poolwright.domain.profile import Profile
+from poolwright.domain.resource_id import ClusterId, GroupId, NodePoolId
+from poolwright.domain.size_name import alternatives
+from poolwright.domain.surroundings import Surroundings
+from poolwright.lint.catalogs import Catalogs
+from poolwright.lint.findings import (
+    GEN1,
+    HEADER,
+    LOCATION,
+    OPERATION_FAILS,
+    PROFILES_DIFFER,
+    RETIRED,
+    RETIRING,
+    UNKNOWN,
+    VM_GENERATION,
+    Finding,
+    Kind,
+    Level,
+    LintedPool,
+    Outcome,
+)
+from poolwright.lint.pools import Action, FoundPool, Json
+from poolwright.templates.partial import Unknown, holds_unknown
+
+# A node pool of which more is unknown than this many combinations is itself unknown.
+MAX_CASES: Final = 4096
+# Sizes are suggested where trying each of them is quick.
+_MAX_CASES_TO_SUGGEST: Final = 64
+MAX_SUGGESTIONS: Final = 5
+_ABSENT: Final = object()
+_NO_SUBSCRIPTION: Final = "00000000-0000-0000-0000-000000000000"
+_CLUSTER_ID: Final = ClusterId(GroupId(_NO_SUBSCRIPTION, "rg"), "cluster")
+_NAME: Final = "np"
+_ASSUMPTION: Final = "CatalogueAssumption"
+_HEADER_SAID: Final = ("WindowsDefaultsToGeneration1",)
+
+# What decides about generation and image, and the values each can have. What can also be left out has `_ABSENT`.
+_CHOICES: Final[Mapping[str, tuple[Any, ...]]] = {
+    "osType": ("Linux", "Windows"),
+    "osSKU": (_ABSENT, *(sku.value for sku in OsSku)),
+    "enableFIPS": (_ABSENT, True, False),
+    "securityProfile.enableVTPM": (False, True),
+    "securityProfile.enableSecureBoot": (False, True),
+    "workloadRuntime": ("OCIContainer", "KataMshvVmIsolation"),
+    "gpuProfile.driver": ("Install", "None"),
+    "mode": ("User", "System"),
+    "type": ("VirtualMachineScaleSets", "VirtualMachines"),
+    "vmGeneration": (_ABSENT, "V1", "V2"),
+}
+_HEADER_CHOICES: Final = (None, True, False)
+# What an update of an existing node pool leaves as it is and nobody told.
+_KEPT_BY_UPDATE: Final = ("osType", "osSKU", "enableFIPS", "securityProfile.enableVTPM")
+# Properties that are only right or wrong together: where one is unknown, the others say nothing.
+_TOGETHER: Final = (("enableAutoScaling", "count", "minCount", "maxCount"), ("upgradeSettings",))
+_UPGRADES_KEEP: Final = Kind(
+    "upgrade-keeps",
+    "An upgrade moves to the newest image and never changes the generation.",
+    "upgrade-node-image.md (rule 61)",
+)
+_UPDATES_KEEP: Final = Kind(
+    "update-keeps",
+    "The generation is resolved anew only when size, OS SKU, Trusted Launch, FIPS or the header changes.",
+    "docs/compatibility.md, The wish",
+)
+_RESOLVED_ANEW: Final = ("vmSize", "osSKU", "enableFIPS", "securityProfile", "vmGeneration")
+
+
+@dataclass(frozen=True, slots=True)
+class _Problem:
+    kind: Kind
+    code: str
+    path: str
+    message: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """What one combination of values leads to."""
+
+    values: Mapping[str, Any]
+    pool: NodePool | None
+    problems: tuple[_Problem, ...]
+
+
+@dataclass(slots=True)
+class Decider:
+    """Decides about node pools by a catalogue; what was decided before is remembered."""
+
+    catalogs: Catalogs
+    profile: Profile
+    today: date
+    _retirements: Retirements = field(default_factory=Retirements.built_in)
+    _known: dict[str, tuple[NodePool | None, tuple[_Problem, ...]]] = field(default_factory=dict)
+    _cases_of: dict[str, list[_Case]] = field(default_factory=dict)
+    _ways: dict[str, str] = field(default_factory=dict)
+
+    def linted(self, pool: FoundPool) -> LintedPool:
+        """Return the node pool's outcome by the profile, and what is to be said, the other profile's included."""
+        outcome, findings = self._decided(pool, self.profile)
+        other = next(profile for profile in Profile if profile is not self.profile)
+        findings += self._differences(pool, outcome, *self._decided(pool, other))
+        if isinstance(pool.header, str):
+            findings.append(
+                _finding(
+                    pool, HEADER, Level.ERROR, "header", f"UseWindowsGen2VM is '{pool.header}'", "use true or false"
+                )
+            )
+        if pool.properties.get("vmGeneration") is not None:
+            findings.append(
+                _finding(
+                    pool,
+                    VM_GENERATION,
+                    Level.WARNING,
+                    "vmGeneration",
+                    "vmGeneration is a property of Poolwright's own, which Azure ignores",
+                    "leave it out" + (f"; {_asks(pool)}" if _is_windows(pool) else ": Linux needs none"),
+                )
+            )
+        if isinstance(pool.cluster.location, str) and not self.catalogs.knows(pool.cluster.location):
+            findings.append(
+                _finding(
+                    pool,
+                    LOCATION,
+                    Level.ERROR,
+                    "location",
+                    f"'{pool.cluster.location}' is no location the catalogue knows",
+                    "use a name that `az account list-locations` lists",
+                )
+            )
+        findings += self._ends(pool)
+        if pool.action is Action.KEEP:
+            findings = [_softened(finding) for finding in findings]
+        return LintedPool(pool, outcome, sorted(findings, key=lambda each: (each.place, each.level.value)))
+
+    def _decided(self, pool: FoundPool, profile: Profile) -> tuple[Outcome, list[Finding]]:
+        kept = _kept(pool)
+        if kept is not None:
+            return Outcome(profile, None, (), (kept,), "it stays what it is", is_refused=False), []
+        why = _undecidable(pool, self.catalogs)
+        if why is not None:
+            return _unknown(pool, profile, why, "vmSize")
+        catalog = self.catalogs.at(pool.cluster.location)
+        extra: list[_Problem] = []
+        choices = _choices(pool, catalog, extra)
+        if prod(map(len, choices.values())) > MAX_CASES:
+            names = ", ".join(choices)
+            return _unknown(pool, profile, f"too much is unknown: {names}", next(iter(choices)))
+        cases = self._cases(pool, profile, catalog, choices)
+        return self._joined(pool, profile, catalog, cases, choices, extra)
+
+    def _joined(
+        self,
+        pool: FoundPool,
+        profile: Profile,
+        catalog: LocationCatalog,
+        cases: Sequence[_Case],
+        choices: Mapping[str, tuple[Any, ...]],
+        extra: Sequence[_Problem],
+    ) -> tuple[Outcome, list[Finding]]:
+        """What all cases agree on. A case that is refused is none of those that the node pool can turn out to be."""
+        possible = [case for case in cases if not case.problems]
+        if not possible:
+            shown = [*extra, *_in_most(cases)]
+            outcome = Outcome(profile, None, (), (), None, is_refused=True)
+            return outcome, [_refused(pool, problem) for problem in shown]
+        findings = [_refused(pool, problem) for problem in extra]
+        pools = [case.pool for case in possible if case.pool is not None]
+        generations = {decided.generation for decided in pools}
+        images = tuple(dict.fromkeys(decided.node_image for decided in pools))
+        rules = tuple(dict.fromkeys(Kind(each.rule.id, each.rule.text, each.rule.source) for each in pools))
+        late = [decided.late_failure for decided in pools]
+        if len(generations) > 1 or (any(late) and not all(late)):
+            hangs = _hangs_on(pool, possible, choices)
+            outcome, more = _unknown(pool, profile, f"it depends on {hangs[1]}", hangs[0])
+            return replace(outcome, images=images, rules=rules), findings + more
+        generation = next(iter(generations))
+        is_late = all(late)
+        if is_late and late[0] is not None:
+            findings.append(
+                _finding(
+                    pool,
+                    Kind(OPERATION_FAILS.id, OPERATION_FAILS.text, rules[0].source),
+                    Level.ERROR,
+                    "vmSize",
+                    f"accepted, then the operation fails: {late[0].message}",
+                    self._way_to_gen2(pool, profile, catalog) or late[0].remedy or "",
+                )
+            )
+        findings += self._warnings(pool, profile, catalog, pools)
+        if generation is Generation.V1 and not is_late:
+            findings.append(
+                _finding(
+                    pool,
+                    GEN1,
+                    Level.NOTE,
+                    "vmSize",
+                    f"gets Generation 1: {' or '.join(rule.text for rule in rules)}",
+                    self._way_to_gen2(pool, profile, catalog),
+                )
+            )
+        assumed = () if isinstance(pool.cluster.location, Unknown) else _assumptions(pools[0])
+        return Outcome(
+            profile, generation, images, rules, None, is_refused=False, fails_later=is_late, assumptions=assumed
+        ), findings
+
+    def _warnings(
+        self, pool: FoundPool, profile: Profile, catalog: LocationCatalog, pools: Sequence[NodePool]
+    ) -> Iterator[Finding]:
+        """What every case warns of."""
+        for warning in pools[0].warnings:
+            if any(warning not in other.warnings for other in pools):
+                continue
+            if warning.code == _ASSUMPTION:
+                continue  # said beside the outcome
+            if warning.code == "GenerationForcedBySize":
+                continue  # said as `gen1`
+            remedy = self._way_to_gen2(pool, profile, catalog) if warning.code in _HEADER_SAID else ""
+            message = (
+                warning.message.partition("; send the header")[0] if warning.code in _HEADER_SAID else warning.message
+            )
+            yield _finding(
+                pool,
+                Kind(warning.code, warning.code, "docs/compatibility.md"),
+                Level.WARNING,
+                "osSKU" if warning.code.startswith("Os") else "header" if warning.code == "HeaderIgnored" else "vmSize",
+                message,
+                remedy,
+            )
+
+    def _way_to_gen2(self, pool: FoundPool, profile: Profile, catalog: LocationCatalog) -> str:
+        """What would make this node pool Generation 2, tried by the same rules; "" where nothing is found."""
+        key = f"{pool.tool.name} {_signature(pool, profile)}"
+        if key not in self._ways:
+            self._ways[key] = self._found_way(pool, profile, catalog)
+        return self._ways[key]
+
+    def _found_way(self, pool: FoundPool, profile: Profile, catalog: LocationCatalog) -> str:
+        silent = replace(pool, properties=_without(pool.properties, "vmGeneration"))
+        if silent.properties != pool.properties and self._generation(silent, profile, catalog) is Generation.V2:
+            return "leave vmGeneration out"
+        with_header = replace(silent, header=True)
+        if pool.header is not True and self._generation(with_header, profile, catalog) is Generation.V2:
+            return _asks(pool)
+        size = catalog.size(str(pool.properties.get("vmSize")))
+        if size is None or prod(map(len, _choices(pool, catalog, []).values())) > _MAX_CASES_TO_SUGGEST:
+            return ""
+        nearest = alternatives(size, catalog.usable_sizes, limit=50)
+        fitting = (
+            each.name
+            for each in nearest
+            if self._generation(_of_size(pool, each.name), profile, catalog) is Generation.V2
+        )
+        names = list(islice(fitting, MAX_SUGGESTIONS))
+        return f"for Generation 2 choose a size that offers it, for example {', '.join(names)}" if names else ""
+
+    def _generation(self, pool: FoundPool, profile: Profile, catalog: LocationCatalog) -> Generation | None:
+        """The generation where it is certain and nothing fails."""
+        cases = self._cases(pool, profile, catalog, _choices(pool, catalog, []))
+        pools = [case.pool for case in cases if case.pool is not None]
+        if not pools or any(decided.late_failure for decided in pools):
+            return None
+        found = {decided.generation for decided in pools}
+        return next(iter(found)) if len(found) == 1 else None
+
+    def _cases(
+        self, pool: FoundPool, profile: Profile, catalog: LocationCatalog, choices: Mapping[str, tuple[Any, ...]]
+    ) -> list[_Case]:
+        key = _signature(pool, profile)
+        if key not in self._cases_of:
+            self._cases_of[key] = [self._case(pool, profile, catalog, values) for values in _combinations(choices)]
+        return self._cases_of[key]
+
+    def _case(self, pool: FoundPool, profile: Profile, catalog: LocationCatalog, values: Mapping[str, Any]) -> _Case:
+        properties = _known_part(pool.properties)
+        for path, value in values.items():
+            if path in _CHOICES:
+                _put(properties, path, value)
+        header = values.get("header", pool.header if isinstance(pool.header, bool) else None)
+        version = values.get("version", pool.cluster.version)
+        if "version" in values:
+            properties.pop("orchestratorVersion", None)
+        wanted = properties.get("orchestratorVersion")
+        if version is None or isinstance(version, Unknown):
+            version = wanted
+        name = pool.name if isinstance(pool.name, str) else _NAME
+        key = json.dumps(
+            [profile.value, catalog.location, name, properties, header, version], sort_keys=True, default=str
+        )
+        if key not in self._known:
+            self._known[key] = _settled(name, properties, header, version, catalog, profile)
+        settled, problems = self._known[key]
+        return _Case(values, settled, problems)
+
+    def _ends(self, pool: FoundPool) -> Iterator[Finding]:
+        """When the sizes of the node pool are retired."""
+        catalog = self.catalogs.at(pool.cluster.location)
+        for name in _sizes_of(pool):
+            size = catalog.size(name)
+            for end in self._retirements.of_size(size.name if size is not None else name, size):
+                is_over = end.day <= self.today
+                lasting = [
+                    each.name
+                    for each in (alternatives(size, catalog.usable_sizes, limit=50) if size is not None else ())
+                    if not self._retirements.of_size(each.name, each)
+                ]
+                yield _finding(
+                    pool,
+                    replace(RETIRED if is_over else RETIRING, source=end.source),
+                    Level.ERROR if is_over else Level.WARNING,
+                    "vmSize",
+                    f"{end.subject} {'was' if is_over else 'will be'} {end.effect} on {end.day.isoformat()}",
+                    "choose a size that lasts"
+                    + (f", for example {', '.join(lasting[:MAX_SUGGESTIONS])}" if lasting else ""),
+                )
+
+    def _differences(
+        self, pool: FoundPool, mine: Outcome, other: Outcome, findings: Sequence[Finding]
+    ) -> list[Finding]:
+        same = (mine.generation, mine.is_refused, mine.fails_later) == (
+            other.generation,
+            other.is_refused,
+            other.fails_later,
+        )
+        if same or (mine.is_refused and other.is_refused):
+            return []
+        failing = [finding for finding in findings if finding.level is Level.ERROR]
+        says = (
+            failing[0].message
+            if failing
+            else f"Generation {other.generation.number}"
+            if other.generation is not None
+            else f"the generation is unknown: {other.because_unknown}"
+        )
+        level = Level.WARNING if failing or other.generation is not mine.generation else Level.NOTE
+        return [
+            _finding(
+                pool,
+                PROFILES_DIFFER,
+                level,
+                "vmSize",
+                f"by profile {other.profile.value} it is otherwise: {says}",
+                failing[0].remedy if failing else f"see what it leads to: --profile {other.profile.value}",
+            )
+        ]
+
+
+def _kept(pool: FoundPool) -> Kind | None:
+    """Why the generation stays as it is, where it does."""
+    if pool.action is Action.UPGRADE:
+        return _UPGRADES_KEEP
+    if pool.action is Action.UPDATE and pool.open_ended is None and pool.header is None:
+        return None if any(name in pool.properties for name in _RESOLVED_ANEW) else _UPDATES_KEEP
+    return None
+
+
+def _undecidable(pool: FoundPool, catalogs: Catalogs) -> str | None:
+    """Why nothing can be said of the generation, where that is so before any rule is asked."""
+    properties = pool.properties
+    size = properties.get("vmSize")
+    if properties.get("creationData"):
+        return "its image is that of a snapshot"
+    if pool.open_ended is not None and size in (None, ""):
+        return f"{pool.open_ended} may say anything"
+    manual = properties.get("virtualMachinesProfile")
+    if isinstance(size, Unknown):
+        return f"the size is {size}"
+    if manual is not None and holds_unknown(manual):
+        return "the sizes of its scale profiles are not known"
+    lacking = catalogs.lacks(size) if isinstance(size, str) else ()
+    if lacking:
+        return f"the catalogue does not know the {' and '.join(lacking)} of {size}; --catalog takes a list that does"
+    if size in (None, "") and manual is None:
+        if pool.action is Action.UPDATE:
+            return "the size it has is not known"
+        return "no size is given, and AKS chooses one (quotas-skus-regions.md)"
+    return None
+
+
+def _choices(pool: FoundPool, catalog: LocationCatalog, extra: list[_Problem]) -> dict[str, tuple[Any, ...]]:
+    """What is unknown and decides, with the values it can have. What is wrong whatever they are goes to `extra`."""
+    choices: dict[str, tuple[Any, ...]] = {}
+    is_update = pool.action is Action.UPDATE
+    for path, values in _CHOICES.items():
+        value = _get(pool.properties, path)
+        untold = value is _ABSENT and (
+            (is_update and path in _KEPT_BY_UPDATE) or (pool.open_ended is not None and path != "vmGeneration")
+        )
+        if isinstance(value, Unknown):
+            choices[path] = values
+        elif untold:
+            # A node pool that exists has one of them.
+            choices[path] = tuple(each for each in values if each is not _ABSENT) if is_update else values
+    if "osType" in choices and isinstance(pool.properties.get("osSKU"), str):
+        of_sku = _os_type_of(pool.properties["osSKU"])
+        choices["osType"] = (of_sku,) if of_sku is not None else choices["osType"]
+    if isinstance(pool.header, Unknown) or (pool.open_ended is not None and pool.header is None):
+        choices["header"] = _HEADER_CHOICES
+    wanted = pool.properties.get("orchestratorVersion")
+    of_cluster = pool.cluster.version
+    versions = tuple(str(release.newest_patch) for release in catalog.kubernetes.releases)
+    for text, path in ((wanted, "orchestratorVersion"), (of_cluster, "kubernetesVersion")):
+        if isinstance(text, str) and text and catalog.kubernetes.find(text) is None:
+            choices["version"] = versions
+            extra.append(
+                _Problem(
+                    Kind(
+                        "kubernetes-version", "The Kubernetes version is not offered.", "aka.ms/supported-version-list"
+                    ),
+                    "AgentPoolK8sVersionNotSupported",
+                    path,
+                    f"Version {text} is not supported in this region",
+                    "choose a version that `az aks get-versions` lists; --catalog takes its list",
+                )
+            )
+    if isinstance(wanted, Unknown) or (not wanted and isinstance(of_cluster, Unknown)):
+        choices["version"] = versions
+    return choices
+
+
+def _combinations(choices: Mapping[str, tuple[Any, ...]]) -> Iterator[dict[str, Any]]:
+    """Every combination of the values, without those whose OS SKU is of another OS."""
+    for chosen in product(*choices.values()):
+        values = dict(zip(choices, chosen, strict=True))
+        of_sku = _os_type_of(values["osSKU"]) if isinstance(values.get("osSKU"), str) else None
+        if of_sku in (None, values.get("osType", of_sku)):
+            yield values
+
+
+def _settled(
+    name: str,
+    properties: Json,
+    header: bool | None,
+    version: str | None,
+    catalog: LocationCatalog,
+    profile: Profile,
+) -> tuple[NodePool | None, tuple[_Problem, ...]]:
+    """What the PUT of a new node pool leads to."""
+    kubernetes = catalog.kubernetes
+    found = (kubernetes.find(version) if version else None) or kubernetes.newest_patch(kubernetes.default)
+    cluster = Cluster(
+        id=_CLUSTER_ID,
+        location=catalog.location,
+        sent={},
+        wanted_version=str(found),
+        version=str(found),
+        principal_id="",
+        has_windows_profile=True,
+        etag="",
+        state=ProvisioningState.SUCCEEDED,
+    )
+    surroundings = Surroundings(
+        profile=profile,
+        engine="simulated",
+        catalog=catalog,
+        cluster=cluster,
+        subscription=_NO_SUBSCRIPTION,
+        api_version="",
+    )
+    try:
+        request = decode_node_pool({"properties": properties}, profile)
+        return settle(NodePoolId(_CLUSTER_ID, name), request, None, surroundings, header=header, etag=""), ()
+    except errors.InvalidRequest as error:
+        return None, tuple(_problem(each) for each in (error, *error.details))
+
+
+def _problem(error: errors.PoolwrightError) -> _Problem:
+    rule = error.information.get("rule") or {
+        "id": error.code,
+        "text": type(error).cause,
+        "source": "docs/compatibility.md",
+    }
+    path = (error.target or "").removeprefix("properties.")
+    remedy = error.remedy or ""
+    suggested = error.information.get("alternatives")
+    if suggested:
+        remedy = f"{remedy}; for example {', '.join(suggested)}"
+    return _Problem(Kind(rule["id"], rule["text"], rule["source"]), error.code, path, error.message, remedy)
+
+
+def _assumptions(pool: NodePool) -> tuple[str, ...]:
+    return tuple(warning.message for warning in pool.warnings if warning.code == _ASSUMPTION)
+
+
+def _hangs_on(pool: FoundPool, cases: Sequence[_Case], choices: Mapping[str, tuple[Any, ...]]) -> tuple[str, str]:
+    """The first property that alone makes a difference, and what to call it; else all that is unknown."""
+    for path in choices:
+        by_rest: dict[str, set[object]] = {}
+        for case in cases:
+            rest = repr([(name, value) for name, value in case.values.items() if name != path])
+            decided = case.pool
+            if decided is not None:
+                by_rest.setdefault(rest, set()).add((decided.generation, decided.late_failure is not None))
+        if any(len(outcomes) > 1 for outcomes in by_rest.values()):
+            return path, _called(pool, path)
+    return next(iter(choices)), ", ".join(_called(pool, path) for path in choices)
+
+
+def _called(pool: FoundPool, path: str) -> str:
+    value = pool.header if path == "header" else _get(pool.properties, path)
+    name = {"header": "the header UseWindowsGen2VM", "version": "the Kubernetes version"}.get(path, path)
+    return f"{name}, which is {value}" if isinstance(value, Unknown) else f"{name}, which is not told"
+
+
+def _in_most(cases: Sequence[_Case]) -> list[_Problem]:
+    """What refuses every case, else what refuses most of them; in the words of the last case, the newest version's."""
+    latest = {problem.kind: problem for case in cases for problem in case.problems}
+    often = Counter(kind for case in cases for kind in {problem.kind for problem in case.problems})
+    most = max(often.values())
+    return [latest[kind] for kind in latest if often[kind] == most]
+
+
+def _unknown(pool: FoundPool, profile: Profile, why: str, path: str) -> tuple[Outcome, list[Finding]]:
+    finding = _finding(
+        pool,
+        UNKNOWN,
+        Level.NOTE,
+        path,
+        f"the generation is unknown: {why}",
+        pool.tool.tells,
+    )
+    return Outcome(profile, None, (), (), why, is_refused=False), [finding]
+
+
+def _refused(pool: FoundPool, problem: _Problem) -> Finding:
+    return _finding(pool, problem.kind, Level.ERROR, problem.path, f"{problem.code}: {problem.message}", problem.remedy)
+
+
+def _finding(pool: FoundPool, kind: Kind, level: Level, path: str, message: str, remedy: str) -> Finding:
+    return Finding(kind, level, pool.place_of(path), message, remedy, pool)
+
+
+def _softened(finding: Finding) -> Finding:
+    """Of a node pool that exists: what is refused for a new one is no error until somebody makes it anew."""
+    if finding.level is not Level.ERROR:
+        return finding
+    return replace(finding, level=Level.WARNING, message=f"it exists, and would not be made anew: {finding.message}")
+
+
+def _sizes_of(pool: FoundPool) -> list[str]:
+    """The sizes that are known."""
+    profiles = _get(pool.properties, "virtualMachinesProfile.scale.manual")
+    manual = [part.get("size") for part in profiles if isinstance(part, dict)] if isinstance(profiles, list) else []
+    return [name for name in dict.fromkeys([pool.properties.get("vmSize"), *manual]) if isinstance(name, str) and name]
+
+
+def _signature(pool: FoundPool, profile: Profile) -> str:
+    """All that a decision depends on, as a text."""
+    return repr((profile, pool.name, pool.action, pool.properties, pool.header, pool.cluster, pool.open_ended))
+
+
+def _asks(pool: FoundPool) -> str:
+    """How the node pool's tool asks for Generation 2 of Windows."""
+    return pool.tool.header or pool.tool.instead
+
+
+def _is_windows(pool: FoundPool) -> bool:
+    return pool.properties.get("osType") == "Windows" or _os_type_of(str(pool.properties.get("osSKU"))) == "Windows"
+
+
+def _os_type_of(os_sku: str) -> str | None:
+    try:
+        return OsSku.parse(os_sku).os_type.value
+    except ValueError:
+        return None
+
+
+def _of_size(pool: FoundPool, size: str) -> FoundPool:
+    return replace(pool, properties={**pool.properties, "vmSize": size})
+
+
+def _without(properties: Json, name: str) -> Json:
+    return {key: value for key, value in properties.items() if key != name}
+
+
+def _known_part(value: Any) -> Any:
+    """The value without what is unknown; of properties that belong together none, where one of them is unknown."""
+    if isinstance(value, dict):
+        left_out = {
+            name for group in _TOGETHER if any(holds_unknown(value.get(each)) for each in group) for name in group
+        }
+        return {
+            name: _known_part(part)
+            for name, part in value.items()
+            if not isinstance(part, Unknown) and name not in left_out
+        }
+    if isinstance(value, list):
+        return [] if holds_unknown(value) else value
+    return value
+
+
+def _get(properties: Mapping[str, Any], path: str) -> Any:
+    value: Any = properties
+    for name in path.split("."):
+        if isinstance(value, Unknown):
+            return value
+        if not isinstance(value, Mapping) or value.get(name) is None:
+            return _ABSENT
+        value = value[name]
+    return value
+
+
+def _put(properties: Json, path: str, value: Any) -> None:
+    *around, name = path.split(".")
+    for part in around:
+        if not isinstance(properties.get(part), dict):
+            properties[part] = {}
+        properties = properties[part]
+    if value is _ABSENT:
+        properties.pop(name, None)
+    else:
+        properties[name] = value

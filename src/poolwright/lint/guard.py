@@ -1,0 +1,75 @@
+"""Reads what nobody vouches for in a child process with limits of time and memory.
+
+The grammar of bash takes quadratic time on some nonsense (`a|a|a|...`), inside of a library that cannot be
+interrupted. A child can be ended.
+
+Invariant: whatever the text, the caller goes on after `CPU_SECONDS` at the latest.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import resource
+import signal
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from poolwright.lint.texts import Broken, Text
+
+CPU_SECONDS: Final = 10
+_MEMORY_BYTES: Final = 4 * 1024 * 1024 * 1024
+# Shorter texts take no half second, whatever they hold.
+SHORT: Final = 4096
+
+T = TypeVar("T")
+
+
+def within_limits(text: Text, read: Callable[[], T]) -> T:
+    """Return what reading the text gives. Raises `Broken`, also where it takes more than the limits."""
+    if "\0" in text.content:
+        raise Broken(text.place(text.content.index("\0")), "there is a NUL character: this is no text")
+    if len(text.content) <= SHORT:
+        return read()
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        _answer(reading, writing, read)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        answer = pipe.read()
+    _, status = os.waitpid(child, 0)
+    if not answer or status != 0:
+        raise Broken(
+            text.place(0),
+            f"reading it takes more than {CPU_SECONDS} seconds or {_MEMORY_BYTES // 1024**3} GiB; split it",
+        )
+    kind, result = pickle.loads(answer)
+    if kind == "broken":
+        raise Broken(*result)
+    if kind == "failed":
+        raise result
+    return result  # type: ignore[no-any-return]  # what `read` gave, through a pipe
+
+
+def _answer(reading: int, writing: int, read: Callable[[], object]) -> None:
+    """In the child: write what was read to the pipe, and end without anything of the parent's being done again."""
+    try:
+        os.close(reading)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
+        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, resource.RLIM_INFINITY))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        try:
+            answer: tuple[str, object] = ("read", read())
+        except Broken as broken:
+            answer = ("broken", (broken.place, broken.reason))
+        except MemoryError:
+            os._exit(1)
+        except Exception as error:
+            answer = ("failed", error)
+        with os.fdopen(writing, "wb") as pipe:
+            pickle.dump(answer, pipe)
+        os._exit(0)
+    finally:
+        os._exit(1)

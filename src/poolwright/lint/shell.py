@@ -1,0 +1,498 @@
+"""Commands of shell scripts, as far as their words are known without running anything.
+
+A variable is known where every way to the command assigned it the same value before, in the same script. Whatever the
+script may do at run time - conditions, loops, functions, substitutions, other scripts - makes what it touches unknown.
+
+The syntax is tree-sitter-bash's; heredocs, comments and quoted texts are no commands there.
+
+Invariant: a word that is not `Unknown` is what the shell would pass, whatever happens.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from typing import Final, TypeAlias
+
+import tree_sitter_bash
+from tree_sitter import Language, Node, Parser
+
+from poolwright.lint.texts import Broken, Place, Text
+from poolwright.templates.partial import Unknown
+
+MAX_CHARACTERS: Final = 1024 * 1024
+_MAX_DEPTH: Final = 100
+_MAX_WORDS: Final = 100_000
+# Longer values, and longer arrays, are unknown: doubled a few dozen times they would fill any memory.
+_MAX_VALUE: Final = 65_536
+_MAX_ELEMENTS: Final = 4_096
+_MAX_SHOWN: Final = 80
+
+Value: TypeAlias = str | Unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word of a command; `may_split` where an unknown one may turn out to be any number of words."""
+
+    value: Value
+    place: Place
+    may_split: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A simple command. `condition` is what it stands in, None at the top of the script."""
+
+    words: tuple[Word, ...]
+    place: Place
+    condition: str | None
+
+
+@dataclass(slots=True)
+class _State:
+    """What variables hold at a point of the script: a value, or the elements of an array."""
+
+    known: dict[str, Value | list[Word]] = field(default_factory=dict)
+    # After `source` or `eval`, whatever was not assigned since may have changed; it is unknown anyway.
+
+    def copy(self) -> _State:
+        return _State(dict(self.known))
+
+
+# What runs its arguments as a command.
+_WRAPPERS: Final = frozenset(("sudo", "command", "exec", "time", "nohup", "env", "nice", "builtin", "timeout"))
+_CONDITIONAL: Final[Mapping[str, str]] = {
+    "if_statement": "if",
+    "case_statement": "case",
+    "for_statement": "for",
+    "c_style_for_statement": "for",
+    "while_statement": "while",
+    "until_statement": "until",
+}
+_LOOPS: Final = ("for_statement", "c_style_for_statement", "while_statement", "until_statement")
+_BRANCHES: Final = ("elif_clause", "else_clause", "case_item")
+# Their own copy of the variables: what they assign is gone with them.
+_SUBSHELLS: Final = ("subshell", "pipeline", "command_substitution", "process_substitution")
+_ASSIGNING: Final = ("read", "mapfile", "readarray", "getopts", "printf", "let")
+_FORGETTING: Final = ("source", ".", "eval")
+_ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
+_PATTERN: Final = re.compile(r"(?<!\\)[*?\[]|^~|\{[^}]*(?:,|\.\.)[^}]*\}")
+# Also in quotes it may be any number of words.
+_MANY: Final = re.compile(r"\$@|\$\{[@\w]+\[@\]\}|\$\{@")
+
+
+@cache
+def _language() -> Language:
+    return Language(tree_sitter_bash.language())
+
+
+class Script:
+    """A script as bash would read it.
+
+    Where the syntax is wrong, the commands that can be told apart all the same are read.
+    """
+
+    def __init__(self, text: Text) -> None:
+        """Raises `Broken`."""
+        if len(text.content) > MAX_CHARACTERS:
+            raise Broken(text.place(0), f"the script is longer than {MAX_CHARACTERS} characters; split it")
+        self._text = text
+        self._raw = text.content.encode("utf-8", "surrogatepass")
+        self._is_ascii = len(self._raw) == len(text.content)
+        self._root = Parser(_language()).parse(self._raw).root_node
+        self._functions = {
+            self._source(name): node
+            for node in self._all(self._root, "function_definition")
+            if (name := node.child_by_field_name("name")) is not None
+        }
+        self._left = _MAX_WORDS
+        self._assigned_by: dict[str, set[str]] = {}
+
+    def first_error(self) -> Place | None:
+        """Return where the syntax is wrong first, None where it is not."""
+        if not self._root.has_error:
+            return None
+        waiting = [self._root]
+        while waiting:
+            node = waiting.pop()
+            if node.is_error or node.is_missing:
+                return self.place(node)
+            waiting += reversed([child for child in node.children if child.has_error or child.is_missing])
+        return self.place(self._root)
+
+    def commands(self) -> Iterator[Command]:
+        """Yield the commands, those of functions last. Raises `Broken`."""
+        state = _State()
+        yield from self._walk(self._root, state, None, 0)
+        # A function runs at another time: what is assigned once, and before anything calls it, is the same then.
+        once, calls = self._assigned_once(), self._first_calls()
+        for name, node in self._functions.items():
+            body = node.child_by_field_name("body")
+            called = calls.get(name, len(self._raw))
+            known = {each: value for each, value in state.known.items() if once.get(each, called) < called}
+            if body is not None:
+                yield from self._walk(body, _State(known), f"function {name}", 0)
+
+    def place(self, node: Node) -> Place:
+        start = node.start_byte
+        offset = start if self._is_ascii else len(self._raw[:start].decode("utf-8", "replace"))
+        return self._text.place(offset)
+
+    def _walk(self, node: Node, state: _State, condition: str | None, depth: int) -> Iterator[Command]:
+        """Yield the commands in the node and let `state` become what holds after it."""
+        if depth > _MAX_DEPTH:
+            raise Broken(self.place(node), f"the script is nested deeper than {_MAX_DEPTH} levels")
+        kind = node.type
+        if kind == "command":
+            yield from self._command(node, state, condition, depth)
+        elif kind in ("variable_assignment", "declaration_command", "unset_command"):
+            yield from self._inner(node, state, condition, depth)
+            self._assign(node, state)
+        elif kind == "function_definition":
+            return
+        elif kind in _CONDITIONAL:
+            inside = state.copy()
+            if kind in _LOOPS:
+                _forget(inside, self._assigned_in(node))
+            told = condition or self._headline(node)
+            before = inside.copy()
+            for child in node.named_children:
+                # Every branch begins with what held before; the first one stands in the statement itself.
+                branch = before.copy() if child.type in _BRANCHES else inside
+                yield from self._walk(child, branch, told, depth + 1)
+            _forget(state, self._assigned_in(node))
+        elif kind in _SUBSHELLS:
+            own = state.copy()
+            for child in node.named_children:
+                yield from self._walk(child, own, condition, depth + 1)
+        elif kind == "list":
+            yield from self._list(node, state, condition, depth)
+        elif kind in ("heredoc_body", "comment"):
+            return
+        else:
+            for child in node.named_children:
+                yield from self._walk(child, state, condition, depth + 1)
+
+    def _list(self, node: Node, state: _State, condition: str | None, depth: int) -> Iterator[Command]:
+        """`a && b || c`: after the first, nothing is certain to run."""
+        # Long chains are nested to the left.
+        chain = [node]
+        while chain[-1].named_children and chain[-1].named_children[0].type == "list":
+            chain.append(chain[-1].named_children[0])
+        children = [
+            *chain[-1].named_children,
+            *(part for each in reversed(chain[:-1]) for part in each.named_children[1:]),
+        ]
+        for index, child in enumerate(children):
+            if index == 0:
+                yield from self._walk(child, state, condition, depth + 1)
+                continue
+            yield from self._walk(child, state, condition, depth + 1)
+            _forget(state, self._assigned_in(child))
+
+    def _inner(self, node: Node, state: _State, condition: str | None, depth: int) -> Iterator[Command]:
+        """The commands in the substitutions of a word or an assignment."""
+        for child in node.named_children:
+            if child.type in ("command_substitution", "process_substitution"):
+                yield from self._walk(child, state, condition, depth + 1)
+            elif child.named_child_count and child.type != "heredoc_body":
+                if depth > _MAX_DEPTH:
+                    raise Broken(self.place(child), f"the script is nested deeper than {_MAX_DEPTH} levels")
+                yield from self._inner(child, state, condition, depth + 1)
+
+    def _command(self, node: Node, state: _State, condition: str | None, depth: int) -> Iterator[Command]:
+        yield from self._inner(node, state, condition, depth)
+        words: list[Word] = []
+        for child in node.named_children:
+            if child.type in ("variable_assignment", "heredoc_redirect", "file_redirect", "herestring_redirect"):
+                continue
+            words += self._words(child, state)
+        self._left -= len(words)
+        if self._left < 0:
+            raise Broken(self.place(node), f"the script has more than {_MAX_WORDS} words")
+        while words and words[0].value in _WRAPPERS:
+            words = _unwrapped(words)
+        if not words:
+            return
+        yield Command(tuple(words), words[0].place, condition)
+        name = words[0].value
+        if name in _FORGETTING or isinstance(name, Unknown):
+            state.known.clear()
+        elif name in _ASSIGNING:
+            _forget(state, {word.value for word in words[1:] if isinstance(word.value, str)})
+        elif name in self._functions:
+            _forget(state, self._assigned_by_function(str(name)))
+
+    def _words(self, node: Node, state: _State) -> list[Word]:
+        """The words that one argument becomes."""
+        place = self.place(node)
+        if node.type == "command_name" and node.named_children:
+            node = node.named_children[0]
+        kind = node.type
+        if kind in ("simple_expansion", "expansion"):
+            return self._split(self._expanded(node, state), node, place)
+        if kind == "string":
+            inner = node.named_children
+            if len(inner) == 1 and inner[0].type == "expansion" and self._source(node)[1:-1] == self._source(inner[0]):
+                array = self._elements(inner[0], state)
+                if array is not None:
+                    return array
+        if kind == "string" and _MANY.search(self._source(node)):
+            return [self._any_words(node, place)]
+        if kind == "concatenation" and _PATTERN.search("".join(map(self._bare, node.children))):
+            return [self._any_words(node, place)]
+        if kind == "concatenation":
+            parts = [self._value(part, state) for part in node.children]
+            unquoted = [part for part in node.children if part.type in ("simple_expansion", "expansion")]
+            joined = self._joined(parts, node)
+            splits = any(self._may_split(self._expanded(part, state)) for part in unquoted)
+            return [Word(Unknown(self._shown(node)), place, may_split=True)] if splits else [Word(joined, place)]
+        if kind == "command_substitution":
+            return [Word(Unknown(self._shown(node)), place, may_split=True)]
+        value = self._value(node, state)
+        return [Word(value, place, may_split=kind == "word" and isinstance(value, Unknown))]
+
+    def _bare(self, node: Node) -> str:
+        """The source of a part of a word that is not quoted."""
+        return "" if node.type in ("string", "raw_string", "simple_expansion", "expansion") else self._source(node)
+
+    def _split(self, value: Value | list[Word], node: Node, place: Place) -> list[Word]:
+        """What an expansion outside of quotes becomes."""
+        if isinstance(value, list):
+            return value if all(not self._may_split(word.value) for word in value) else [self._any_words(node, place)]
+        if isinstance(value, Unknown):
+            return [self._any_words(node, place)]
+        if _PATTERN.search(value):
+            return [self._any_words(node, place)]
+        return [Word(part, place) for part in value.split()]
+
+    def _any_words(self, node: Node, place: Place) -> Word:
+        return Word(Unknown(self._shown(node)), place, may_split=True)
+
+    @staticmethod
+    def _may_split(value: Value | list[Word]) -> bool:
+        return not isinstance(value, str) or len(value.split()) != 1 or _PATTERN.search(value) is not None
+
+    def _value(self, node: Node, state: _State) -> Value:
+        """The value of a part of a word."""
+        source = self._source(node)
+        match node.type:
+            case "word" | "number" | "variable_name":
+                if _PATTERN.search(source):
+                    return Unknown(_shortened(source))
+                return _ESCAPED.sub(lambda found: "" if found[1] == "\n" else found[1], source)
+            case "raw_string":
+                return source[1:-1]
+            case "string":
+                return self._quoted(node, state)
+            case "concatenation":
+                return self._joined([self._value(part, state) for part in node.children], node)
+            case "simple_expansion" | "expansion":
+                value = self._expanded(node, state)
+                return value if isinstance(value, str) else Unknown(_shortened(source))
+        if not node.is_named:
+            return source
+        return Unknown(_shortened(source))
+
+    def _quoted(self, node: Node, state: _State) -> Value:
+        """A text in double quotes. The characters between its parts are in the source alone."""
+        raw, at, parts, length = self._raw, node.start_byte + 1, [], 0
+        for child in node.named_children:
+            if child.type == "string_content":
+                continue
+            parts.append(_unescaped(raw[at : child.start_byte].decode("utf-8", "replace")))
+            value = self._value(child, state)
+            length += len(value) if isinstance(value, str) else 0
+            if isinstance(value, Unknown) or length > _MAX_VALUE:
+                return Unknown(self._shown(node)[1:-1])
+            parts.append(value)
+            at = child.end_byte
+        parts.append(_unescaped(raw[at : node.end_byte - 1].decode("utf-8", "replace")))
+        return "".join(parts)
+
+    def _joined(self, parts: list[Value], node: Node) -> Value:
+        if any(isinstance(part, Unknown) for part in parts) or sum(map(len, map(str, parts))) > _MAX_VALUE:
+            return Unknown(self._shown(node))
+        return "".join(map(str, parts))
+
+    def _expanded(self, node: Node, state: _State) -> Value | list[Word]:
+        """The value of `$name` or `${name}`; what does more than that is unknown."""
+        source = self._source(node)
+        name = source[1:] if node.type == "simple_expansion" else source[2:-1]
+        array = self._elements(node, state)
+        if array is not None:
+            return array
+        value = state.known.get(name, Unknown(_shortened(source)))
+        if isinstance(value, list):
+            return value[0].value if value else ""
+        return Unknown(_shortened(source)) if isinstance(value, Unknown) else value
+
+    def _elements(self, node: Node, state: _State) -> list[Word] | None:
+        """The elements of `${name[@]}` where they are known."""
+        found = re.fullmatch(r"\$\{(\w+)\[@\]\}", self._source(node))
+        value = state.known.get(found[1]) if found is not None else None
+        return list(value) if isinstance(value, list) else None
+
+    def _assign(self, node: Node, state: _State) -> None:
+        """Carry out the assignments of a statement."""
+        if node.type == "unset_command":
+            _forget(state, {self._source(child) for child in node.named_children})
+            return
+        assignments = [node] if node.type == "variable_assignment" else []
+        if node.type == "declaration_command":
+            for child in node.named_children:
+                if child.type == "variable_assignment":
+                    assignments.append(child)
+        for each in assignments:
+            target, value = each.child_by_field_name("name"), each.child_by_field_name("value")
+            if target is None:
+                continue
+            name = self._source(target)
+            if target.type != "variable_name":
+                _forget(state, {name.partition("[")[0]})
+                continue
+            is_more = self._raw[target.end_byte : target.end_byte + 1] == b"+"
+            new: Value | list[Word] = ""
+            if value is not None and value.type == "array":
+                new = self._array(value, state)
+            elif value is not None:
+                new = self._value(value, state)
+            if is_more:
+                new = _more(state.known.get(name, Unknown(f"${name}")), new)
+            state.known[name] = new
+
+    def _array(self, node: Node, state: _State) -> Value | list[Word]:
+        """The elements of `(a "$b" "${c[@]}")`."""
+        elements: list[Word] = []
+        for child in node.named_children:
+            elements += self._words(child, state)
+            if len(elements) > _MAX_ELEMENTS:
+                return Unknown(self._shown(node))
+        return elements
+
+    def _assigned_in(self, node: Node) -> set[str]:
+        """The variables that something in the node may assign."""
+        found: set[str] = set()
+        for each in self._all(node, "variable_assignment", "for_statement", "command", "unset_command"):
+            if each.type == "command":
+                first, *rest = [self._source(child) for child in each.named_children] or [""]
+                if first in _ASSIGNING:
+                    found.update(rest)
+                elif first in self._functions:
+                    found |= self._assigned_by_function(first)
+                elif first in _FORGETTING:
+                    found |= self._every_name
+                continue
+            if each.type == "unset_command":
+                found |= {self._source(child) for child in each.named_children}
+                continue
+            target = each.child_by_field_name("name" if each.type == "variable_assignment" else "variable")
+            if target is not None:
+                found.add(self._source(target).partition("[")[0])
+        return found
+
+    def _assigned_by_function(self, name: str) -> set[str]:
+        """The variables that calling a function may assign: those of every function, where it calls others."""
+        if name not in self._assigned_by:
+            node = self._functions[name]
+            calls = {self._source(call) for call in self._all(node, "command_name")}
+            wide = bool(calls & (self._functions.keys() | set(_FORGETTING)) - {name})
+            self._assigned_by[name] = self._every_name if wide else self._named_in(node)
+        return self._assigned_by[name]
+
+    def _named_in(self, node: Node) -> set[str]:
+        found: set[str] = set()
+        for each in self._all(node, "variable_assignment", "for_statement", "command"):
+            if each.type == "command":
+                first, *rest = [self._source(child) for child in each.named_children] or [""]
+                found.update(rest if first in _ASSIGNING else ())
+                continue
+            target = each.child_by_field_name("name" if each.type == "variable_assignment" else "variable")
+            if target is not None:
+                found.add(self._source(target).partition("[")[0])
+        return found
+
+    @cached_property
+    def _every_name(self) -> set[str]:
+        return self._named_in(self._root)
+
+    def _assigned_once(self) -> dict[str, int]:
+        """The variables that are assigned at one place of the script only, with that place."""
+        places: dict[str, list[int]] = {}
+        for each in self._all(self._root, "variable_assignment"):
+            target = each.child_by_field_name("name")
+            if target is not None:
+                places.setdefault(self._source(target).partition("[")[0], []).append(each.start_byte)
+        return {name: found[0] for name, found in places.items() if len(found) == 1}
+
+    def _first_calls(self) -> dict[str, int]:
+        """Where each command is called first."""
+        found: dict[str, int] = {}
+        for call in self._all(self._root, "command_name"):
+            found.setdefault(self._source(call), call.start_byte)
+        return found
+
+    def _all(self, node: Node, *kinds: str) -> Iterator[Node]:
+        cursor = node.walk()
+        is_down = True
+        depth = 0
+        while True:
+            if is_down and cursor.node is not None and cursor.node.type in kinds:
+                yield cursor.node
+            if is_down and cursor.goto_first_child():
+                depth += 1
+                continue
+            if cursor.goto_next_sibling() if depth else False:
+                is_down = True
+                continue
+            if not depth or not cursor.goto_parent():
+                return
+            depth -= 1
+            is_down = False
+
+    def _headline(self, node: Node) -> str:
+        """The first line of a statement, for people."""
+        return _shortened(self._source(node).partition("\n")[0].strip())
+
+    def _shown(self, node: Node) -> str:
+        return _shortened(self._source(node))
+
+    def _source(self, node: Node) -> str:
+        return self._raw[node.start_byte : node.end_byte].decode("utf-8", "replace")
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _MAX_SHOWN else f"{text[: _MAX_SHOWN - 3]}..."
+
+
+def _unwrapped(words: list[Word]) -> list[Word]:
+    """The command that `sudo -E env A=b ...` runs."""
+    rest = words[1:]
+    while rest and isinstance(rest[0].value, str):
+        value = rest[0].value
+        if not (value.startswith("-") or "=" in value or value[:1].isdigit()):
+            break
+        rest = rest[1:]
+    return rest
+
+
+def _unescaped(text: str) -> str:
+    """What a text in double quotes means: a backslash quotes a few characters only, and joins lines."""
+    return re.sub(r'\\([$`"\\\n])', lambda found: "" if found[1] == "\n" else found[1], text)
+
+
+def _forget(state: _State, names: set[str]) -> None:
+    for name in names:
+        state.known.pop(name, None)
+
+
+def _more(before: Value | list[Word], added: Value | list[Word]) -> Value | list[Word]:
+    """`name+=added`."""
+    if isinstance(before, list) and isinstance(added, list) and len(before) + len(added) <= _MAX_ELEMENTS:
+        return [*before, *added]
+    if isinstance(before, str) and isinstance(added, str) and len(before) + len(added) <= _MAX_VALUE:
+        return before + added
+    return Unknown("+=")

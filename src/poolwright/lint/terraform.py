@@ -1,0 +1,370 @@
+"""Node pools in what `terraform show -json` prints: plans, and states.
+
+Providers: azurerm (`azurerm_kubernetes_cluster` with its `default_node_pool`, `azurerm_kubernetes_cluster_node_pool`)
+and azapi (`azapi_resource`, `azapi_update_resource` with a body of ARM's).
+
+Sources: https://developer.hashicorp.com/terraform/internals/json-format, and the pages of both providers' resources.
+
+Invariant: what is known only after apply is unknown, and says so.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from poolwright.domain.resource_id import CLUSTER_TYPE, NODE_POOL_TYPE
+from poolwright.lint.arm_templates import Given, spelled
+from poolwright.lint.json_text import JsonText, Path
+from poolwright.lint.pools import AZAPI, AZURERM, Action, FoundCluster, FoundPool, Json, Reading, header_value
+from poolwright.lint.texts import Broken, Place
+from poolwright.templates.partial import Unknown
+
+_CLUSTER: Final = "azurerm_kubernetes_cluster"
+_POOL: Final = "azurerm_kubernetes_cluster_node_pool"
+_AZAPI: Final = ("azapi_resource", "azapi_update_resource")
+_AFTER_APPLY: Final = "known after apply"
+_MAX_MODULES: Final = 64
+_INDEX: Final = re.compile(r"\[[^\]]*\]")
+
+# azurerm's names of what decides, or can be refused, and ARM's. Of two names the second is that of version 3.
+_ARGUMENTS: Final[Mapping[str, str]] = {
+    "vm_size": "vmSize",
+    "os_type": "osType",
+    "os_sku": "osSKU",
+    "orchestrator_version": "orchestratorVersion",
+    "mode": "mode",
+    "type": "type",
+    "fips_enabled": "enableFIPS",
+    "workload_runtime": "workloadRuntime",
+    "gpu_driver": "gpuProfile.driver",
+    "gpu_instance": "gpuInstanceProfile",
+    "priority": "scaleSetPriority",
+    "eviction_policy": "scaleSetEvictionPolicy",
+    "node_count": "count",
+    "auto_scaling_enabled": "enableAutoScaling",
+    "enable_auto_scaling": "enableAutoScaling",
+    "min_count": "minCount",
+    "max_count": "maxCount",
+    "max_pods": "maxPods",
+    "os_disk_size_gb": "osDiskSizeGB",
+    "os_disk_type": "osDiskType",
+    "zones": "availabilityZones",
+    "node_labels": "nodeLabels",
+    "node_taints": "nodeTaints",
+    "snapshot_id": "creationData.sourceResourceId",
+}
+
+
+def is_terraform(value: Any) -> bool:
+    """Whether the JSON is a plan or a state as `terraform show -json` prints it."""
+    return (
+        isinstance(value, dict)
+        and "format_version" in value
+        and ("terraform_version" in value or "planned_values" in value or "values" in value)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Resource:
+    """A resource with its values; `unknown` has true wherever a value is known only after apply."""
+
+    address: str
+    type: str
+    values: Json
+    unknown: Any
+    action: Action
+    path: Path
+
+
+def read_terraform(document: JsonText, given: Given) -> Reading:
+    """Return the node pools of a plan or a state. Raises `Broken`."""
+    value = document.value
+    version = str(value.get("format_version"))
+    if version.partition(".")[0] not in ("0", "1"):
+        raise Broken(
+            document.place(("format_version",)), f"the format version {version} is not known here; 1.x is what is read"
+        )
+    resources = list(_of_plan(value)) if "resource_changes" in value else list(_of_values(value))
+    reading = Reading()
+    configuration = _configuration(value)
+    clusters = {
+        each.address: _cluster(each, configuration.of(each.address), given)
+        for each in resources
+        if each.type == _CLUSTER
+    }
+    names = _by_name(resources)
+    for resource in resources:
+        if resource.type == _CLUSTER:
+            written = configuration.of(resource.address)
+            _add_default_pool(reading, document, resource, clusters[resource.address], written)
+        elif resource.type == _POOL:
+            address = _cluster_of(resource, clusters, names, configuration)
+            cluster = clusters[address] if address is not None else _unseen(given)
+            written = configuration.of(resource.address)
+            _add(reading, document, resource, resource.values, resource.unknown, cluster, (), written)
+        elif resource.type in _AZAPI:
+            _add_azapi(reading, document, resource, given)
+    return reading
+
+
+def _of_plan(value: Json) -> Iterator[_Resource]:
+    changes = value.get("resource_changes")
+    for index, change in enumerate(changes if isinstance(changes, list) else ()):
+        if not isinstance(change, dict) or change.get("mode") == "data":
+            continue
+        what = change.get("change")
+        if not isinstance(what, dict) or not isinstance(what.get("after"), dict):
+            continue  # deleted
+        actions = what.get("actions") or []
+        path = ("resource_changes", index, "change", "after")
+        action = Action.CREATE if "create" in actions else Action.KEEP
+        yield _resource(change, what["after"], what.get("after_unknown") or {}, action, path)
+
+
+def _of_values(value: Json) -> Iterator[_Resource]:
+    """The resources of a state, or of planned values alone."""
+    name, action = ("planned_values", Action.CREATE) if "planned_values" in value else ("values", Action.KEEP)
+    values = value.get(name)
+    waiting: list[tuple[Any, Path]] = (
+        [(values.get("root_module"), (name, "root_module"))] if isinstance(values, dict) else []
+    )
+    while waiting:
+        module, path = waiting.pop()
+        if not isinstance(module, dict) or len(path) > 2 * _MAX_MODULES:
+            continue
+        for index, each in enumerate(module.get("resources") or ()):
+            if isinstance(each, dict) and each.get("mode") != "data" and isinstance(each.get("values"), dict):
+                yield _resource(each, each["values"], {}, action, (*path, "resources", index, "values"))
+        children = module.get("child_modules") or []
+        waiting += [(child, (*path, "child_modules", index)) for index, child in enumerate(children)]
+
+
+def _resource(source: Json, values: Json, unknown: Any, action: Action, path: Path) -> _Resource:
+    return _Resource(str(source.get("address", "")), str(source.get("type", "")), values, unknown, action, path)
+
+
+def _cluster(resource: _Resource, written: Json | None, given: Given) -> FoundCluster:
+    location = _value(resource.values, resource.unknown, "location")
+    if not isinstance(location, str):
+        location = given.location or Unknown(f"{resource.address}.location, {_AFTER_APPLY}")
+    version = _value(resource.values, resource.unknown, "kubernetes_version")
+    if isinstance(version, Unknown) and written is not None and "kubernetes_version" not in written:
+        version = None  # AKS chooses, and the plan shows that as known after apply
+    return FoundCluster(location=location, version=version if isinstance(version, (str, Unknown)) else None)
+
+
+def _unseen(given: Given) -> FoundCluster:
+    return FoundCluster(
+        location=given.location or Unknown("the cluster's location"), version=Unknown("the cluster's version")
+    )
+
+
+def _by_name(resources: list[_Resource]) -> dict[str, str]:
+    """The addresses of clusters by their IDs' last segment."""
+    return {
+        str(each.values["name"]).lower(): each.address
+        for each in resources
+        if each.type == _CLUSTER and isinstance(each.values.get("name"), str)
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Configuration:
+    """What is written for each resource: its arguments by address, and its cluster. Addresses have no indices."""
+
+    arguments: Mapping[str, Json]
+    clusters: Mapping[str, str]
+
+    def of(self, address: str) -> Json | None:
+        """Return the arguments that are written for the resource; None where the file does not say."""
+        return self.arguments.get(_INDEX.sub("", address))
+
+
+def _configuration(value: Json) -> _Configuration:
+    configuration = value.get("configuration")
+    root = configuration.get("root_module") if isinstance(configuration, dict) else None
+    arguments: dict[str, Json] = {}
+    clusters: dict[str, str] = {}
+    waiting: list[tuple[Any, str]] = [(root, "")]
+    while waiting:
+        module, prefix = waiting.pop()
+        if not isinstance(module, dict) or prefix.count("module.") > _MAX_MODULES:
+            continue
+        for each in module.get("resources") or ():
+            expressions = each.get("expressions") if isinstance(each, dict) else None
+            if not isinstance(expressions, dict):
+                continue
+            address = f"{prefix}{each.get('address')}"
+            arguments[address] = expressions
+            of_cluster = expressions.get("kubernetes_cluster_id")
+            referred = (of_cluster.get("references") or ()) if isinstance(of_cluster, dict) else ()
+            for reference in map(str, referred):
+                if reference.startswith(f"{_CLUSTER}."):
+                    clusters[address] = prefix + _INDEX.sub("", ".".join(reference.split(".")[:2]))
+        calls = module.get("module_calls")
+        for name, call in calls.items() if isinstance(calls, dict) else ():
+            waiting.append((call.get("module") if isinstance(call, dict) else None, f"{prefix}module.{name}."))
+    return _Configuration(arguments, clusters)
+
+
+def _cluster_of(
+    resource: _Resource, clusters: Mapping[str, FoundCluster], names: Mapping[str, str], configuration: _Configuration
+) -> str | None:
+    """The address of the node pool's cluster, where the file has it and says so."""
+    identifier = resource.values.get("kubernetes_cluster_id")
+    if isinstance(identifier, str):
+        return names.get(identifier.rstrip("/").rpartition("/")[2].lower())
+    wanted = configuration.clusters.get(_INDEX.sub("", resource.address))
+    found = [address for address in clusters if _INDEX.sub("", address) == wanted]
+    return found[0] if len(found) == 1 else None
+
+
+def _add_default_pool(
+    reading: Reading, document: JsonText, resource: _Resource, cluster: FoundCluster, written: Json | None
+) -> None:
+    blocks = resource.values.get("default_node_pool")
+    unknown = resource.unknown.get("default_node_pool") if isinstance(resource.unknown, dict) else None
+    of_blocks = written.get("default_node_pool") if written is not None else None
+    for index, block in enumerate(blocks if isinstance(blocks, list) else ()):
+        if isinstance(block, dict):
+            arguments = of_blocks[index] if isinstance(of_blocks, list) and index < len(of_blocks) else None
+            inner = unknown[index] if isinstance(unknown, list) and index < len(unknown) else {}
+            below = ("default_node_pool", index)
+            _add(reading, document, resource, {**block, "mode": "System"}, inner, cluster, below, arguments)
+
+
+def _add(
+    reading: Reading,
+    document: JsonText,
+    resource: _Resource,
+    values: Json,
+    unknown: Any,
+    cluster: FoundCluster,
+    below: Path,
+    written: Json | None,
+) -> None:
+    properties: Json = {}
+    places: dict[str, Place] = {}
+    for argument, path in _ARGUMENTS.items():
+        value = _value(values, unknown, argument)
+        if isinstance(value, Unknown) and written is not None and argument not in written:
+            continue  # AKS chooses, and the plan shows that as known after apply
+        if value is None or value == "" or value == []:
+            continue
+        _put(properties, path, value)
+        places[path] = document.place((*resource.path, *below, argument))
+    name = _value(values, unknown, "name")
+    places["name"] = document.place((*resource.path, *below, "name"))
+    reading.pools.append(
+        FoundPool(
+            name=name if isinstance(name, str) else Unknown(f"name, {_AFTER_APPLY}"),
+            address=".".join([resource.address, *map(str, below[:1])]),
+            tool=AZURERM,
+            action=resource.action,
+            place=document.place((*resource.path, *below)),
+            properties=properties,
+            cluster=cluster,
+            places=places,
+        )
+    )
+
+
+def _add_azapi(reading: Reading, document: JsonText, resource: _Resource, given: Given) -> None:
+    kind = str(resource.values.get("type", "")).partition("@")[0].lower()
+    if kind not in (CLUSTER_TYPE.lower(), NODE_POOL_TYPE.lower()):
+        return
+    path: Path = (*resource.path, "body")
+    body = _merged(resource.values.get("body"), _part(resource.unknown, "body"))
+    if isinstance(body, str):
+        # Version 1 of the provider takes the body as a text.
+        try:
+            body = json.loads(body)
+        except (ValueError, RecursionError) as error:
+            raise Broken(document.place(path), f"the body of {resource.address} is not JSON") from error
+    properties = body.get("properties") if isinstance(body, dict) else None
+    if isinstance(body, Unknown) or isinstance(properties, Unknown):
+        properties = {"vmSize": Unknown(f"body, {_AFTER_APPLY}")} if kind == NODE_POOL_TYPE.lower() else {}
+    if not isinstance(properties, dict):
+        return
+    name = _value(resource.values, resource.unknown, "name")
+    location = _value(resource.values, resource.unknown, "location")
+    here = location if isinstance(location, str) else given.location or Unknown(f"location, {_AFTER_APPLY}")
+    is_update = resource.type == "azapi_update_resource" and resource.action is Action.CREATE
+    action = Action.UPDATE if is_update else resource.action
+    headers = "update_headers" if is_update else "create_headers"
+    header = header_value(_merged(resource.values.get(headers), _part(resource.unknown, headers)))
+    found: list[tuple[Json, Path, FoundCluster, str, Any]]
+    if kind == NODE_POOL_TYPE.lower():
+        found = [(properties, ("properties",), _unseen(given), resource.address, name)]
+    else:
+        version = properties.get("kubernetesVersion")
+        cluster = FoundCluster(location=here, version=version if isinstance(version, (str, Unknown)) else None)
+        profiles = properties.get("agentPoolProfiles")
+        found = [
+            (
+                each,
+                ("properties", "agentPoolProfiles", index),
+                cluster,
+                f"{resource.address}.{each.get('name')}",
+                each.get("name"),
+            )
+            for index, each in enumerate(profiles if isinstance(profiles, list) else ())
+            if isinstance(each, dict)
+        ]
+    for pool, below, cluster, address, called in found:
+        reading.pools.append(
+            FoundPool(
+                name=called if isinstance(called, str) else Unknown(f"name, {_AFTER_APPLY}"),
+                address=address,
+                tool=AZAPI,
+                action=action,
+                place=document.place((*path, *below)),
+                properties={key: part for key, part in spelled(pool).items() if key.lower() != "name"},
+                cluster=cluster,
+                places=dict(_azapi_places(document, path, below, pool))
+                | {"header": document.place((*resource.path, headers))},
+                header=header,
+            )
+        )
+
+
+def _azapi_places(document: JsonText, path: Path, below: Path, pool: Json) -> Iterator[tuple[str, Place]]:
+    for written, name in zip(pool, spelled(pool), strict=True):
+        yield name, document.place((*path, *below, written))
+        part = pool[written]
+        for inner, spelled_inner in zip(part, spelled(part), strict=True) if isinstance(part, dict) else ():
+            yield f"{name}.{spelled_inner}", document.place((*path, *below, written, inner))
+
+
+def _value(values: Mapping[str, Any], unknown: Any, name: str) -> Any:
+    """The value of an argument, None where nothing is given."""
+    value = values.get(name)
+    return Unknown(f"{name}, {_AFTER_APPLY}") if value is None and _part(unknown, name) is True else value
+
+
+def _part(unknown: Any, name: str) -> Any:
+    return unknown.get(name) if isinstance(unknown, dict) else unknown
+
+
+def _merged(value: Any, unknown: Any) -> Any:
+    """The value with `Unknown` wherever `unknown` has true."""
+    if unknown is True:
+        return Unknown(_AFTER_APPLY)
+    if isinstance(unknown, dict) and isinstance(value, (dict, type(None))):
+        known = value or {}
+        names = dict.fromkeys([*known, *(name for name, part in unknown.items() if part is True)])
+        return {name: _merged(known.get(name), unknown.get(name)) for name in names} if names else value
+    if isinstance(unknown, list) and isinstance(value, list):
+        return [_merged(part, unknown[index] if index < len(unknown) else None) for index, part in enumerate(value)]
+    return value
+
+
+def _put(properties: Json, path: str, value: Any) -> None:
+    *around, name = path.split(".")
+    for part in around:
+        properties = properties.setdefault(part, {})
+    properties[name] = value

@@ -1,0 +1,220 @@
+"""Node pools in YAML: scripts in pipelines and other manifests, and tasks of Ansible.
+
+Sources: https://docs.github.com/actions (`run`, `azure/cli` with `inlineScript`), Azure Pipelines' `script`, `bash`
+and AzureCLI@2, GitLab's `script`; `azure_rm_aks` and `azure_rm_aksagentpool` of azure.azcollection.
+
+Invariant: an expression that a pipeline or Ansible fills in is unknown, and shown as it is written.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from poolwright.lint.arm_templates import Given
+from poolwright.lint.az_commands import read_script
+from poolwright.lint.pools import ANSIBLE, Action, FoundCluster, FoundPool, Json, Reading
+from poolwright.lint.texts import Place, Text
+from poolwright.lint.yaml_text import Walk, documents, members, place_of, script_in
+from poolwright.templates.partial import Unknown
+
+# What holds a script for a shell like bash.
+_SCRIPTS: Final = frozenset(
+    (
+        *("run", "script", "bash", "inlineScript", "before_script", "after_script", "commands", "command", "cmd"),
+        *("shell", "ansible.builtin.shell", "ansible.builtin.command", "args"),
+    )
+)
+_AZ: Final = re.compile(r"\baz(?:\.cmd|\.exe)?\s+aks\s")
+# `${{ inputs.size }}` of GitHub and Azure Pipelines, `{{ size }}` of Ansible, `$[[ inputs.size ]]` of GitLab.
+_FILLED_IN: Final = re.compile(r"\$\{\{[^\n]*?\}\}|\{\{[^\n]*?\}\}|\$\[\[[^\n]*?\]\]")
+_STAND_IN: Final = re.compile(r"\$_{3,}")
+_PREFIX: Final = re.compile(r"(?:azure\.azcollection\.)?(azure_rm_aks|azure_rm_aksagentpool)\Z")
+
+# The modules' options and ARM's properties.
+_POOL_OPTIONS: Final[Mapping[str, str]] = {
+    "vm_size": "vmSize",
+    "os_type": "osType",
+    "os_sku": "osSKU",
+    "orchestrator_version": "orchestratorVersion",
+    "mode": "mode",
+    "type": "type",
+    "type_properties_type": "type",
+    "count": "count",
+    "enable_auto_scaling": "enableAutoScaling",
+    "min_count": "minCount",
+    "max_count": "maxCount",
+    "max_pods": "maxPods",
+    "os_disk_size_gb": "osDiskSizeGB",
+    "availability_zones": "availabilityZones",
+    "node_labels": "nodeLabels",
+}
+_WHOLE: Final = frozenset(("count", "min_count", "max_count", "max_pods", "os_disk_size_gb"))
+_TRUE: Final = frozenset(("true", "yes", "on", "y", "1"))
+
+
+def read_yaml(text: Text, given: Given) -> tuple[Reading, list[Place]]:
+    """Return the node pools of a YAML file, and where scripts in it are wrong. Raises `Broken`."""
+    reading = Reading()
+    wrong: list[Place] = []
+    walk = Walk(text)
+    for root in documents(text):
+        clusters: dict[Any, FoundCluster] = {}
+        seen: set[int] = set()
+        for mapping in walk.mappings(root):
+            if id(mapping) in seen:
+                continue  # an alias of what was read
+            seen.add(id(mapping))
+            named = members(mapping)
+            for name, node in named.items():
+                found = _PREFIX.fullmatch(name)
+                if found is not None and isinstance(node, MappingNode):
+                    _read_task(reading, text, found[1], node, named, clusters, given)
+                elif name in _SCRIPTS:
+                    for script in _scripts(node):
+                        _read_script(reading, wrong, text, script, given)
+    return reading, wrong
+
+
+def _scripts(node: Node) -> Iterator[ScalarNode]:
+    """The texts in which commands of az stand."""
+    parts = node.value if isinstance(node, SequenceNode) else [node]
+    for part in parts:
+        if isinstance(part, ScalarNode) and _AZ.search(part.value.replace("\\\n", " ")):
+            yield part
+
+
+def _read_script(reading: Reading, wrong: list[Place], text: Text, node: ScalarNode, given: Given) -> None:
+    script = script_in(text, node)
+    filled = [found[0] for found in _FILLED_IN.finditer(script.content)]
+    # As long as what it stands for, and no variable of the script's.
+    script.content = _FILLED_IN.sub(lambda found: "$" + "_" * (len(found[0]) - 1), script.content)
+    found, place = read_script(script, given)
+    reading.pools += [_with_expressions(pool, filled) for pool in found.pools]
+    wrong += [place] if place is not None else []
+
+
+def _with_expressions(pool: FoundPool, filled: list[str]) -> FoundPool:
+    """The node pool with what the pipeline fills in as it is written."""
+    by_length = {"$" + "_" * (len(each) - 1): each for each in filled}
+
+    def restored(text: str) -> str:
+        return _STAND_IN.sub(lambda found: by_length.get(found[0], found[0]), text)
+
+    def written(value: Any) -> Any:
+        if isinstance(value, Unknown):
+            return Unknown(restored(value.expression))
+        return {name: written(part) for name, part in value.items()} if isinstance(value, dict) else value
+
+    cluster = FoundCluster(location=written(pool.cluster.location), version=written(pool.cluster.version))
+    return replace(
+        pool,
+        name=written(pool.name),
+        address=restored(pool.address),
+        condition=restored(pool.condition) if pool.condition is not None else None,
+        properties=written(pool.properties),
+        header=written(pool.header),
+        open_ended=written(pool.open_ended),
+        cluster=cluster,
+    )
+
+
+def _read_task(
+    reading: Reading,
+    text: Text,
+    module: str,
+    node: MappingNode,
+    task: Mapping[str, Node],
+    clusters: dict[Any, FoundCluster],
+    given: Given,
+) -> None:
+    options = members(node)
+    state = _value(options["state"]) if "state" in options else "present"
+    if state == "absent":
+        return
+    condition = _text(task["when"]) if "when" in task else None
+    if "loop" in task or any(name.startswith("with_") for name in task):
+        condition = condition or "a loop"
+    if module == "azure_rm_aksagentpool":
+        of_cluster = _value(options["cluster_name"]) if "cluster_name" in options else None
+        cluster = clusters.get(of_cluster) or FoundCluster(
+            location=given.location or Unknown("the cluster's location"), version=Unknown("the cluster's version")
+        )
+        name = options.get("name")
+        reading.pools.append(_pool(text, node, options, cluster, f"{of_cluster}/{_text(name)}", condition))
+        return
+    location = _value(options["location"]) if "location" in options else None
+    version = _value(options["kubernetes_version"]) if "kubernetes_version" in options else None
+    cluster = FoundCluster(
+        location=location if isinstance(location, str) else given.location or Unknown("the resource group's location"),
+        version=version if isinstance(version, (str, Unknown)) else None,
+    )
+    called = _value(options["name"]) if "name" in options else None
+    clusters[called] = cluster
+    pools = options.get("agent_pool_profiles")
+    for each in pools.value if isinstance(pools, SequenceNode) else ():
+        if isinstance(each, MappingNode):
+            inner = members(each)
+            reading.pools.append(_pool(text, each, inner, cluster, f"{called}/{_text(inner.get('name'))}", condition))
+    if isinstance(pools, ScalarNode):
+        unknown = {"vm_size": pools}
+        reading.pools.append(_pool(text, pools, unknown, cluster, f"{called}/?", condition))
+
+
+def _pool(
+    text: Text, node: Node, options: Mapping[str, Node], cluster: FoundCluster, address: str, condition: str | None
+) -> FoundPool:
+    properties: Json = {}
+    places: dict[str, Place] = {}
+    for option, path in _POOL_OPTIONS.items():
+        if option not in options:
+            continue
+        value = _typed(option, options[option])
+        if value is None or value == "":
+            continue
+        properties[path] = value
+        places[path] = place_of(text, options[option])
+    name = _value(options["name"]) if "name" in options else Unknown("name")
+    if "name" in options:
+        places["name"] = place_of(text, options["name"])
+    return FoundPool(
+        name=name if isinstance(name, (str, Unknown)) else Unknown(str(name)),
+        address=address,
+        tool=ANSIBLE,
+        action=Action.CREATE,
+        place=place_of(text, node),
+        properties=properties,
+        cluster=cluster,
+        places=places,
+        condition=condition,
+    )
+
+
+def _typed(option: str, node: Node) -> Any:
+    """The value in the type the module gives it, unknown where that is not possible."""
+    value = _value(node)
+    if isinstance(value, str) and option in _WHOLE:
+        return int(value) if value.isdecimal() and len(value) < 10 else Unknown(value)
+    if isinstance(value, str) and option == "enable_auto_scaling":
+        return value.lower() in _TRUE
+    return value
+
+
+def _value(node: Node) -> Any:
+    """The value of a node: a text, a list or an object of texts, with `Unknown` for what Ansible fills in."""
+    if isinstance(node, ScalarNode):
+        if node.tag == "tag:yaml.org,2002:null":
+            return None
+        is_unknown = "{{" in node.value or "{%" in node.value or not node.tag.startswith("tag:yaml.org,2002:")
+        return Unknown(node.value.strip()) if is_unknown else node.value
+    if isinstance(node, SequenceNode):
+        return [_value(part) for part in node.value if isinstance(part, ScalarNode)]
+    return {name: _value(part) for name, part in members(node).items() if isinstance(part, ScalarNode)}
+
+
+def _text(node: Node | None) -> str:
+    return str(_value(node)) if node is not None else "?"

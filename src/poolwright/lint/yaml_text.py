@@ -1,0 +1,143 @@
+"""YAML with the position of every value, and of every line of its texts.
+
+PyYAML reads it, with libyaml where that is there; its nodes carry their positions. Nothing in a file makes objects,
+and tags of other programs (`!vault`, `!reference`) are left alone.
+
+Invariant: what is read is bounded in depth and number before anything walks it, also what aliases repeat.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+import yaml
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from poolwright.lint.texts import Broken, Place, Text
+
+MAX_CHARACTERS: Final = 4 * 1024 * 1024
+MAX_DEPTH: Final = 64
+MAX_VALUES: Final = 500_000
+_LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_WORD: Final = re.compile(r"\S")
+
+
+def documents(text: Text) -> list[Node]:
+    """Return the root of each document of a stream. Raises `Broken`."""
+    if len(text.content) > MAX_CHARACTERS:
+        raise Broken(text.place(0), f"the YAML is longer than {MAX_CHARACTERS} characters; split it")
+    try:
+        _require_bounded(text)
+        return [node for node in yaml.compose_all(text.content, Loader=_LOADER) if node is not None]
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise Broken(_place(text, mark), f"this is not YAML: {error.problem or error}") from error
+    except yaml.YAMLError as error:
+        raise Broken(text.place(0), f"this is not YAML: {' '.join(str(error).split())}") from error
+
+
+def _require_bounded(text: Text) -> None:
+    """Count without building anything: libyaml's composer calls itself for every level."""
+    depth = 0
+    for number, event in enumerate(yaml.parse(text.content, Loader=_LOADER)):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > MAX_DEPTH or number > MAX_VALUES:
+            what = (
+                f"nested deeper than {MAX_DEPTH} levels" if depth > MAX_DEPTH else f"of more than {MAX_VALUES} values"
+            )
+            raise Broken(_place(text, event.start_mark), f"the YAML is {what}; split it")
+
+
+class Walk:
+    """Goes through documents; what aliases repeat counts every time."""
+
+    def __init__(self, text: Text) -> None:
+        self._text = text
+        self._left = MAX_VALUES
+
+    def mappings(self, node: Node, depth: int = 0) -> Iterator[MappingNode]:
+        """Yield every mapping in the node, the outer ones first. Raises `Broken`."""
+        self._left -= 1
+        if self._left < 0 or depth > MAX_DEPTH:
+            raise Broken(
+                place_of(self._text, node), "the aliases of the YAML make it too large or endless; write it out"
+            )
+        if isinstance(node, MappingNode):
+            yield node
+            for _, value in node.value:
+                yield from self.mappings(value, depth + 1)
+        elif isinstance(node, SequenceNode):
+            for value in node.value:
+                yield from self.mappings(value, depth + 1)
+
+
+def members(node: Node) -> dict[str, Node]:
+    """Return the values of a mapping by name; what `<<` merges stands behind what is written."""
+    found: dict[str, Node] = {}
+    merged: list[Node] = []
+    for key, value in node.value if isinstance(node, MappingNode) else ():
+        if isinstance(key, ScalarNode) and key.value == "<<":
+            merged += value.value if isinstance(value, SequenceNode) else [value]
+        elif isinstance(key, ScalarNode):
+            found[key.value] = value
+    for each in merged:
+        if isinstance(each, MappingNode) and each is not node:
+            own = {key.value: value for key, value in each.value if isinstance(key, ScalarNode) and key.value != "<<"}
+            found = own | found
+    return found
+
+
+def place_of(text: Text, node: Node) -> Place:
+    """Return where a value begins."""
+    return _place(text, node.start_mark)
+
+
+def _place(text: Text, mark: Any) -> Place:
+    return Place(text.file, mark.line + 1, mark.column + 1) if mark is not None else text.place(0)
+
+
+def script_in(text: Text, node: ScalarNode) -> Text:
+    """Return the text of a scalar as a script that knows its lines in the file.
+
+    Of a block (`|`, `>`) the lines are taken as they stand, without their indentation. Where a text in quotes goes
+    over several lines, all of it is on its first one.
+    """
+    line = node.start_mark.line
+    if node.style not in ("|", ">"):
+        quote = 1 if node.style in ("'", '"') else 0
+        content = node.value if node.start_mark.line == node.end_mark.line else node.value.replace("\n", " ")
+        return Text(text.file, content, line=line + 1, column=node.start_mark.column + 1 + quote)
+    lines = text.lines(line + 1, node.end_mark.line + 1)
+    first = next((each for each in lines if each.strip()), "")
+    found = _WORD.search(first)
+    indent = found.start() if found is not None else 0
+    body = [each[indent:].rstrip("\r") for each in lines]
+    while body and not body[-1].strip():
+        body.pop()
+    # The line on which the next value begins is not of the block.
+    number = node.value.rstrip("\n").count("\n") + 1
+    if node.style == ">":
+        body = body[: _folded_lines(lines, indent)]
+        return _FoldedText(text.file, body, line=line + 2, indent=indent)
+    return Text(text.file, "\n".join(body[:number]), line=line + 2, column=indent + 1, indent=indent)
+
+
+def _folded_lines(lines: list[str], indent: int) -> int:
+    """How many lines belong to a folded block: up to one that stands further left."""
+    for number, line in enumerate(lines):
+        if line.strip() and len(line) - len(line.lstrip(" ")) < indent:
+            return number
+    return len(lines)
+
+
+class _FoldedText(Text):
+    """A block whose lines YAML joins by blanks; a blank is as long as the end of a line."""
+
+    def __init__(self, file: str, lines: list[str], *, line: int, indent: int) -> None:
+        super().__init__(file, "\n".join(lines), line=line, column=indent + 1, indent=indent)
+        self.content = re.sub(r"(?<=[^\n])\n(?=[^\n ])", " ", self.content)

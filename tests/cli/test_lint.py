@@ -1,0 +1,180 @@
+"""`poolwright lint` as a process: forms, gates, exit codes, and files that cannot be read."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PLANTED = ROOT / "tests" / "lint" / "planted"
+SARIF = json.loads((ROOT / "tests" / "spec" / "sarif-2.1.0.json").read_text())
+POOL = "Microsoft.ContainerService/managedClusters/agentPools"
+
+
+def run(*arguments: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """The command in a process of its own, without a service and a home."""
+    environment = {"PATH": os.environ["PATH"], "HOME": str(cwd), "LANG": "C.UTF-8"}
+    command = [sys.executable, "-m", "poolwright.cli.entry", "lint", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd, env=environment, timeout=120)
+
+
+def template(path: Path, size: str) -> Path:
+    """A template with one node pool of that size."""
+    pool = {"type": POOL, "name": "c/p", "properties": {"vmSize": size}}
+    path.write_text(json.dumps({"$schema": "deploymentTemplate.json#", "contentVersion": "1", "resources": [pool]}))
+    return path
+
+
+def test_a_folder_as_text() -> None:
+    ended = run("tests/lint/planted")
+    assert ended.returncode == 4
+    assert ended.stderr == ""
+    assert "tests/lint/planted/deploy.sh:20:20: error gen2-not-offered: UnsupportedGen2VMSize" in ended.stdout
+    assert "rule gen2-header: To specify that you want to use Generation 2" in ended.stdout
+    assert ended.stdout.splitlines()[-1].startswith("22 node pools in 5 files")
+
+
+def test_the_same_as_json() -> None:
+    ended = run("tests/lint/planted", "-o", "json", "--fail-on", "never")
+    assert ended.returncode == 0
+    document: dict[str, Any] = json.loads(ended.stdout)
+    assert document["version"] == 1
+    assert document["summary"]["pools"] == len(document["pools"]) == 22
+    assert document["broken"] == []
+    (win,) = (pool for pool in document["pools"] if pool["address"] == "aks1/win")
+    assert (win["tool"], win["generation"], win["rules"][0]["id"]) == ("Ansible", "V2", "gen2-only-size")
+    assert {"file": "tests/lint/planted/main.json", "line": 56, "column": 19}.items() <= next(
+        finding for finding in document["findings"] if finding["pool"] == "aks-planted/trusted"
+    ).items()
+
+
+def test_the_same_as_sarif_that_the_schema_takes(tmp_path: Path) -> None:
+    (tmp_path / "broken.json").write_text('{"Microsoft.ContainerService/managedClusters": ')
+    ended = run(PLANTED, tmp_path, "-o", "sarif", "--fail-on", "never")
+    log = json.loads(ended.stdout)
+    jsonschema.Draft7Validator(SARIF, format_checker=jsonschema.FormatChecker()).validate(log)
+    (sarif,) = log["runs"]
+    levels = {result["ruleId"]: result["level"] for result in sarif["results"]}
+    assert levels["gen2-not-offered"] == levels["size-retired"] == "error"
+    assert levels["profiles-differ"] == "warning"
+    assert levels["unknown"] == "note"
+    (note,) = sarif["invocations"][0]["toolExecutionNotifications"]
+    assert note["locations"][0]["physicalLocation"]["region"] == {"startLine": 1, "startColumn": 48}
+    assert ended.returncode == 1
+
+
+def test_the_gates(tmp_path: Path) -> None:
+    old, new = template(tmp_path / "old.json", "Standard_D2_v3"), template(tmp_path / "new.json", "Standard_D4s_v5")
+    unknown = template(tmp_path / "unknown.json", "[reference('x').size]")
+    found = {
+        (name, gate): run(path, "--fail-on", gate).returncode
+        for name, path in (("old", old), ("new", new), ("unknown", unknown))
+        for gate in ("error", "gen1", "unknown", "gen1,unknown", "never")
+    }
+    assert {key for key, code in found.items() if code == 4} == {
+        ("old", "gen1"),
+        ("old", "gen1,unknown"),
+        ("unknown", "unknown"),
+        ("unknown", "gen1,unknown"),
+    }
+    assert set(found.values()) == {0, 4}
+
+
+def test_a_parameter_and_a_file_of_them() -> None:
+    for given in ("batchSize=Standard_D2_v2", PLANTED / "main.parameters.json", f"@{PLANTED / 'main.parameters.json'}"):
+        ended = run(PLANTED / "main.json", "-p", given, "--fail-on", "gen1")
+        assert ended.returncode == 4
+        assert "aks-planted/batch (ARM template): Generation 1" in ended.stdout
+
+
+def test_what_cannot_be_read_is_named_and_the_others_go_on(tmp_path: Path) -> None:
+    template(tmp_path / "good.json", "Standard_D4s_v5")
+    (tmp_path / "bad.yml").write_text("run: az aks create\n  a: [\n")
+    (tmp_path / "bad.sh").write_text("az aks create -s Standard_D4s_v5 -n c\nif true; then\n")
+    (tmp_path / "helm.yaml").write_text("{{ if }}\n")
+    (tmp_path / "latin.json").write_bytes(b'{"a": "\xe9 az aks create"}')
+    ended = run(".", cwd=tmp_path)
+    assert ended.returncode == 1
+    assert "bad.yml:2:4: cannot be read: this is not YAML: mapping values are not allowed" in ended.stdout
+    assert "bad.sh:2:" in ended.stdout
+    assert "latin.json:1:1: cannot be read: the text is neither UTF-8 nor UTF-16" in ended.stdout
+    assert "c/p (ARM template): Generation 2" in ended.stdout
+    assert "c/nodepool1 (az): Generation 2" in ended.stdout
+    assert "helm.yaml" not in ended.stdout
+
+
+def test_a_named_file_without_node_pools_is_read_unless_told_otherwise(tmp_path: Path) -> None:
+    (tmp_path / "helm.yaml").write_text("{{ if }}: [\n")
+    assert run("helm.yaml", cwd=tmp_path).returncode == 1
+    assert run("helm.yaml", "--skip-unrelated", cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("main.bicep", "bicep build"),
+        ("main.tf", "terraform show -json"),
+        ("x.ps1", "PowerShell"),
+        ("x.txt", "cannot be told"),
+    ],
+)
+def test_other_kinds_of_files_say_what_to_give_instead(tmp_path: Path, name: str, advice: str) -> None:
+    (tmp_path / name).write_text("hello\n")
+    ended = run(name, cwd=tmp_path)
+    assert ended.returncode == 1
+    assert f"{name}:1:1: cannot be read: " in ended.stdout
+    assert advice in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("nowhere.json",), "there is no file or folder nowhere.json"),
+        ((".", "--fail-on", "bad"), "'bad' is not one of error, warning, gen1, unknown, never"),
+        ((".", "--parameters", "nowhere.json"), "nowhere.json:1:1: the file cannot be read"),
+        ((".", "--catalog", "nowhere.json"), "nowhere.json: the file cannot be read"),
+        ((), "Missing argument"),
+    ],
+)
+def test_a_wrong_command_line_ends_with_2(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
+    ended = run(*arguments, cwd=tmp_path)
+    assert ended.returncode == 2
+    assert message in ended.stderr
+
+
+def test_a_list_of_sizes_takes_the_place_of_the_built_in_ones(tmp_path: Path) -> None:
+    capabilities = [("vCPUs", "4"), ("MemoryGB", "16"), ("HyperVGenerations", "V1"), ("CpuArchitectureType", "x64")]
+    sku = {
+        "resourceType": "virtualMachines",
+        "name": "Standard_D4s_v5",
+        "locations": ["westeurope"],
+        "locationInfo": [{"location": "westeurope", "zones": ["1"]}],
+        "capabilities": [{"name": name, "value": value} for name, value in capabilities],
+        "restrictions": [],
+    }
+    (tmp_path / "skus.json").write_text(json.dumps([sku]))
+    pool = template(tmp_path / "pool.json", "Standard_D4s_v5")
+    assert run(pool, "--fail-on", "gen1", "-l", "westeurope").returncode == 0
+    assert run(pool, "--fail-on", "gen1", "-l", "westeurope", "--catalog", tmp_path / "skus.json").returncode == 4
+    (tmp_path / "skus.json").write_text("[{]")
+    ended = run(pool, "--catalog", tmp_path / "skus.json")
+    assert ended.returncode == 2
+    assert "skus.json: The import cannot be used" in ended.stderr
+    assert "line 1, column 3" in ended.stderr
+
+
+def test_a_link_that_leads_nowhere_and_one_in_a_circle_do_not_stop_it(tmp_path: Path) -> None:
+    template(tmp_path / "good.json", "Standard_D4s_v5")
+    (tmp_path / "circle").symlink_to(tmp_path, target_is_directory=True)
+    (tmp_path / "lost.json").symlink_to(tmp_path / "nothing")
+    ended = run(".", cwd=tmp_path)
+    assert ended.returncode == 1
+    assert "lost.json:1:1: cannot be read: the file cannot be read" in ended.stdout
+    assert ended.stdout.count("c/p (ARM template)") == 1

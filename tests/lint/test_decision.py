@@ -1,0 +1,153 @@
+"""What is known of a node pool is right whatever the unknown turns out to be."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from poolwright.domain.generation import Generation
+from poolwright.domain.profile import Profile
+from poolwright.lint.catalogs import Catalogs
+from poolwright.lint.decision import Decider
+from poolwright.lint.pools import ANSIBLE, ARM, AZ, AZAPI, AZURERM, TOOLS, Action, FoundCluster, FoundPool
+from poolwright.lint.texts import Place
+from poolwright.templates.partial import Unknown
+
+CATALOGS = Catalogs()
+TODAY = date(2026, 11, 26)
+DECIDERS = {profile: Decider(CATALOGS, profile, TODAY) for profile in Profile}
+WINDOWS = {"osType": "Windows", "osSKU": "Windows2022"}
+
+
+def pool(header: Any = None, version: Any = "1.33", location: Any = "westeurope", **properties: Any) -> FoundPool:
+    """A node pool of a template."""
+    return FoundPool(
+        name="np1",
+        address="aks/np1",
+        tool=ARM,
+        action=Action.CREATE,
+        place=Place("f", 1, 1),
+        properties=properties,
+        cluster=FoundCluster(location=location, version=version),
+        header=header,
+    )
+
+
+def ids(found: FoundPool, profile: Profile = Profile.DOCUMENTED) -> dict[str, str]:
+    """The findings of a node pool: how bad each is."""
+    return {finding.kind.id: finding.level.value for finding in DECIDERS[profile].linted(found).findings}
+
+
+SIZES = ("Standard_D2_v2", "Standard_D4s_v5", "Standard_D4ads_v6", "Standard_D4ps_v5", "Standard_DC4as_v5")
+CHOICES = {
+    "vmSize": st.sampled_from(SIZES),
+    "osType": st.sampled_from(["Linux", "Windows"]),
+    "osSKU": st.sampled_from([None, "Ubuntu", "AzureLinux", "Windows2019", "Windows2022", "Windows2025"]),
+    "enableFIPS": st.sampled_from([None, True, False]),
+    "workloadRuntime": st.sampled_from([None, "OCIContainer", "KataMshvVmIsolation"]),
+    "mode": st.sampled_from(["System", "User"]),
+}
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.fixed_dictionaries(CHOICES),
+    st.booleans(),
+    st.sampled_from([None, True, False]),
+    st.sampled_from(["1.31", "1.33", "1.36"]),
+    st.sets(st.sampled_from([*CHOICES, "securityProfile", "header", "version"]), min_size=1, max_size=3),
+    st.sampled_from(list(Profile)),
+)
+def test_what_is_known_is_what_comes_out(
+    properties: dict[str, Any], vtpm: bool, header: bool | None, version: str, hidden: set[str], profile: Profile
+) -> None:
+    """Hide values of a node pool whose outcome is known: the outcome stays, or becomes unknown. It never changes."""
+    whole = pool(header, version, **{name: value for name, value in properties.items() if value is not None})
+    whole.properties["securityProfile"] = {"enableVTPM": vtpm}
+    known = DECIDERS[profile].linted(whole).outcome
+    partly = replace(
+        whole,
+        properties={name: Unknown(name) if name in hidden else part for name, part in whole.properties.items()}
+        | {name: Unknown(name) for name in hidden if name in CHOICES},
+        header=Unknown("header") if "header" in hidden else header,
+        cluster=replace(whole.cluster, version=Unknown("version")) if "version" in hidden else whole.cluster,
+    )
+    told = DECIDERS[profile].linted(partly).outcome
+    if not known.is_refused:
+        assert not told.is_refused
+        if told.generation is not None:
+            assert told.generation is known.generation
+            assert set(known.images) <= set(told.images)
+
+
+def test_windows_2022_on_a_gen2_only_size_without_the_header() -> None:
+    found = pool(vmSize="Standard_D4ads_v6", **WINDOWS)
+    assert ids(found) == {"profiles-differ": "warning"}
+    assert ids(found, Profile.AZURE_2026) == {"operation-fails": "error", "profiles-differ": "warning"}
+    assert ids(replace(found, header=True), Profile.AZURE_2026) == {}
+
+
+@pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.name)
+def test_the_remedy_is_one_that_the_tool_can_follow(tool: Any) -> None:
+    found = replace(pool(vmSize="Standard_D4s_v5", **WINDOWS), tool=tool)
+    findings = DECIDERS[Profile.DOCUMENTED].linted(found).findings
+    (remedy,) = {finding.remedy for finding in findings if finding.kind.id in ("gen1", "WindowsDefaultsToGeneration1")}
+    can_send = {AZ: "--aks-custom-headers", AZAPI: "create_headers", ARM: "", AZURERM: "", ANSIBLE: ""}[tool]
+    assert can_send in remedy
+    assert ("cannot send headers" in remedy) == (not can_send)
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (pool(vmSize="Standard_D4_v3", securityProfile={"enableVTPM": True}), {"gen2-not-offered": "error"}),
+        (pool(vmSize="Standard_D4s_v99"), {"VMSizeNotSupported": "error"}),
+        (pool(vmSize="Standard_D4s_v5", osSKU="Ubuntu1804"), {"InvalidOSSKU": "error"}),
+        (pool(vmSize="Standard_D4s_v5", location="mars"), {"unknown-location": "error"}),
+        (pool(vmSize="Standard_D4s_v5", version="1.99"), {"kubernetes-version": "error"}),
+        (pool("maybe", vmSize="Standard_D4ads_v6", **WINDOWS), {"header-value": "error", "profiles-differ": "warning"}),
+        (pool(vmSize="Standard_NC6s_v3"), {"size-retired": "error"}),
+        (pool(vmSize="Standard_D4s_v5", vmGeneration="V2"), {"vm-generation-property": "warning"}),
+        (pool(), {"unknown": "note"}),
+        (pool(vmSize=Unknown("x")), {"unknown": "note"}),
+        (pool(vmSize="Standard_D4s_v5", creationData={"sourceResourceId": "x"}), {"unknown": "note"}),
+    ],
+)
+def test_what_is_wrong_is_found(found: FoundPool, expected: dict[str, str]) -> None:
+    assert {name: level for name, level in ids(found).items() if not name.startswith("OsRelease")} == expected
+
+
+def test_a_generation_is_known_though_the_version_is_not() -> None:
+    linted = DECIDERS[Profile.DOCUMENTED].linted(pool(version=Unknown("v"), vmSize="Standard_D4s_v5"))
+    assert linted.outcome.generation is Generation.V2
+    assert len(linted.outcome.images) > 1
+
+
+def test_what_the_generation_hangs_on_is_named() -> None:
+    linted = DECIDERS[Profile.DOCUMENTED].linted(pool(vmSize="Standard_D4s_v5", osType=Unknown("[parameters('os')]")))
+    assert linted.outcome.generation is None
+    assert linted.outcome.because_unknown == "it depends on osType, which is [parameters('os')]"
+
+
+def test_a_node_pool_that_exists_is_not_refused() -> None:
+    found = replace(pool(vmSize="Standard_D4s_v5", osSKU="Flatcar"), action=Action.KEEP)
+    assert ids(found)["flatcar-retired"] == "warning"
+    assert ids(replace(found, action=Action.CREATE))["flatcar-retired"] == "error"
+
+
+def test_an_update_of_something_else_keeps_the_generation() -> None:
+    found = replace(pool(count=3), action=Action.UPDATE)
+    linted = DECIDERS[Profile.DOCUMENTED].linted(found)
+    assert [rule.id for rule in linted.outcome.rules] == ["update-keeps"]
+    assert not linted.findings
+
+
+def test_values_that_are_wrong_only_together_are_not_judged_in_part() -> None:
+    found = pool(vmSize="Standard_D4s_v5", enableAutoScaling=True, minCount=Unknown("x"), maxCount=1, count=5)
+    assert "autoscaler-bounds" not in ids(found)
+    assert "autoscaler-bounds" in ids(pool(vmSize="Standard_D4s_v5", enableAutoScaling=True, maxCount=1))

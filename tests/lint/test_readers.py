@@ -1,0 +1,297 @@
+"""What each reader makes of files other than the planted ones: templates, plans, states, commands."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from poolwright.lint.arm_templates import Given, read_template
+from poolwright.lint.az_commands import read_script
+from poolwright.lint.json_text import JsonText
+from poolwright.lint.pools import Action, FoundPool, Reading
+from poolwright.lint.terraform import read_terraform
+from poolwright.lint.texts import Broken, Text
+from poolwright.lint.yaml_files import read_yaml
+from poolwright.templates.partial import Unknown
+
+POOL = "Microsoft.ContainerService/managedClusters/agentPools"
+CLUSTER = "Microsoft.ContainerService/managedClusters"
+
+
+def of_template(
+    resources: Any, location: str | None = None, given: dict[str, Any] | None = None, **rest: Any
+) -> Reading:
+    """The reading of a template."""
+    template = {"$schema": "x/deploymentTemplate.json#", "contentVersion": "1.0.0.0", "resources": resources, **rest}
+    return read_template(JsonText(Text("f", json.dumps(template, indent=1))), Given(given or {}, location))
+
+
+def only(reading: Reading) -> FoundPool:
+    (pool,) = reading.pools
+    return pool
+
+
+def test_loops_are_unrolled() -> None:
+    copy = {"name": "pools", "count": "[length(variables('sizes'))]"}
+    reading = of_template(
+        [
+            {
+                "type": POOL,
+                "name": "[format('{0}/{1}', 'c', format('p{0}', copyIndex()))]",
+                "copy": copy,
+                "properties": {"vmSize": "[variables('sizes')[copyIndex()]]"},
+            }
+        ],
+        variables={"sizes": ["Standard_D2_v2", "Standard_D4s_v5"]},
+    )
+    assert [(pool.name, pool.properties["vmSize"]) for pool in reading.pools] == [
+        ("p0", "Standard_D2_v2"),
+        ("p1", "Standard_D4s_v5"),
+    ]
+
+
+def test_a_loop_of_unknown_length_is_one_node_pool_of_unknown_name() -> None:
+    reading = of_template(
+        [
+            {
+                "type": POOL,
+                "name": "[format('{0}/{1}', 'c', format('p{0}', copyIndex()))]",
+                "copy": {"name": "pools", "count": "[parameters('n')]"},
+                "properties": {"vmSize": "Standard_D2_v2"},
+            }
+        ],
+        parameters={"n": {"type": "int"}},
+    )
+    pool = only(reading)
+    assert isinstance(pool.name, Unknown)
+    assert pool.properties["vmSize"] == "Standard_D2_v2"
+
+
+def test_profiles_by_a_loop_over_properties_stand_where_the_loop_is() -> None:
+    loop = {
+        "name": "agentPoolProfiles",
+        "count": 2,
+        "input": {"name": "[format('p{0}', copyIndex('agentPoolProfiles'))]", "vmSize": "Standard_D2_v2"},
+    }
+    reading = of_template([{"type": CLUSTER, "name": "c", "location": "westeurope", "properties": {"copy": [loop]}}])
+    assert [pool.name for pool in reading.pools] == ["p0", "p1"]
+    places = {pool.place_of("vmSize") for pool in reading.pools}
+    assert len(places) == 1
+
+
+def test_what_is_unknown_beside_it_does_not_hide_a_value() -> None:
+    reading = of_template(
+        [
+            {
+                "type": POOL,
+                "name": "c/p",
+                "properties": "[union(createObject('vmSize', variables('v').size), createObject())]",
+            }
+        ],
+        parameters={"x": {"type": "string"}},
+        variables={"v": {"size": "Standard_D2_v2", "other": "[parameters('x')]"}},
+    )
+    assert only(reading).properties == {"vmSize": "Standard_D2_v2"}
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "[parameters('x')]",
+        "[concat('Standard_', parameters('x'))]",
+        "[if(equals(parameters('x'), 'a'), 'Standard_D2_v2', 'Standard_D2_v2')]",
+        "[reference('c').size]",
+        "[utcNow()]",
+        "[resourceGroup().tags.size]",
+        "[listKeys('x', 'y').size]",
+        "[first(createArray(parameters('x')))]",
+        "[union(createObject('a', parameters('x')), createObject('a', 'b')).a]",
+    ],
+)
+def test_what_hangs_on_something_unknown_is_unknown(expression: str) -> None:
+    reading = of_template(
+        [{"type": POOL, "name": "c/p", "properties": {"vmSize": expression}}], parameters={"x": {"type": "string"}}
+    )
+    assert only(reading).properties["vmSize"] == Unknown(expression)
+    assert not reading.mistakes
+
+
+def test_a_wrong_expression_is_a_mistake_at_its_place_and_the_others_go_on() -> None:
+    reading = of_template(
+        [
+            {"type": POOL, "name": "c/a", "properties": {"vmSize": "[variables('none')]"}},
+            {"type": POOL, "name": "c/b", "properties": {"vmSize": "Standard_D2_v2"}},
+        ]
+    )
+    (mistake,) = reading.mistakes
+    assert mistake.place == reading.pools[0].place_of("vmSize")
+    assert "'none' is not found" in mistake.message
+    assert [pool.name for pool in reading.pools] == ["a", "b"]
+
+
+def test_conditions_children_and_symbolic_names() -> None:
+    child = {"type": "agentPools", "name": "p", "properties": {"VMSIZE": "Standard_D2_v2", "osType": "Windows"}}
+    reading = of_template(
+        {
+            "cluster": {
+                "type": CLUSTER,
+                "name": "c",
+                "location": "[resourceGroup().location]",
+                "condition": "[parameters('x')]",
+                "properties": {"kubernetesVersion": "1.33"},
+                "resources": [child],
+            },
+            "off": {"type": POOL, "name": "c/off", "condition": False, "properties": {"vmSize": "Standard_D2_v2"}},
+        },
+        "westeurope",
+        languageVersion="2.0",
+        parameters={"x": {"type": "bool"}},
+    )
+    pool = only(reading)
+    assert (pool.address, pool.condition) == ("c/p", "[parameters('x')]")
+    assert pool.properties["vmSize"] == "Standard_D2_v2"
+    assert (pool.cluster.location, pool.cluster.version) == ("westeurope", "1.33")
+
+
+def test_a_nested_deployment_that_is_evaluated_outside() -> None:
+    inner = {"resources": [{"type": POOL, "name": "c/p", "properties": {"vmSize": "[parameters('size')]"}}]}
+    reading = of_template(
+        [{"type": "Microsoft.Resources/deployments", "name": "n", "properties": {"template": inner}}],
+        given={"size": "Standard_D2_v2"},
+        parameters={"size": {"type": "string"}},
+    )
+    assert only(reading).properties["vmSize"] == "Standard_D2_v2"
+
+
+def test_a_template_that_expands_without_end_is_a_mistake() -> None:
+    doubled = {f"v{n}": f"[concat(variables('v{n - 1}'), variables('v{n - 1}'))]" for n in range(1, 60)}
+    reading = of_template(
+        [{"type": POOL, "name": "c/p", "properties": {"vmSize": "[variables('v59')]"}}],
+        variables={"v0": "x" * 100, **doubled},
+    )
+    assert "more than the limit" in reading.mistakes[0].message
+
+
+def test_a_state_of_terraform_with_modules() -> None:
+    state = {
+        "format_version": "1.0",
+        "terraform_version": "1.9.0",
+        "values": {
+            "root_module": {
+                "child_modules": [
+                    {
+                        "address": "module.a",
+                        "resources": [
+                            {
+                                "address": "module.a.azurerm_kubernetes_cluster_node_pool.p",
+                                "mode": "managed",
+                                "type": "azurerm_kubernetes_cluster_node_pool",
+                                "values": {"name": "p", "vm_size": "Standard_D2_v2", "enable_auto_scaling": False},
+                            }
+                        ],
+                    }
+                ]
+            }
+        },
+    }
+    pool = only(read_terraform(JsonText(Text("f", json.dumps(state))), Given()))
+    assert (pool.action, pool.name, pool.properties["enableAutoScaling"]) == (Action.KEEP, "p", False)
+
+
+def test_a_format_of_terraform_from_the_future_is_refused() -> None:
+    document = JsonText(Text("f", '{"format_version": "2.0", "terraform_version": "9", "values": {}}'))
+    with pytest.raises(Broken, match=r"the format version 2\.0 is not known"):
+        read_terraform(document, Given())
+
+
+def test_a_body_of_azapi_as_text_and_an_update() -> None:
+    after = {
+        "type": f"{POOL}@2025-10-01",
+        "name": "p",
+        "body": json.dumps({"properties": {"vmSize": "Standard_D2_v2"}}),
+        "update_headers": {"UseWindowsGen2VM": "TRUE"},
+    }
+    change = {"address": "a", "type": "azapi_update_resource", "change": {"actions": ["create"], "after": after}}
+    plan = {"format_version": "1.2", "terraform_version": "1", "resource_changes": [change]}
+    pool = only(read_terraform(JsonText(Text("f", json.dumps(plan))), Given()))
+    assert (pool.action, pool.header, pool.properties["vmSize"]) == (Action.UPDATE, True, "Standard_D2_v2")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ("-s Standard_D2_v2", {"vmSize": "Standard_D2_v2"}),
+        ("--node-vm-size=Standard_D2_v2 --os-type Windows", {"vmSize": "Standard_D2_v2", "osType": "Windows"}),
+        ("--enable-fips-image --enable-vtpm", {"enableFIPS": True, "securityProfile": {"enableVTPM": True}}),
+        ("-c 3 --min-count $N", {"count": 3, "minCount": Unknown("$N")}),
+        ("--zones 1 2 --mode User", {"availabilityZones": ["1", "2"], "mode": "User"}),
+        ("--vm-size $S --os-sku Ubuntu", {"vmSize": Unknown("$S"), "osSKU": "Ubuntu"}),
+        ("--node-vm-size=$S", {"vmSize": Unknown("$S")}),
+    ],
+)
+def test_arguments_of_az(arguments: str, expected: dict[str, Any]) -> None:
+    reading, wrong = read_script(Text("f", f"az aks nodepool add -g g --cluster-name c -n p {arguments}"), Given())
+    assert wrong is None
+    assert only(reading).properties == expected
+
+
+def test_arguments_that_may_say_anything() -> None:
+    reading, _ = read_script(Text("f", "az aks nodepool add --cluster-name c -n p -s Standard_D2_v2 $MORE"), Given())
+    assert only(reading).open_ended == Unknown("$MORE")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("UseWindowsGen2VM=true", True),
+        ("a=b,usewindowsgen2vm=FALSE", False),
+        ("a=b", None),
+        ("UseWindowsGen2VM=maybe", "maybe"),
+        ('"$H"', Unknown("$H")),
+    ],
+)
+def test_the_header_of_az(text: str, expected: object) -> None:
+    reading, _ = read_script(Text("f", f"az aks nodepool add -n p --aks-custom-headers {text}"), Given())
+    assert only(reading).header == expected
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "description: |\n  az aks create -s Standard_D2_v2\n",
+        "name: az aks create -s Standard_D2_v2\n",
+        "run: helm install\n",
+        "pwsh: az aks create -s Standard_D2_v2\n",
+    ],
+)
+def test_text_in_yaml_that_is_no_script(content: str) -> None:
+    reading, _ = read_yaml(Text("f", content), Given())
+    assert not reading.pools
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "script:\n  - echo\n  - az aks nodepool add -n p -s Standard_D2_v2\n",
+        "steps:\n- bash: az aks nodepool add -n p -s Standard_D2_v2\n",
+        "inputs:\n  inlineScript: |\n    az aks nodepool add -n p -s Standard_D2_v2\n",
+        "- hosts: all\n  tasks:\n  - ansible.builtin.shell:\n      cmd: az aks nodepool add -n p -s Standard_D2_v2\n",
+        "- shell: >-\n    az aks nodepool add\n    -n p -s Standard_D2_v2\n",
+        "a: 1\n---\nrun: az aks nodepool add -n p -s Standard_D2_v2\n",
+    ],
+)
+def test_scripts_in_yaml(content: str) -> None:
+    reading, wrong = read_yaml(Text("f", content), Given())
+    assert only(reading).properties["vmSize"] == "Standard_D2_v2"
+    lines = content.splitlines()
+    place = only(reading).place_of("vmSize")
+    assert lines[place.line - 1][place.column - 1 :].startswith("Standard_D2_v2")
+    assert not wrong
+
+
+def test_the_planted_files_are_all_the_kinds_there_are() -> None:
+    planted = {path.suffix for path in (Path(__file__).parent / "planted").iterdir()}
+    assert planted == {".bicep", ".json", ".sh", ".yml"}

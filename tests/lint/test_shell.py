@@ -1,0 +1,143 @@
+"""What is known of the words of a script's commands, and what is not."""
+
+from __future__ import annotations
+
+import shlex
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from poolwright.lint.guard import within_limits
+from poolwright.lint.shell import Script
+from poolwright.lint.texts import Broken, Place, Text
+from poolwright.templates.partial import Unknown
+
+
+def words(script: str) -> list[list[str | None]]:
+    """The words of the commands called az, without that; None for what is unknown."""
+    return [
+        [None if isinstance(word.value, Unknown) else word.value for word in command.words[1:]]
+        for command in Script(Text("f", script)).commands()
+        if command.words[0].value == "az"
+    ]
+
+
+@given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0\r")), min_size=1, max_size=6))
+def test_quoted_words_are_what_the_shell_makes_of_them(values: list[str]) -> None:
+    assert words(f"az {shlex.join(values)}") == [values]
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        ("A=x\naz $A", ["x"]),
+        ("A=x; B=${A}y\naz \"$B z\"", ["xy z"]),
+        ("export A='x y'\naz $A", ["x", "y"]),
+        ("A='x y'\naz \"$A\"", ["x y"]),
+        ("A=x\nA+=y\naz $A", ["xy"]),
+        ("A=(x 'y z')\naz \"${A[@]}\"", ["x", "y z"]),
+        ("A=(x)\nA+=(y)\naz \"${A[@]}\"", ["x", "y"]),
+        ("az a \\\n  b", ["a", "b"]),
+        ("az --a=\"x\"'y'z", ["--a=xyz"]),
+        ("az a\\ b", ["a b"]),
+        ("az \"a\\$b\"", ["a$b"]),
+        ("sudo -E az x", ["x"]),
+        ("A=y time az x", ["x"]),
+        ("if true; then A=x; az $A; fi", ["x"]),
+        ("A=x\nf() { az $A; }\nf", ["x"]),
+        # What the script may do differently at run time.
+        ("az $A", [None]),
+        ("az ${A:-x}", [None]),
+        ("A=$(date)\naz $A", [None]),
+        ("if c; then A=x; fi\naz $A", [None]),
+        ("A=x\nif c; then A=y; fi\naz $A", [None]),
+        ("A=x\nif c; then :; else A=y; fi\naz $A", [None]),
+        ("A=x\ncase $1 in a) A=y;; esac\naz $A", [None]),
+        ("A=x\nc && A=y\naz $A", [None]),
+        ("for A in x y; do az $A; done", [None]),
+        ("A=x\nwhile c; do az $A; A=y; done", [None]),
+        ("A=x\nread A\naz $A", [None]),
+        ("A=x\nprintf -v A y\naz $A", [None]),
+        ("A=x\nsource ./env\naz $A", [None]),
+        ("A=x\neval \"$c\"\naz $A", [None]),
+        ("A=x\nunset A\naz $A", [None]),
+        ("A=x\nf() { A=y; }\nf\naz $A", [None]),
+        ("A=x\ng() { A=y; }\nf() { g; }\nf\naz $A", [None]),
+        ("f() { az $A; }\nf\nA=x", [None]),
+        ("f() { az $1; }\nf x", [None]),
+        ("az *", [None]),
+        ("A='*'\naz $A", [None]),
+        ("az {a,b}", [None]),
+        ("az ~/x", [None]),
+        ("az $'a\\n'", [None]),
+        ("(A=x); az $A", [None]),
+        ('az a "$@"', ["a", None]),
+    ],
+)  # fmt: skip
+def test_a_word_is_known_or_not(script: str, expected: list[str | None]) -> None:
+    assert words(script) == [expected]
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "# az x",
+        "cat <<E\naz x\nE",
+        "cat <<'E'\naz x\nE\n",
+        "echo 'az x'",
+        "echo \"az x\"",
+        "A='az x'",
+    ],
+)  # fmt: skip
+def test_what_only_looks_like_a_command_is_none(script: str) -> None:
+    assert words(script) == []
+
+
+def test_an_unknown_word_says_whether_it_may_be_several() -> None:
+    script = Script(Text("f", 'az "$A" $A "$@" "${B[@]}" "x$A" x$A *.txt'))
+    (command,) = script.commands()
+    assert [word.may_split for word in command.words[1:]] == [False, True, True, True, False, True, True]
+
+
+def test_a_script_that_breaks_off_is_read_up_to_there() -> None:
+    script = Script(Text("f", "az one\nif x; then\n  az two\n"))
+    assert script.first_error() is not None
+    assert words("az one\nif x; then\n  az two\n")[0] == ["one"]
+
+
+def test_values_that_double_do_not_fill_the_memory() -> None:
+    text = "A=1\n" + 'A="$A$A$A$A"\n' * 200 + "az $A"
+    array = "A=(1)\n" + 'A=("${A[@]}" "${A[@]}")\n' * 200 + 'az "${A[@]}"'
+    assert words(text) == [[None]]
+    assert {value for command in words(array) for value in command} == {None}
+
+
+def test_nonsense_that_takes_the_grammar_forever_is_given_up() -> None:
+    text = Text("f", ")" * 200_000)
+    with pytest.raises(Broken, match="takes more than") as broken:
+        within_limits(text, lambda: Script(text).first_error())
+    assert broken.value.place == Place("f", 1, 1)
+
+
+def test_what_goes_wrong_in_the_child_is_told_as_it_is() -> None:
+    text = Text("f", "x" * 5_000)
+
+    def fails() -> None:
+        raise Broken(text.place(3), "because")
+
+    def breaks() -> None:
+        raise KeyError("a bug")
+
+    with pytest.raises(Broken, match="because"):
+        within_limits(text, fails)
+    with pytest.raises(KeyError, match="a bug"):
+        within_limits(text, breaks)
+    assert within_limits(text, lambda: [1]) == [1]
+
+
+@given(st.text(st.sampled_from("az ks$(){}[]\"'`;|&<>\\\n=*#!"), max_size=80))
+def test_no_text_breaks_the_reading(script: str) -> None:
+    read = Script(Text("f", script))
+    list(read.commands())
+    read.first_error()
