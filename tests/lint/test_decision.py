@@ -151,3 +151,11 @@ def test_values_that_are_wrong_only_together_are_not_judged_in_part() -> None:
     found = pool(vmSize="Standard_D4s_v5", enableAutoScaling=True, minCount=Unknown("x"), maxCount=1, count=5)
     assert "autoscaler-bounds" not in ids(found)
     assert "autoscaler-bounds" in ids(pool(vmSize="Standard_D4s_v5", enableAutoScaling=True, maxCount=1))
+
+
+def test_what_is_wrong_beside_the_image_is_found_whatever_else_is_unknown() -> None:
+    labelled = {"vmSize": "Standard_D4s_v5", "nodeLabels": {"-bad": "x"}}
+    assert ids(pool(version=Unknown("v"), **labelled)) == {"node-labels": "error"}
+    zoned = {"vmSize": "Standard_D4s_v5", "availabilityZones": ["1"]}
+    assert "virtual-machines-zones" in ids(pool(type="VirtualMachines", **zoned))
+    assert "virtual-machines-zones" not in ids(pool(type=Unknown("t"), **zoned))

@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import copy
+import json
+import time
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -164,3 +167,23 @@ def test_columns_point_at_the_value(name: str) -> None:
         assert rest[0] not in " ,:\n", (finding, rest)
         if finding.kind.id in ("gen2-not-offered", "profiles-differ"):
             assert rest.lstrip("\"'").startswith(("Standard_", "$WIN_SIZE")), (finding, rest)
+
+
+def test_a_large_plan_takes_seconds(tmp_path: Path) -> None:
+    """Node pools that differ in names, counts and tags are decided once: 2 000 of them in less than 10 s of CPU."""
+    plan = json.loads((PLANTED / "plan.json").read_text())
+    (change,) = (each for each in plan["resource_changes"] if "win[" in each["address"])
+    sizes = ("Standard_D2_v2", "Standard_D4s_v5", "Standard_D4ads_v6", "Standard_NC6s_v3")
+    plan["resource_changes"] = []
+    for number in range(2_000):
+        each = copy.deepcopy(change)
+        after = {"name": f"w{number}", "node_count": number % 50, "vm_size": sizes[number % 4]}
+        each["change"]["after"] |= after | {"node_labels": {"a": str(number)}}
+        plan["resource_changes"].append(each)
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    begun = time.process_time()
+    report = linted(tmp_path / "plan.json")
+    assert time.process_time() - begun < 10
+    assert len(report.pools) == 2_000
+    numbers = [linted.outcome.generation.value for linted in report.pools if linted.outcome.generation]
+    assert (numbers.count("V1"), numbers.count("V2")) == (1_500, 500)

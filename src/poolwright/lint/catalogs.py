@@ -16,8 +16,8 @@ from poolwright.catalog.in_force import Replacements, in_force
 from poolwright.domain.offer import Offer
 from poolwright.templates.partial import Unknown
 
-# No location's name: nothing was surveyed there, so that every size counts as offered.
-_ANYWHERE: Final = "any"
+# No location's name, as messages show it: nothing was surveyed there, so that every size counts as offered.
+_ANYWHERE: Final = "unknown"
 _CHUNK_BYTES: Final = 1024 * 1024
 
 

@@ -25,11 +25,13 @@ from poolwright.domain.admission import settle
 from poolwright.domain.cluster import Cluster, ProvisioningState
 from poolwright.domain.generation import Generation
 from poolwright.domain.node_pool import NodePool
-from poolwright.domain.os_sku import OsSku
+from poolwright.domain.os_sku import OsSku, OsType
+from poolwright.domain.pool_requirements import refuse_name
 from poolwright.domain.profile import Profile
 from poolwright.domain.resource_id import ClusterId, GroupId, NodePoolId
 from poolwright.domain.size_name import alternatives
 from poolwright.domain.surroundings import Surroundings
+from poolwright.domain.vm_size import VmSize
 from poolwright.lint.catalogs import Catalogs
 from poolwright.lint.findings import (
     GEN1,
@@ -55,6 +57,7 @@ MAX_CASES: Final = 4096
 # Sizes are suggested where trying each of them is quick.
 _MAX_CASES_TO_SUGGEST: Final = 64
 MAX_SUGGESTIONS: Final = 5
+_OF_LIMITS: Final = ("mode", "type", "osType")
 _ABSENT: Final = object()
 _NO_SUBSCRIPTION: Final = "00000000-0000-0000-0000-000000000000"
 _CLUSTER_ID: Final = ClusterId(GroupId(_NO_SUBSCRIPTION, "rg"), "cluster")
@@ -122,6 +125,7 @@ class Decider:
     _known: dict[str, tuple[NodePool | None, tuple[_Problem, ...]]] = field(default_factory=dict)
     _cases_of: dict[str, list[_Case]] = field(default_factory=dict)
     _ways: dict[str, str] = field(default_factory=dict)
+    _near: dict[tuple[str, str], list[str]] = field(default_factory=dict)
 
     def linted(self, pool: FoundPool) -> LintedPool:
         """Return the node pool's outcome by the profile, and what is to be said, the other profile's included."""
@@ -174,8 +178,27 @@ class Decider:
         if prod(map(len, choices.values())) > MAX_CASES:
             names = ", ".join(choices)
             return _unknown(pool, profile, f"too much is unknown: {names}", next(iter(choices)))
-        cases = self._cases(pool, profile, catalog, choices)
+        # What the generation hangs on is decided once for node pools that differ in counts and labels alone.
+        cases = self._cases(_bare(pool), profile, catalog, choices)
+        others = self._other_problems(pool, profile, catalog, [case for case in cases if not case.problems])
+        if others:
+            outcome = Outcome(profile, None, (), (), None, is_refused=True)
+            return outcome, [_refused(pool, problem) for problem in [*extra, *others]]
         return self._joined(pool, profile, catalog, cases, choices, extra)
+
+    def _other_problems(
+        self, pool: FoundPool, profile: Profile, catalog: LocationCatalog, possible: Sequence[_Case]
+    ) -> tuple[_Problem, ...]:
+        """What refuses the node pool as a whole, whichever of the possible cases it is; none where one is taken.
+
+        What is no matter of the image hangs on mode, type and OS alone, so one case of each is enough.
+        """
+        problems: tuple[_Problem, ...] = ()
+        for case in {tuple(map(case.values.get, _OF_LIMITS)): case for case in possible}.values():
+            problems = self._case(pool, profile, catalog, case.values).problems
+            if not problems:
+                return ()
+        return problems
 
     def _joined(
         self,
@@ -204,6 +227,10 @@ class Decider:
             return replace(outcome, images=images, rules=rules), findings + more
         generation = next(iter(generations))
         is_late = all(late)
+        if is_late and isinstance(pool.name, str):
+            # The message names the scale set.
+            named = self._case(pool, profile, catalog, possible[0].values, pool.name).pool
+            late = [named.late_failure if named is not None else late[0]]
         if is_late and late[0] is not None:
             findings.append(
                 _finding(
@@ -258,6 +285,7 @@ class Decider:
 
     def _way_to_gen2(self, pool: FoundPool, profile: Profile, catalog: LocationCatalog) -> str:
         """What would make this node pool Generation 2, tried by the same rules; "" where nothing is found."""
+        pool = _bare(pool)
         key = f"{pool.tool.name} {_signature(pool, profile)}"
         if key not in self._ways:
             self._ways[key] = self._found_way(pool, profile, catalog)
@@ -299,7 +327,14 @@ class Decider:
             self._cases_of[key] = [self._case(pool, profile, catalog, values) for values in _combinations(choices)]
         return self._cases_of[key]
 
-    def _case(self, pool: FoundPool, profile: Profile, catalog: LocationCatalog, values: Mapping[str, Any]) -> _Case:
+    def _case(
+        self,
+        pool: FoundPool,
+        profile: Profile,
+        catalog: LocationCatalog,
+        values: Mapping[str, Any],
+        name: str | None = None,
+    ) -> _Case:
         properties = _known_part(pool.properties)
         for path, value in values.items():
             if path in _CHOICES:
@@ -311,7 +346,7 @@ class Decider:
         wanted = properties.get("orchestratorVersion")
         if version is None or isinstance(version, Unknown):
             version = wanted
-        name = pool.name if isinstance(pool.name, str) else _NAME
+        name = name or _name_that_counts(pool)
         key = json.dumps(
             [profile.value, catalog.location, name, properties, header, version], sort_keys=True, default=str
         )
@@ -326,21 +361,26 @@ class Decider:
         for name in _sizes_of(pool):
             size = catalog.size(name)
             for end in self._retirements.of_size(size.name if size is not None else name, size):
-                is_over = end.day <= self.today
-                lasting = [
-                    each.name
-                    for each in (alternatives(size, catalog.usable_sizes, limit=50) if size is not None else ())
-                    if not self._retirements.of_size(each.name, each)
-                ]
+                is_over, lasting = end.day <= self.today, self._lasting(size, catalog)
                 yield _finding(
                     pool,
                     replace(RETIRED if is_over else RETIRING, source=end.source),
                     Level.ERROR if is_over else Level.WARNING,
                     "vmSize",
                     f"{end.subject} {'was' if is_over else 'will be'} {end.effect} on {end.day.isoformat()}",
-                    "choose a size that lasts"
-                    + (f", for example {', '.join(lasting[:MAX_SUGGESTIONS])}" if lasting else ""),
+                    "choose a size that lasts" + (f", for example {', '.join(lasting)}" if lasting else ""),
                 )
+
+    def _lasting(self, size: VmSize | None, catalog: LocationCatalog) -> list[str]:
+        """The nearest sizes of which no end is known."""
+        if size is None:
+            return []
+        key = catalog.location, size.name
+        if key not in self._near:
+            nearest = alternatives(size, catalog.usable_sizes, limit=50)
+            lasting = (each.name for each in nearest if not self._retirements.of_size(each.name, each))
+            self._near[key] = list(islice(lasting, MAX_SUGGESTIONS))
+        return self._near[key]
 
     def _differences(
         self, pool: FoundPool, mine: Outcome, other: Outcome, findings: Sequence[Finding]
@@ -503,7 +543,9 @@ def _problem(error: errors.PoolwrightError) -> _Problem:
     suggested = error.information.get("alternatives")
     if suggested:
         remedy = f"{remedy}; for example {', '.join(suggested)}"
-    return _Problem(Kind(rule["id"], rule["text"], rule["source"]), error.code, path, error.message, remedy)
+    # Azure's message names the subscription, and a file has none.
+    message = error.message.replace(f" for subscription {_NO_SUBSCRIPTION}", "")
+    return _Problem(Kind(rule["id"], rule["text"], rule["source"]), error.code, path, message, remedy)
 
 
 def _assumptions(pool: NodePool) -> tuple[str, ...]:
@@ -574,7 +616,15 @@ def _sizes_of(pool: FoundPool) -> list[str]:
 
 def _signature(pool: FoundPool, profile: Profile) -> str:
     """All that a decision depends on, as a text."""
-    return repr((profile, pool.name, pool.action, pool.properties, pool.header, pool.cluster, pool.open_ended))
+    name = _name_that_counts(pool)
+    return repr((profile, name, pool.action, pool.properties, pool.header, pool.cluster, pool.open_ended))
+
+
+def _name_that_counts(pool: FoundPool) -> str:
+    """The node pool's name where a rule may refuse it; else, also of an unknown one, the same for all."""
+    if isinstance(pool.name, str) and any(refuse_name(pool.name, os_type) is not None for os_type in OsType):
+        return pool.name
+    return _NAME
 
 
 def _asks(pool: FoundPool) -> str:
@@ -595,6 +645,12 @@ def _os_type_of(os_sku: str) -> str | None:
 
 def _of_size(pool: FoundPool, size: str) -> FoundPool:
     return replace(pool, properties={**pool.properties, "vmSize": size})
+
+
+def _bare(pool: FoundPool) -> FoundPool:
+    """The node pool with the properties alone that generation and image hang on: no counts, labels and the like."""
+    names = {"vmSize", "orchestratorVersion", "virtualMachinesProfile", *(path.partition(".")[0] for path in _CHOICES)}
+    return replace(pool, properties={name: part for name, part in pool.properties.items() if name in names})
 
 
 def _without(properties: Json, name: str) -> Json:
