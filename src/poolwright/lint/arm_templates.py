@@ -269,6 +269,8 @@ class _Template:
         properties = self.evaluator.value(
             resource.source.get("properties") or {}, f"{resource.place}.properties", resource.frame
         )
+        if not isinstance(properties, (dict, Unknown)):
+            properties = Unknown("properties that are no object")
         name = resource.names[-1]
         self._add(resource, cluster or _unseen(self._given), name, properties, ("properties",))
 
@@ -435,7 +437,7 @@ def _unseen(given: Given) -> FoundCluster:
 
 
 def _key(name: Any) -> object:
-    return name.lower() if isinstance(name, str) else name
+    return name.lower() if isinstance(name, str) else name if isinstance(name, Unknown) else repr(name)
 
 
 def _section(holder: Mapping[str, Any], name: str) -> Json:

@@ -541,8 +541,10 @@ def _problem(error: errors.PoolwrightError) -> _Problem:
     path = (error.target or "").removeprefix("properties.")
     remedy = error.remedy or ""
     suggested = error.information.get("alternatives")
-    if suggested:
+    if suggested and "nearest" not in remedy:
         remedy = f"{remedy}; for example {', '.join(suggested)}"
+    if error.code == errors.VMSizeNotSupported.code:
+        remedy = f"{remedy}; --catalog takes the list of your subscription"
     # Azure's message names the subscription, and a file has none.
     message = error.message.replace(f" for subscription {_NO_SUBSCRIPTION}", "")
     return _Problem(Kind(rule["id"], rule["text"], rule["source"]), error.code, path, message, remedy)
@@ -593,7 +595,8 @@ def _unknown(pool: FoundPool, profile: Profile, why: str, path: str) -> tuple[Ou
 
 
 def _refused(pool: FoundPool, problem: _Problem) -> Finding:
-    return _finding(pool, problem.kind, Level.ERROR, problem.path, f"{problem.code}: {problem.message}", problem.remedy)
+    code = f"{problem.code}: " if problem.code != problem.kind.id else ""
+    return _finding(pool, problem.kind, Level.ERROR, problem.path, f"{code}{problem.message}", problem.remedy)
 
 
 def _finding(pool: FoundPool, kind: Kind, level: Level, path: str, message: str, remedy: str) -> Finding:
@@ -611,7 +614,8 @@ def _sizes_of(pool: FoundPool) -> list[str]:
     """The sizes that are known."""
     profiles = _get(pool.properties, "virtualMachinesProfile.scale.manual")
     manual = [part.get("size") for part in profiles if isinstance(part, dict)] if isinstance(profiles, list) else []
-    return [name for name in dict.fromkeys([pool.properties.get("vmSize"), *manual]) if isinstance(name, str) and name]
+    named = [name for name in (pool.properties.get("vmSize"), *manual) if isinstance(name, str) and name]
+    return list(dict.fromkeys(named))
 
 
 def _signature(pool: FoundPool, profile: Profile) -> str:

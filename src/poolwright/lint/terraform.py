@@ -113,13 +113,13 @@ def read_terraform(document: JsonText, given: Given) -> Reading:
 
 def _of_plan(value: Json) -> Iterator[_Resource]:
     changes = value.get("resource_changes")
-    for index, change in enumerate(changes if isinstance(changes, list) else ()):
+    for index, change in enumerate(_listed(changes)):
         if not isinstance(change, dict) or change.get("mode") == "data":
             continue
         what = change.get("change")
         if not isinstance(what, dict) or not isinstance(what.get("after"), dict):
             continue  # deleted
-        actions = what.get("actions") or []
+        actions = _listed(what.get("actions"))
         path = ("resource_changes", index, "change", "after")
         action = Action.CREATE if "create" in actions else Action.KEEP
         yield _resource(change, what["after"], what.get("after_unknown") or {}, action, path)
@@ -136,10 +136,10 @@ def _of_values(value: Json) -> Iterator[_Resource]:
         module, path = waiting.pop()
         if not isinstance(module, dict) or len(path) > 2 * _MAX_MODULES:
             continue
-        for index, each in enumerate(module.get("resources") or ()):
+        for index, each in enumerate(_listed(module.get("resources"))):
             if isinstance(each, dict) and each.get("mode") != "data" and isinstance(each.get("values"), dict):
                 yield _resource(each, each["values"], {}, action, (*path, "resources", index, "values"))
-        children = module.get("child_modules") or []
+        children = _listed(module.get("child_modules"))
         waiting += [(child, (*path, "child_modules", index)) for index, child in enumerate(children)]
 
 
@@ -194,14 +194,14 @@ def _configuration(value: Json) -> _Configuration:
         module, prefix = waiting.pop()
         if not isinstance(module, dict) or prefix.count("module.") > _MAX_MODULES:
             continue
-        for each in module.get("resources") or ():
+        for each in _listed(module.get("resources")):
             expressions = each.get("expressions") if isinstance(each, dict) else None
             if not isinstance(expressions, dict):
                 continue
             address = f"{prefix}{each.get('address')}"
             arguments[address] = expressions
             of_cluster = expressions.get("kubernetes_cluster_id")
-            referred = (of_cluster.get("references") or ()) if isinstance(of_cluster, dict) else ()
+            referred = _listed(of_cluster.get("references")) if isinstance(of_cluster, dict) else []
             for reference in map(str, referred):
                 if reference.startswith(f"{_CLUSTER}."):
                     clusters[address] = prefix + _INDEX.sub("", ".".join(reference.split(".")[:2]))
@@ -228,8 +228,8 @@ def _add_default_pool(
 ) -> None:
     blocks = resource.values.get("default_node_pool")
     unknown = resource.unknown.get("default_node_pool") if isinstance(resource.unknown, dict) else None
-    of_blocks = written.get("default_node_pool") if written is not None else None
-    for index, block in enumerate(blocks if isinstance(blocks, list) else ()):
+    of_blocks = written.get("default_node_pool") if isinstance(written, dict) else None
+    for index, block in enumerate(_listed(blocks)):
         if isinstance(block, dict):
             arguments = of_blocks[index] if isinstance(of_blocks, list) and index < len(of_blocks) else None
             inner = unknown[index] if isinstance(unknown, list) and index < len(unknown) else {}
@@ -251,7 +251,7 @@ def _add(
     places: dict[str, Place] = {}
     for argument, path in _ARGUMENTS.items():
         value = _value(values, unknown, argument)
-        if isinstance(value, Unknown) and written is not None and argument not in written:
+        if isinstance(value, Unknown) and isinstance(written, dict) and argument not in written:
             continue  # AKS chooses, and the plan shows that as known after apply
         if value is None or value == "" or value == []:
             continue
@@ -312,7 +312,7 @@ def _add_azapi(reading: Reading, document: JsonText, resource: _Resource, given:
                 f"{resource.address}.{each.get('name')}",
                 each.get("name"),
             )
-            for index, each in enumerate(profiles if isinstance(profiles, list) else ())
+            for index, each in enumerate(_listed(profiles))
             if isinstance(each, dict)
         ]
     for pool, below, cluster, address, called in found:
@@ -338,6 +338,11 @@ def _azapi_places(document: JsonText, path: Path, below: Path, pool: Json) -> It
         part = pool[written]
         for inner, spelled_inner in zip(part, spelled(part), strict=True) if isinstance(part, dict) else ():
             yield f"{name}.{spelled_inner}", document.place((*path, *below, written, inner))
+
+
+def _listed(value: Any) -> list[Any]:
+    """The list, an empty one where it is something else."""
+    return value if isinstance(value, list) else []
 
 
 def _value(values: Mapping[str, Any], unknown: Any, name: str) -> Any:
