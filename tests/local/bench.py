@@ -64,7 +64,7 @@ class LocalBench(Bench):
                 when_lost=self.when_lost,
                 room=lambda path: self.room(path),
                 boot=self.boot,
-                sgx=lambda: sgx.look_at_host(Accelerator.TCG, self._account),
+                sgx=lambda: sgx.look_at_host(Accelerator.TCG, self.daemon.account),
             ),
             Hypervisor(self.daemon.uri, self.daemon.ensure),
             lambda spec: self.image_for(spec),

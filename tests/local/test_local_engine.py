@@ -22,7 +22,7 @@ from poolwright.machines.local.hypervisor import Hypervisor, binding
 from poolwright.machines.local.sgx import EmulatorSgx, read
 from tests.local.bench import LocalBench
 from tests.local.service import processes_with
-from tests.machines.contract import V1, V2, Bench, EngineContract
+from tests.machines.contract import TRUSTED, V1, V2, Bench, EngineContract
 
 
 class TestLocalEngine(EngineContract):
@@ -34,8 +34,8 @@ class TestLocalEngine(EngineContract):
 
 
 def test_gen1_gen2_and_trusted_launch_show_what_they_are(bench: LocalBench) -> None:
-    plain = replace(V2, key="pool/machines/m3", secure_boot=False, vtpm=False)
-    bench.ensure(V1, V2, plain)
+    plain = replace(V2, key="pool/machines/m3")
+    bench.ensure(V1, TRUSTED, plain)
     facts = bench.engine.observe([V1.key, V2.key, plain.key])
     assert {key: (fact.observed, fact.secure_boot, fact.vtpm, fact.partition_table) for key, fact in facts.items()} == {
         V1.key: (Generation.V1, None, False, "mbr"),
@@ -43,7 +43,7 @@ def test_gen1_gen2_and_trusted_launch_show_what_they_are(bench: LocalBench) -> N
         plain.key: (Generation.V2, False, False, "gpt"),
     }
     assert {fact.observed_by for fact in facts.values()} == {Witness.GUEST_AGENT}
-    for spec in (V1, V2, plain):
+    for spec in (V1, TRUSTED, plain):
         statement = bench.engine.evidence(spec.key)
         assert statement is not None
         verified = verify(statement, bench.key.public_pem)
@@ -57,9 +57,9 @@ def test_gen1_gen2_and_trusted_launch_show_what_they_are(bench: LocalBench) -> N
 @pytest.mark.parametrize(
     ("spec", "form", "words"),
     [
-        (replace(V2, secure_boot=False, vtpm=False), Form.GEN1, "UEFI found no boot loader"),
+        (V2, Form.GEN1, "UEFI found no boot loader"),
         (V1, Form.GEN2, "no Generation 1 image"),
-        (V2, Form.UNSIGNED, "Secure Boot refused the boot loader"),
+        (TRUSTED, Form.UNSIGNED, "Secure Boot refused the boot loader"),
     ],
     ids=["a Gen 1 image on UEFI", "a Gen 2 image on BIOS", "an unsigned boot loader under Secure Boot"],
 )
@@ -78,7 +78,7 @@ def test_what_cannot_come_up_is_stopped_and_says_why(bench: LocalBench, spec: ob
 
 def test_the_unsigned_image_boots_where_nobody_checks(bench: LocalBench) -> None:
     bench.image_for = lambda _: bench.images[Form.UNSIGNED]
-    bench.ensure(replace(V2, secure_boot=False, vtpm=False))
+    bench.ensure(V2)
     assert bench.seen(V2.key)[V2.key].ready
 
 
@@ -126,12 +126,11 @@ def test_whatever_a_guest_answers_its_tools_are_its_own_affair(
 
 
 def test_a_seed_beside_the_disk_is_not_taken_for_it_and_goes_with_the_machine(bench: LocalBench) -> None:
-    plain = replace(V2, secure_boot=False, vtpm=False)
     bench.image_for = lambda _: replace(bench.images[Form.GEN2], cloud_init=True)
-    bench.ensure(plain)
+    bench.ensure(V2)
     (seed,) = bench.directory.rglob("seed*")
     assert (seed.name, seed.stat().st_mode & 0o777) == ("seed.img", 0o600)
-    statement = bench.engine.evidence(plain.key)
+    statement = bench.engine.evidence(V2.key)
     assert statement is not None
     assert statement["report"]["disk"] == {
         "name": statement["report"]["disk"]["name"],
@@ -139,13 +138,13 @@ def test_a_seed_beside_the_disk_is_not_taken_for_it_and_goes_with_the_machine(be
         "bus": "virtio-scsi",
         "partitionTable": "gpt",
     }
-    bench.engine.delete([plain.key])
+    bench.engine.delete([V2.key])
     assert list(bench.directory.rglob("seed*")) == []
 
 
 def test_a_reimaged_machine_keeps_all_but_its_disk(bench: LocalBench) -> None:
     """Persistent memory included, which the guest sees, and which goes with the machine."""
-    spec = replace(V2, secure_boot=False, vpmem_mib=128)
+    spec = replace(V2, vtpm=True, vpmem_mib=128)
     bench.ensure(spec)
     first, before = bench.engine.evidence(spec.key), bench.seen(spec.key)[spec.key]
     assert first is not None
@@ -182,16 +181,15 @@ def test_a_reimaged_machine_keeps_all_but_its_disk(bench: LocalBench) -> None:
 
 
 def test_a_machine_that_failed_is_repaired_by_reimaging_it(bench: LocalBench) -> None:
-    spec = replace(V2, secure_boot=False, vtpm=False)
     bench.image_for = lambda _: bench.images[Form.GEN1]
-    bench.ensure(spec)
-    assert bench.engine.observe([spec.key])[spec.key].cause is not None
+    bench.ensure(V2)
+    assert bench.engine.observe([V2.key])[V2.key].cause is not None
     bench.image_for = bench.stand_in
-    bench.engine.ensure([replace(spec, reimaged_by="the operation")])
+    bench.engine.ensure([replace(V2, reimaged_by="the operation")])
     # At once: whoever waits for it does not take the former cause for the new machine's.
-    assert bench.engine.observe([spec.key])[spec.key].cause is None
-    bench.settle([spec.key])
-    assert bench.seen(spec.key)[spec.key].ready
+    assert bench.engine.observe([V2.key])[V2.key].cause is None
+    bench.settle([V2.key])
+    assert bench.seen(V2.key)[V2.key].ready
 
 
 def test_libvirt_says_what_qemu_can_do_here(bench: LocalBench) -> None:
@@ -210,7 +208,7 @@ def test_a_machine_with_sgx_is_refused_where_machines_are_emulated(bench: LocalB
 
 
 def test_nothing_of_a_deleted_machine_stays(bench: LocalBench) -> None:
-    bench.ensure(V1, V2)
+    bench.ensure(V1, TRUSTED)
     uuids = [domain.uuid for domain in bench.domains()]
     assert len(uuids) == 2
     bench.engine.delete([V1.key, V2.key])

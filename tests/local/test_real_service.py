@@ -148,7 +148,7 @@ def test_a_machine_with_persistent_memory_is_reimaged_through_a_kill_and_sgx_is_
     [before] = machines(service, "sys")
     assert (before["observedGeneration"], before["vpmemMiB"]) == ("V2", 128)
     first = json.loads(poolwright(service, "machines", "evidence", before["name"]).stdout)
-    directory, _, _ = host.directories(service.data_dir)
+    directory, _ = host.directories(service.data_dir)
     [disk] = directory.glob("*/disk.qcow2")
 
     with disk.open("rb") as old:
