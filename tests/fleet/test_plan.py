@@ -161,6 +161,57 @@ def test_several_sizes_move_together(made: Plan) -> None:
     assert "--vm-sizes Standard_D4s_v3 --node-count 1" in further
 
 
+def test_a_plan_has_the_fleet_it_was_made_for(made: Plan) -> None:
+    fleet = exported()
+    pools = {str(pool.id): pool for each in fleet.clusters for pool in each.pools}
+    found = {f"{each.id}/agentPools/{pool.name}": pool for each in made.found for pool in each.pools}
+    assert found.keys() == pools.keys()
+    for identity, pool in pools.items():
+        assert (found[identity].etag, found[identity].node_image) == (pool.etag, pool.node_image)
+        kept = {**pool.properties, "orchestratorVersion": str(pool.version)} if pool.version else pool.properties
+        assert found[identity].properties == kept
+
+
+def test_a_step_says_how_a_program_takes_it_back() -> None:
+    move = move_of(scaleSetPriority="Spot", enableAutoScaling=True, minCount=1, maxCount=9, nodeImageVersion=GEN1)
+    undo = {step.name: step.undo_request for step in move.steps if step.undo_request is not None}
+    add, hold = undo[StepName.ADD_POOL], undo[StepName.HOLD_AUTOSCALER]
+    assert (add.method, add.pool.rpartition("/")[2]) == ("DELETE", move.replacement)
+    assert hold.properties == {"enableAutoScaling": True, "minCount": 1, "maxCount": 9}
+
+
+@pytest.mark.parametrize(
+    ("properties", "asked", "headers", "back"),
+    [
+        # Its size offers Generation 1 alone, so that nobody asked for it.
+        ({"vmSize": "Standard_D4_v3"}, {"vmSize": "Standard_D4s_v3"}, {}, {"vmSize": "Standard_D4_v3"}),
+        # The same, and a wish for Generation 1 is stored, which a PUT without another would keep.
+        (
+            {"vmSize": "Standard_D4_v3", "vmGeneration": "V1"},
+            {"vmSize": "Standard_D4s_v3", "vmGeneration": "V2"},
+            {},
+            {"vmSize": "Standard_D4_v3", "vmGeneration": "V1"},
+        ),
+        ({"vmSize": "Standard_D4s_v5"}, {"vmGeneration": "V2"}, {}, {"vmGeneration": "V1"}),
+        (
+            {"vmSize": "Standard_D4s_v5", "osType": "Windows", "osSKU": "Windows2022", "nodeImageVersion": None},
+            {},
+            {"UseWindowsGen2VM": "true"},
+            {},
+        ),
+    ],
+)
+def test_a_change_in_place_asks_for_generation_2_where_it_would_not_come_by_itself(
+    properties: dict[str, Any], asked: dict[str, Any], headers: dict[str, str], back: dict[str, Any]
+) -> None:
+    change = move_of(Profile.DOCUMENTED, **{"nodeImageVersion": GEN1, **properties}).steps[-1]
+    assert change.request is not None
+    assert change.undo_request is not None
+    assert (change.request.properties, change.request.headers) == (asked, headers)
+    assert change.undo_request.properties == back
+    assert change.undo_request.headers == dict.fromkeys(headers, "false")
+
+
 def test_quota_counts_what_runs_beside_each_other_and_what_stays(made: Plan) -> None:
     rows = {(row.location, row.family): row for row in made.quota}
     v3 = rows["eastus", "standardDSv3Family"]

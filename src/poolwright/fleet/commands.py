@@ -137,15 +137,13 @@ def az(command: str, about: NodePoolId | ClusterId, *arguments: str) -> str:
     return _joined(["az", *command.split(), *where, *arguments, *subscription])
 
 
-def az_update(pool: NodePoolId, size: str | None, headers: Mapping[str, str]) -> str:
-    """Return the change in place, as Poolwright's az takes it: the size, and what Windows node pools ask for."""
-    resized = ["--node-vm-size", size] if size is not None else []
-    return az("aks nodepool update", pool, *resized, *_headers(headers))
-
-
-def az_set(pool: NodePoolId, name: str, value: str) -> str:
-    """Return what sets a property of the node pool that no option says."""
-    return _joined(["az", "resource", "update", "--ids", str(pool), "--set", f"properties.{name}={value}"])
+def az_change(pool: NodePoolId, properties: Json, headers: Mapping[str, str]) -> str:
+    """Return the change in place: by the options of Poolwright's az, or by name where a property has none."""
+    if properties.keys() <= {"vmSize"}:
+        resized = ["--node-vm-size", properties["vmSize"]] if properties else []
+        return az("aks nodepool update", pool, *resized, *_headers(headers))
+    wanted = [f"properties.{name}={value}" for name, value in properties.items()]
+    return _joined(["az", "resource", "update", "--ids", str(pool), "--set", *wanted])
 
 
 def kubectl(verb: str, pool: str, *arguments: str) -> str:

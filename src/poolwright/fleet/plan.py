@@ -92,7 +92,10 @@ class Check(Document):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step(Document):
-    """One step. `undo` is what takes it back; `needs_kubernetes` that kubectl must reach the cluster."""
+    """One step. `undo` is what takes it back; `needs_kubernetes` that kubectl must reach the cluster.
+
+    `request` and `undo_request` are the same for programs.
+    """
 
     name: StepName
     what: str
@@ -102,6 +105,7 @@ class Step(Document):
     request: Request | None = None
     checks: tuple[Check, ...] = ()
     undo: tuple[str, ...] = ()
+    undo_request: Request | None = None
 
     @property
     def needs_kubernetes(self) -> bool:
@@ -197,6 +201,28 @@ class Stay(Document):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PoolFound(Document):
+    """A node pool as it was when this was planned: what a PUT of it would carry, and what only a GET shows."""
+
+    name: str
+    generation: str | None
+    node_image: str | None
+    etag: str | None
+    properties: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterFound(Document):
+    """A cluster as it was, with all of its node pools."""
+
+    id: str
+    location: str | None
+    version: str | None
+    power: str | None
+    pools: tuple[PoolFound, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QuotaRow(Document):
     """vCPUs needed beyond today's of one family in one place: one cluster at a time, all at once, and for good."""
 
@@ -211,7 +237,7 @@ class QuotaRow(Document):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan(Document):
-    """The plan for a fleet."""
+    """The plan for a fleet. `found` is the fleet it was made for."""
 
     schema_version: int
     as_of: date
@@ -221,6 +247,7 @@ class Plan(Document):
     stays: tuple[Stay, ...]
     quota: tuple[QuotaRow, ...]
     problems: tuple[InputProblem, ...]
+    found: tuple[ClusterFound, ...]
 
     @property
     def moves(self) -> tuple[PoolMove, ...]:
@@ -260,7 +287,32 @@ def plan(fleet: Fleet, audit: Audit, targets: Targets, overrides: Overrides | No
         stays=tuple(stays),
         quota=tuple(_quota(clusters)),
         problems=audit.problems,
+        found=tuple(_found(cluster, audited) for cluster in fleet.clusters),
     )
+
+
+def _found(cluster: FleetCluster, audited: Mapping[str, AuditedPool]) -> ClusterFound:
+    return ClusterFound(
+        id=str(cluster.id),
+        location=cluster.location,
+        version=str(cluster.version) if cluster.version else None,
+        power=cluster.power.value if cluster.power else None,
+        pools=tuple(
+            PoolFound(
+                name=pool.id.pool,
+                generation=audited[str(pool.id)].generation,
+                node_image=pool.node_image,
+                etag=pool.etag,
+                properties=_as_it_was(pool),
+            )
+            for pool in cluster.pools
+        ),
+    )
+
+
+def _as_it_was(pool: FleetPool) -> dict[str, Any]:
+    version = {"orchestratorVersion": str(pool.version)} if pool.version is not None else {}
+    return dict(sorted({**pool.properties, **version}.items()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -620,11 +672,17 @@ def _new_pool_steps(
                 Check(run=commands.kubectl("get nodes", new), expect=f"{pool.count} nodes, all Ready"),
             ),
             undo=(commands.az("aks nodepool delete", replacement),),
+            undo_request=Request(method="DELETE", pool=str(replacement)),
         ),
     ]
     if pool.autoscaling:
         bounds = [f"--min-count={pool.min_count or 0}", f"--max-count={pool.max_count or pool.count}"]
         held = {"enableAutoScaling": False, "minCount": None, "maxCount": None}
+        former = {
+            "enableAutoScaling": True,
+            "minCount": pool.min_count or 0,
+            "maxCount": pool.max_count or pool.count,
+        }
         steps.append(
             Step(
                 name=StepName.HOLD_AUTOSCALER,
@@ -634,6 +692,7 @@ def _new_pool_steps(
                 request=Request(method="PUT", pool=str(pool.id), on="current", properties=held),
                 checks=(Check(run=_show(pool.id, "enableAutoScaling"), expect="false"),),
                 undo=(commands.az("aks nodepool update", pool.id, "--enable-cluster-autoscaler", *bounds),),
+                undo_request=Request(method="PUT", pool=str(pool.id), on="current", properties=former),
             )
         )
     # A cluster keeps at least one system node pool (rule 56).
@@ -686,20 +745,17 @@ def _again(draft: _Draft) -> tuple[str, ...]:
 
 def _in_place_steps(draft: _Draft) -> tuple[tuple[Step, ...], tuple[str, ...]]:
     pool, target = draft.pool, draft.chosen[0][2].size
-    windows = pool.os_type is OsType.WINDOWS
-    properties: dict[str, Any] = {"vmSize": target.name} if draft.resizes else {}
     headers = _headers(draft)
-    former: dict[str, Any] = {"vmSize": draft.chosen[0][0].name} if draft.resizes else {}
-    if headers or draft.resizes:
-        line = commands.az_update(pool.id, properties.get("vmSize"), headers)
-        back = commands.az_update(
-            pool.id, former.get("vmSize"), {commands.WINDOWS_GEN2_HEADER: "false"} if headers else {}
-        )
-    else:
-        # The same size in another generation: the wish says it, where no header does.
-        properties["vmGeneration"] = Generation.V2.value
-        line = commands.az_set(pool.id, "vmGeneration", Generation.V2.value)
-        back = commands.az_set(pool.id, "vmGeneration", Generation.V1.value)
+    properties: dict[str, Any] = {}
+    former: dict[str, Any] = {}
+    if draft.resizes:
+        properties["vmSize"], former["vmSize"] = target.name, draft.chosen[0][0].name
+    # What is of Generation 1 although its size does both was asked to be, and the wish is kept until another is made.
+    if not headers and (not draft.resizes or draft.found.gen2_size == "yes" or "vmGeneration" in pool.properties):
+        properties["vmGeneration"], former["vmGeneration"] = Generation.V2.value, Generation.V1.value
+    former_headers = {commands.WINDOWS_GEN2_HEADER: "false"} if headers else {}
+    line = commands.az_change(pool.id, properties, headers)
+    back = commands.az_change(pool.id, former, former_headers)
     counted = "{V1: poolwright.observedGenerations.V1, V2: poolwright.observedGenerations.V2}"
     step = Step(
         name=StepName.CHANGE,
@@ -713,9 +769,9 @@ def _in_place_steps(draft: _Draft) -> tuple[tuple[Step, ...], tuple[str, ...]]:
             Check(run=_show(pool.id, counted), expect=f"0 of V1 and {pool.count} of V2"),
         ),
         undo=(back,),
+        undo_request=Request(method="PUT", pool=str(pool.id), on="current", properties=former, headers=former_headers),
     )
-    what = "with the header off" if windows else "with the former size"
-    return (_confirm(draft), step), (f"The same change {what if headers or draft.resizes else 'the other way'}:", back)
+    return (_confirm(draft), step), ("The same change the other way:", back)
 
 
 def _image(draft: _Draft) -> str:
