@@ -46,11 +46,16 @@ class AccessControl:
         self._now = now
         self._new_id = new_id
 
-    def create_subscription(self, connection: Connection, name: str, tenant_id: str | None) -> Subscription:
-        """Store a subscription, in a tenant of its own with None. Raises `NameTaken`."""
-        if any(known.display_name.lower() == name.lower() for known in identity_statements.subscriptions(connection)):
-            raise NameTaken(f"there is a subscription '{name}' already")
-        made = Subscription(self._new_id(), tenant_id or self._new_id(), name)
+    def create_subscription(
+        self, connection: Connection, name: str, tenant_id: str | None, subscription_id: str | None = None
+    ) -> Subscription:
+        """Store a subscription, in a tenant of its own with None and with an ID of its own. Raises `NameTaken`."""
+        for known in identity_statements.subscriptions(connection):
+            if known.display_name.lower() == name.lower():
+                raise NameTaken(f"there is a subscription '{name}' already")
+            if known.subscription_id == subscription_id:
+                raise NameTaken(f"there is a subscription {subscription_id} already: '{known.display_name}'")
+        made = Subscription(subscription_id or self._new_id(), tenant_id or self._new_id(), name)
         identity_statements.add_subscription(connection, made)
         return made
 

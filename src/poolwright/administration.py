@@ -124,10 +124,11 @@ class Administration:
         return credentials
 
     def create_subscription(
-        self, name: str, tenant: str | None, *, local: bool
+        self, name: str, tenant: str | None, *, local: bool, subscription_id: str | None = None
     ) -> tuple[Subscription, Credentials | None]:
         """Make a subscription in a known tenant (the first one with None) or a new one, whose owner is made with it.
 
+        It has the ID that is given, a GUID, so that what names a subscription of Azure fits here too.
         The owner of the tenant is Owner of the subscription. The credentials are those of a new tenant's owner.
         """
         with self._changing(None) as (connection, home):
@@ -135,7 +136,8 @@ class Administration:
             if tenant not in (None, NEW_TENANT, *known):
                 raise LookupError(f"there is no tenant '{tenant}': `poolwright subscription list` shows them")
             tenant_id = None if tenant == NEW_TENANT else tenant or home.tenant_id
-            made = self._control.create_subscription(connection, name, tenant_id)
+            wanted = _guid(subscription_id) if subscription_id is not None else None
+            made = self._control.create_subscription(connection, name, tenant_id, wanted)
             owner = installation.owner_app_id(connection, made.tenant_id)
             credentials = installation.new_owner_secret(connection, made) if owner is None else None
             if credentials is not None:
@@ -212,3 +214,10 @@ def _chosen(connection: Connection, wanted: str | None) -> Subscription:
 
 def _new_id() -> str:
     return str(uuid.uuid4())
+
+
+def _guid(text: str) -> str:
+    try:
+        return str(uuid.UUID(text))
+    except ValueError:
+        raise ValueError(f"'{text}' is no ID of a subscription: those are GUIDs") from None

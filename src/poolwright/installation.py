@@ -157,8 +157,10 @@ def open_database(directory: DataDirectory) -> Database:
     return Database(engine)
 
 
-def ensure_identity(database: Database, directory: DataDirectory, *, local: bool) -> None:
-    """Make tenant, subscription and their owner at the first start.
+def ensure_identity(
+    database: Database, directory: DataDirectory, *, local: bool, subscription_id: str | None = None
+) -> None:
+    """Make tenant, subscription (with that ID, else a new one) and their owner at the first start.
 
     With `local` the secret is in `credentials.json`; a lost file is made again with a new secret. Without
     it, `poolwright sp reset` shows a new secret once. Files of other tenants are made to match the database.
@@ -167,7 +169,7 @@ def ensure_identity(database: Database, directory: DataDirectory, *, local: bool
     with database.transaction() as connection:
         if identity_statements.setting(connection, _TENANT) is None:
             control = AccessControl(now=time.time, new_id=_new_id)
-            subscription = control.create_subscription(connection, "Poolwright", None)
+            subscription = control.create_subscription(connection, "Poolwright", None, subscription_id)
             identity_statements.put_setting(connection, _TENANT, subscription.tenant_id)
             identity_statements.put_setting(connection, _SUBSCRIPTION, subscription.subscription_id)
             credentials = new_owner_secret(connection, subscription)

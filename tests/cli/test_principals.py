@@ -149,6 +149,18 @@ def test_a_subscription_made_beside_the_service_is_there_at_once(running: Servic
     assert client.put(group, json={"location": "eastus"}).status_code == 201
 
 
+def test_a_subscription_can_have_the_id_of_one_in_azure(running: ServiceProcess, alone: CommandLine) -> None:
+    identity = "00000000-1111-2222-3333-44444444AAAA"
+    made = alone.done("subscription", "create", "as-there", "--id", identity, "-o", "json").json
+    assert made["subscriptionId"] == identity.lower()
+    assert running.client.get(f"/subscriptions/{identity}").json()["displayName"] == "as-there"
+
+    again = alone("subscription", "create", "other", "--id", identity)
+    assert (again.code, f"there is a subscription {identity.lower()} already: 'as-there'" in again.err) == (1, True)
+    wrong = alone("subscription", "create", "other", "--id", "shop")
+    assert (wrong.code, "'shop' is no ID of a subscription: those are GUIDs" in wrong.err) == (1, True)
+
+
 def test_a_new_tenant_has_an_owner_of_its_own_that_env_chooses(
     running: ServiceProcess, alone: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,6 +21,7 @@ app = typer.Typer(no_args_is_help=True, help="Subscriptions and tenants.")
     epilog=examples(
         "poolwright subscription create test",
         "poolwright subscription create team-b --tenant new",
+        "poolwright subscription create shop --id 00000000-1111-2222-3333-444444444444",
         'eval "$(poolwright env --subscription team-b)"',
     )
 )
@@ -29,6 +30,10 @@ def create(
     tenant: Annotated[
         str | None, typer.Option("--tenant", metavar="new|ID", help="Its tenant: a new one, or by ID; else the first.")
     ] = None,
+    identity: Annotated[
+        str | None,
+        typer.Option("--id", metavar="GUID", help="Its ID, for example that of one in Azure; else a new one."),
+    ] = None,
     local: LocalCredentials = None,
     data_dir: OwnDataDir = None,
     output: OutputForm = Output.TABLE,
@@ -36,7 +41,9 @@ def create(
     """Make a subscription. With a new tenant, its owner's secret is shown this once."""
     directory = connection.data_directory(data_dir)
     with administration(directory) as operator:
-        made, owner = operator.create_subscription(name, tenant, local=keeps_credentials(local))
+        made, owner = operator.create_subscription(
+            name, tenant, local=keeps_credentials(local), subscription_id=identity
+        )
     from poolwright.az import configuration
 
     configuration.forget(directory)
