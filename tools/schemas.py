@@ -9,9 +9,11 @@ from pathlib import Path
 
 from poolwright import state
 from poolwright.arm import offered
+from poolwright.fleet.apply_report import Report
 from poolwright.fleet.audit import Audit
 from poolwright.fleet.document import schema
 from poolwright.fleet.plan import Plan
+from poolwright.fleet.rehearsal import Rehearsal
 from poolwright.seed import sections
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -21,6 +23,8 @@ SCHEMAS = {
     "openapi.json": offered.description,
     "fleet-audit.schema.json": lambda: schema(Audit, "What `poolwright fleet audit -o json` prints"),
     "fleet-plan.schema.json": lambda: schema(Plan, "What `poolwright fleet plan -o json` prints"),
+    "fleet-rehearsal.schema.json": lambda: schema(Rehearsal, "What `poolwright fleet rehearse -o json` prints"),
+    "fleet-apply.schema.json": lambda: schema(Report, "What `poolwright fleet apply -o json` prints"),
 }
 
 

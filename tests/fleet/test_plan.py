@@ -163,12 +163,12 @@ def test_several_sizes_move_together(made: Plan) -> None:
 
 def test_a_plan_has_the_fleet_it_was_made_for(made: Plan) -> None:
     fleet = exported()
-    pools = {str(pool.id): pool for each in fleet.clusters for pool in each.pools}
-    found = {f"{each.id}/agentPools/{pool.name}": pool for each in made.found for pool in each.pools}
+    pools = {str(known.id): known for each in fleet.clusters for known in each.pools}
+    found = {f"{each.id}/agentPools/{known.name}": known for each in made.found for known in each.pools}
     assert found.keys() == pools.keys()
-    for identity, pool in pools.items():
-        assert (found[identity].etag, found[identity].node_image) == (pool.etag, pool.node_image)
-        kept = {**pool.properties, "orchestratorVersion": str(pool.version)} if pool.version else pool.properties
+    for identity, known in pools.items():
+        assert (found[identity].etag, found[identity].node_image) == (known.etag, known.node_image)
+        kept = {**known.properties, "orchestratorVersion": str(known.version)} if known.version else known.properties
         assert found[identity].properties == kept
 
 

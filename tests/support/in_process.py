@@ -55,7 +55,14 @@ class InProcess:
     `behaviour` is the simulated engine's; it, the clock `now` and the client's `address` may be changed.
     """
 
-    def __init__(self, path: Path, *, profile: Profile = Profile.DOCUMENTED, throttled: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        profile: Profile = Profile.DOCUMENTED,
+        throttled: bool = False,
+        subscription_id: str | None = None,
+    ) -> None:
         directory = DataDirectory(path)
         directory.create()
         self.rehearsal = directory.rehearsal
@@ -67,7 +74,7 @@ class InProcess:
         # Nothing waits here: each look at a draining node lets a minute pass.
         self.cluster.meanwhile = lambda: self._pass_time(60.0)
         self.database = installation.open_database(directory)
-        installation.ensure_identity(self.database, directory, local=True)
+        installation.ensure_identity(self.database, directory, local=True, subscription_id=subscription_id)
         known = local_credentials.read(directory.credentials)
         assert known is not None
         self.credentials = known
@@ -203,6 +210,10 @@ class InProcess:
             for role, scope in held:
                 control.assign(connection, chosen, scope.lower(), role, made.object_id)
         return InProcessClient(self, made, secret, chosen.subscription_id)
+
+    def transport(self) -> httpx.BaseTransport:
+        """What another client of httpx reaches it by; tokens are checked as always."""
+        return _Transport(self)
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         """Let the application answer, until the whole body is there."""

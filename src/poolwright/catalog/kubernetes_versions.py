@@ -7,7 +7,7 @@ Source of the policy: https://learn.microsoft.com/azure/aks/supported-kubernetes
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from poolwright.catalog import shipped_table
 from poolwright.domain.kubernetes_version import KubernetesRelease, KubernetesVersion
@@ -86,3 +86,15 @@ class KubernetesVersions:
         if text == str(release):
             return offered.newest_patch
         return next((patch for patch in offered.patches if str(patch) == text), None)
+
+    def with_patch(self, version: KubernetesVersion) -> KubernetesVersions:
+        """Return the versions with a further patch of a release that is offered."""
+        return replace(
+            self,
+            releases=tuple(
+                replace(offered, patches=tuple(sorted({*offered.patches, version})))
+                if offered.release == version.release
+                else offered
+                for offered in self.releases
+            ),
+        )

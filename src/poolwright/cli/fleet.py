@@ -1,7 +1,7 @@
 """`poolwright fleet`: the node pools of a fleet, which of them are Generation 1, and how to move them.
 
-Needs no service and no credentials where exports are given. Nothing here changes anything outside of the files it
-writes.
+Needs no service and no credentials where exports are given. Audit and plan change nothing outside of the files they
+write; what does is in `fleet_moves`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from poolwright.cli import fleet_moves
 from poolwright.cli.connection import Connection, find
 from poolwright.cli.explain import ProfileName, imported, service_directory
 from poolwright.cli.failure import FAILED, GATE, NOT_FOUND, USAGE, Failure
@@ -35,7 +36,9 @@ if TYPE_CHECKING:
     from poolwright.fleet.targets import Targets
     from poolwright.fleet.values import Fleet
 
-app = typer.Typer(no_args_is_help=True, help="Audit a fleet of node pools, and plan its move to Generation 2.")
+app = typer.Typer(
+    no_args_is_help=True, help="Audit a fleet of node pools, plan its move to Generation 2, rehearse it, carry it out."
+)
 
 _ENDS = (
     "Ends with 0; with 1 when part of the input could not be read (the rest is in the answer), 3 when a path is not "
@@ -188,6 +191,10 @@ def plan(
     _tell_plan(made)
     if made.problems:
         raise Failure(f"{_counted(len(made.problems), 'part')} of the input could not be taken", code=FAILED)
+
+
+app.command(epilog=fleet_moves.REHEARSE_EXAMPLES)(fleet_moves.rehearse)
+app.command(epilog=fleet_moves.APPLY_EXAMPLES)(fleet_moves.apply)
 
 
 def _audit_text(found: Audit, output: AuditOutput, *, on_terminal: bool) -> Iterable[str]:

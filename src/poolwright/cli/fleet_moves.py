@@ -1,0 +1,414 @@
+"""`poolwright fleet rehearse` and `apply`: a plan tried out, and carried out.
+
+Invariant: without --yes nothing is changed anywhere; with it, nothing at a public endpoint before the subscription was
+named by whoever asks for it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import shlex
+import ssl
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+from urllib.parse import urlsplit
+
+import typer
+
+from poolwright.cli import connection, progress
+from poolwright.cli.failure import FAILED, GATE, INTERRUPTED, NOT_FOUND, USAGE, Failure
+from poolwright.cli.options import DataDir, examples, in_any_case
+from poolwright.cli.output import note, table
+
+if TYPE_CHECKING:
+    from poolwright.fleet.apply import MoveResult, Tell
+    from poolwright.fleet.arm import Arm
+    from poolwright.fleet.document import Document
+    from poolwright.fleet.journal import Entry
+    from poolwright.fleet.plan import Plan, PoolMove
+    from poolwright.reports.blocks import Block
+
+# Azure's endpoints, by the documents of its clouds; a token for one is asked for by its name.
+AZURE_HOSTS: Final = ("management.azure.com", "management.usgovcloudapi.net", "management.chinacloudapi.cn")
+MOST_PARALLEL: Final = 64
+
+
+class ReportOutput(StrEnum):
+    TABLE = "table"
+    JSON = "json"
+    MARKDOWN = "markdown"
+
+
+PlanFile = Annotated[Path, typer.Argument(metavar="PLAN", help="What `poolwright fleet plan -o json` printed.")]
+Parallel = Annotated[int, typer.Option(min=1, max=MOST_PARALLEL, help="How many clusters side by side.")]
+ReportForm = Annotated[ReportOutput, typer.Option("--output", "-o", **in_any_case(ReportOutput))]
+ToFile = Annotated[Path | None, typer.Option("--to", metavar="FILE", help="Write the report there.")]
+_POOLS: Final = "GROUP/CLUSTER[/POOL]"
+
+
+def rehearse(
+    plan_file: PlanFile,
+    seed: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="A seed: catalogue imports, restrictions, quotas and faults; see docs/testing.md."
+        ),
+    ] = None,
+    boot_seconds: Annotated[
+        float, typer.Option(min=0, max=3600, metavar="SECONDS", help="How long a machine takes to boot.")
+    ] = 0.0,
+    parallel: Parallel = 4,
+    output: ReportForm = ReportOutput.TABLE,
+    to: ToFile = None,
+) -> None:
+    """Carry a plan out on a copy of the fleet, in a service of its own with simulated machines.
+
+    Loads clusters and node pools as the plan found them, and does what `poolwright fleet apply` does, by the same code.
+    Says what would fail, how many machines and vCPUs there are more at one time, and which cluster takes longest.
+    Nothing is drained, and nothing outside of that service is touched or asked.
+
+    Ends with 0 when every move came to its end; with 1 when one failed, or its node pool could not be loaded, 2 when
+    plan or seed cannot be used, 3 when a file is not there.
+    """
+    from poolwright.child_service import ServiceEnded
+    from poolwright.fleet import rehearsal
+    from poolwright.fleet.apply_report import rehearsal_outline, summary
+    from poolwright.fleet.arm import NoAnswer, Refused
+    from poolwright.seed.reading import WrongSeed
+
+    plan = _plan(plan_file)
+    conditions = rehearsal.Conditions(parallel=parallel, boot_seconds=boot_seconds, seed=seed)
+    try:
+        with _shown(f"rehearsing {plan_file.name}", plan, output, to) as (say, tell):
+            done = rehearsal.rehearse(plan, plan_file.name, conditions, say, tell)
+    except KeyboardInterrupt:
+        raise Failure("Interrupted. The rehearsal is gone; nothing else was touched.", code=INTERRUPTED) from None
+    except WrongSeed as error:
+        raise Failure(f"error: {error}", code=USAGE) from error
+    except FileNotFoundError as error:
+        raise Failure(f"error: {error.filename}: {error.strerror}", code=NOT_FOUND) from error
+    except (OSError, ServiceEnded, Refused, NoAnswer) as error:
+        raise Failure(f"error: the rehearsal could not be carried out: {error}") from error
+    _write_report(output, to, done, done.results, lambda: rehearsal_outline(done, plan))
+    note(summary(done.results))
+    note(f"At most {done.peak_machines:,} more machines at one time.")
+    if done.clusters:
+        first = done.clusters[0]
+        note(f"Longest: {first.cluster}: {first.moves:,} moves, {first.machines:,} machines, {first.seconds:.1f} s.")
+    for remark in done.remarks:
+        note(f"note: {remark}")
+    for missing in done.not_loaded:
+        note(f"not loaded: {missing.id}: {missing.why}")
+    _tell_bad(done.failed)
+    missed = len(plan.moves) - len(done.results)
+    if done.failed or missed:
+        raise Failure(
+            f"{_counted(len(done.failed), 'move')} would fail; {_counted(missed, 'move')} could not be rehearsed",
+            code=FAILED,
+        )
+
+
+def apply(
+    plan_file: PlanFile,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Carry it out; else only look.")] = False,
+    endpoint: Annotated[
+        str | None,
+        typer.Option(metavar="azure|URL", help="Where; else the service that --data-dir or the environment names."),
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar=_POOLS, help="Only these; * and ? stand for text. Any number of times.")
+    ] = None,
+    kubectl_done: Annotated[
+        list[str] | None,
+        typer.Option(metavar=_POOLS, help="The lines of kubectl that were printed for these were run."),
+    ] = None,
+    roll_back: Annotated[
+        str | None, typer.Option(metavar="GROUP/CLUSTER/POOL", help="Take back what was begun of this one.")
+    ] = None,
+    parallel: Parallel = 1,
+    confirm_subscription: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="The subscription's name, for a public endpoint. Any number of times."),
+    ] = None,
+    journal_file: Annotated[
+        Path | None, typer.Option("--journal", metavar="FILE", help="What was done; else PLAN.journal.")
+    ] = None,
+    data_dir: DataDir = None,
+    output: ReportForm = ReportOutput.TABLE,
+    to: ToFile = None,
+) -> None:
+    """Carry a plan out, step by step. Without --yes it only looks, and says what it would do.
+
+    Every step is in the journal before the next begins: after a kill, the same command goes on. It stops at the first
+    failure. A node pool whose ETag is another than when it was planned is left alone. Where a new node pool takes the
+    place of the old one, it stops before kubectl's lines and prints them; --kubectl-done has it go on.
+
+    Ends with 0 when all is moved (or would be begun), 1 when something failed or was changed by others, 2 when the
+    command line or the plan cannot be used, 3 when a file or service is not there, 4 when kubectl's lines have to be
+    run first, 130 after Ctrl-C.
+    """
+    from poolwright.fleet import journal
+    from poolwright.fleet.apply import Application, ByHand
+    from poolwright.fleet.apply_report import Report, apply_outline, summary
+    from poolwright.fleet.arm import NoAnswer, Refused
+
+    plan = _plan(plan_file)
+    if roll_back is not None and only:
+        raise typer.BadParameter("it names one node pool, so --only has no place beside it", param_hint="--roll-back")
+    chosen = _chosen(plan, only, "--only")
+    said = {move.id for move in _chosen(plan, kubectl_done, "--kubectl-done")} if kubectl_done else set()
+    back = _chosen(plan, [roll_back], "--roll-back") if roll_back is not None else []
+    if len(back) > 1:
+        raise typer.BadParameter(f"{roll_back} names {len(back)} node pools; one at a time", param_hint="--roll-back")
+    path = journal_file or plan_file.with_name(f"{plan_file.name}.journal")
+    try:
+        with _connected(endpoint, data_dir) as arm:
+            url, wanted = arm.url, {move.id for move in back or chosen}
+            if not yes:
+                seen = journal.glanced_at(path, plan, url, _now)
+                with _shown(plan_file.name, plan, output, to) as (_, tell):
+                    results = Application(plan, arm, seen, ByHand(said, seen), tell).look(wanted, parallel)
+            else:
+                _confirm(arm, plan, back or chosen, confirm_subscription or [])
+                with (
+                    journal.opened(path, plan, url, _now) as kept,
+                    _shown(plan_file.name, plan, output, to) as (_, tell),
+                ):
+                    application = Application(plan, arm, kept, ByHand(said, kept), tell)
+                    results = (application.roll_back(back[0]),) if back else application.run(wanted, parallel)
+    except KeyboardInterrupt:
+        raise Failure(_interrupted(path, yes), code=INTERRUPTED) from None
+    except journal.JournalProblem as error:
+        raise Failure(f"error: {error}") from error
+    except (Refused, NoAnswer) as error:
+        raise Failure(f"error: {error}") from error
+    report = Report(plan=journal.digest(plan), endpoint=url, only_looked=not yes, results=results, stays=plan.stays)
+    _write_report(output, to, report, results, lambda: apply_outline(report))
+    note(summary(results))
+    _end(results, yes, path)
+
+
+def _end(results: Sequence[MoveResult], yes: bool, path: Path) -> None:
+    """Say what comes next, and end with the code that says how it went."""
+    from poolwright.fleet.apply import Outcome
+
+    waiting = [result for result in results if result.outcome is Outcome.WAITS]
+    for result in waiting:
+        name = f"{result.resource_group}/{result.cluster}/{result.pool}"
+        lines = "\n".join(f"  {line}" for line in result.run)
+        note(
+            f"{name} waits: with kubectl at cluster {result.cluster} run\n{lines}\nand then the same command with "
+            f"--kubectl-done {shlex.quote(name)}"
+        )
+    bad = [result for result in results if result.outcome in (Outcome.FAILED, Outcome.CHANGED)]
+    _tell_bad(bad)
+    if not yes:
+        note("Nothing was changed: this only looked. --yes carries it out.")
+    if bad:
+        raise Failure(f"{_counted(len(bad), 'node pool')} did not move. What was done is in {path}", code=FAILED)
+    if waiting:
+        raise Failure(f"{_counted(len(waiting), 'node pool')} wait for kubectl", code=GATE)
+
+
+def _tell_bad(results: Iterable[MoveResult]) -> None:
+    for result in results:
+        note(f"{result.outcome.value}: {result.resource_group}/{result.cluster}/{result.pool}: {result.why}")
+
+
+def _interrupted(path: Path, yes: bool) -> str:
+    if not yes:
+        return "Interrupted. Nothing was changed."
+    return (
+        f"Interrupted. What the endpoint works on goes on there; what was done is in {path}. The same command goes on; "
+        "with --roll-back GROUP/CLUSTER/POOL it takes back one node pool."
+    )
+
+
+def _plan(path: Path) -> Plan:
+    """The plan of a file, all of which is understood."""
+    from poolwright.fleet.document import document_of
+    from poolwright.fleet.plan import SCHEMA_VERSION, Plan
+
+    try:
+        made = document_of(Plan, path.read_bytes())
+    except OSError as error:
+        raise Failure(f"error: {path}: {error.strerror}", code=NOT_FOUND) from error
+    except ValueError as error:
+        first = str(error).splitlines()
+        raise Failure(
+            f"error: {path} is no plan: {' '.join(part.strip() for part in first[1:3]) or first[0]}. Make one with "
+            "`poolwright fleet plan ... -o json --to FILE`",
+            code=USAGE,
+        ) from error
+    if made.schema_version != SCHEMA_VERSION:
+        raise Failure(f"error: {path} is a plan of version {made.schema_version}: plan anew", code=USAGE)
+    return made
+
+
+def _chosen(plan: Plan, patterns: Sequence[str] | None, option: str) -> list[PoolMove]:
+    """The moves that the patterns name, all of them without one."""
+    named = [
+        (f"{cluster.resource_group}/{cluster.cluster}/{move.pool}".lower(), move)
+        for cluster in plan.clusters
+        for move in cluster.moves
+    ]
+    if patterns is None:
+        return [move for _, move in named]
+    wanted = []
+    for pattern in patterns:
+        whole = pattern.lower() if pattern.count("/") >= 2 else f"{pattern.lower()}/*"
+        if not any(fnmatchcase(name, whole) for name, _ in named):
+            raise typer.BadParameter(f"the plan moves no node pool {pattern}", param_hint=option)
+        wanted.append(whole)
+    return [move for name, move in named if any(fnmatchcase(name, pattern) for pattern in wanted)]
+
+
+@contextmanager
+def _connected(endpoint: str | None, data_dir: Path | None) -> Iterator[Arm]:
+    """The endpoint that was chosen, with whoever logs in there."""
+    from poolwright.fleet import live, tokens
+    from poolwright.fleet.arm import Arm
+
+    url = live.AZURE if endpoint is not None and endpoint.lower() == "azure" else (endpoint or "").rstrip("/")
+    if urlsplit(url).hostname in AZURE_HOSTS and urlsplit(url).scheme == "https":
+        try:
+            credential = live.default_credential()
+        except live.NotInstalled as error:
+            raise Failure(f"error: Azure needs its SDK: pip install 'poolwright[azure]' ({error})") from error
+        arm = Arm(url, tokens.of_credential(credential, f"{url}/.default"))
+    else:
+        service = connection.find(data_dir)
+        if url and url.lower() != service.url.lower():
+            raise typer.BadParameter(
+                f"{url} is neither azure nor {service.url}, which {service.origin} names: name its data directory with "
+                "--data-dir, or set the variables of its `poolwright env`",
+                param_hint="--endpoint",
+            )
+        try:
+            verify = ssl.create_default_context(cafile=str(service.ca))
+        except (OSError, ssl.SSLError) as error:
+            raise Failure(f"error: the certificate authority {service.ca} cannot be read: {error}") from error
+        secret = tokens.Secret(service.tenant_id, service.client_id, service.client_secret)
+        arm = Arm(service.url, tokens.of_poolwright(service.url, verify, secret), verify=verify, own_machine=True)
+    try:
+        yield arm
+    finally:
+        arm.close()
+
+
+def _confirm(arm: Arm, plan: Plan, moves: Iterable[PoolMove], given: Sequence[str]) -> None:
+    """Return when whoever asks has named every subscription that is changed; only a public endpoint asks."""
+    if _is_own_machine(arm.url):
+        return
+    changed = {move.id for move in moves}
+    subscriptions = dict.fromkeys(
+        cluster.subscription for cluster in plan.clusters if any(move.id in changed for move in cluster.moves)
+    )
+    for subscription in subscriptions:
+        name = arm.subscription_name(subscription)
+        if name in given:
+            continue
+        if given or not sys.stdin.isatty():
+            raise Failure(
+                f"error: {arm.url} is not on this machine, and the subscription {subscription} was not named. Name it: "
+                "--confirm-subscription NAME",
+                code=USAGE,
+            )
+        typed = typer.prompt(f"This changes subscription {subscription} at {arm.url}. Type its name to go on", err=True)
+        if typed.strip() != name:
+            raise Failure("error: that is not its name; nothing was changed. `az account show` has it", code=USAGE)
+
+
+def _is_own_machine(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+@contextmanager
+def _shown(
+    doing: str, plan: Plan, output: ReportOutput, to: Path | None
+) -> Iterator[tuple[Callable[[str], None], Tell]]:
+    """Progress: a bar on a terminal, a line for each step elsewhere, nothing beside JSON on a pipe."""
+    steps = sum(len(move.steps) for move in plan.moves) or 1
+    ended: set[tuple[str, str]] = set()
+    with progress.steps_shown(doing, lines=output is not ReportOutput.JSON or to is not None) as show:
+
+        def say(text: str) -> None:
+            show(text, len(ended) / steps)
+
+        def tell(move: PoolMove, entry: Entry) -> None:
+            if entry.event == "done":
+                ended.add((entry.pool, entry.step))
+            cluster = move.id.split("/")[-3]
+            say(f"{cluster}/{move.pool}: {f'{entry.step} ' if entry.step else ''}{entry.event.value}")
+
+        yield say, tell
+
+
+def _write_report(
+    output: ReportOutput,
+    to: Path | None,
+    document: Document,
+    results: Iterable[MoveResult],
+    outline: Callable[[], Iterator[Block]],
+) -> None:
+    from poolwright.fleet.document import json_of
+    from poolwright.reports.blocks import markdown
+
+    match output:
+        case ReportOutput.TABLE:
+            rows = [_row(result) for result in results]
+            text = table(rows) + "\n" if rows else ""
+        case ReportOutput.JSON:
+            text = json_of(document, indent=2).decode() + "\n"
+        case ReportOutput.MARKDOWN:
+            text = markdown(outline())
+    if to is None:
+        sys.stdout.write(text)
+        return
+    try:
+        to.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise Failure(f"error: {to} cannot be written: {error.strerror}; name another file with --to") from error
+
+
+def _row(result: MoveResult) -> dict[str, object]:
+    return {
+        "ResourceGroup": result.resource_group,
+        "Cluster": result.cluster,
+        "Pool": result.pool,
+        "NewPool": result.replacement or "-",
+        "Outcome": result.outcome.value,
+        "Next": result.next.value if result.next else "-",
+        "Seconds": f"{result.seconds:.1f}",
+    }
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+REHEARSE_EXAMPLES: Final = examples(
+    "poolwright fleet rehearse plan.json",
+    "poolwright fleet rehearse plan.json --seed bad-day.yaml --parallel 8 -o markdown --to rehearsal.md",
+)
+APPLY_EXAMPLES: Final = examples(
+    "poolwright fleet apply plan.json",
+    "poolwright fleet apply plan.json --yes --parallel 4",
+    "poolwright fleet apply plan.json --yes --only shop/shop-prod --kubectl-done shop/shop-prod/batch",
+    "poolwright fleet apply plan.json --yes --endpoint azure --confirm-subscription 'Shop, production'",
+    "poolwright fleet apply plan.json --yes --roll-back shop/shop-prod/batch",
+)

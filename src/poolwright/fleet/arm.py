@@ -1,0 +1,218 @@
+"""Azure Resource Manager over HTTP, as far as a move needs it: read, send, wait until it is over.
+
+Invariant: what may have taken effect is never sent twice here; only reads, and what was throttled or met an expired
+token, are repeated. Whoever waits can be interrupted at any moment.
+"""
+
+from __future__ import annotations
+
+import ssl
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import httpx
+
+API_VERSION: Final = "2026-06-01"
+SUBSCRIPTION_API_VERSION: Final = "2022-12-01"
+TIMEOUT_SECONDS: Final = 60.0
+# How long an endpoint may be silent while somebody reads: a restart of a service, a change of a network.
+SILENCE_SECONDS: Final = 30.0
+_FIRST_PAUSE_SECONDS: Final = 0.05
+_LONGEST_PAUSE_SECONDS: Final = 30.0
+_ENDED: Final = ("Succeeded", "Failed", "Canceled")
+
+Json = dict[str, Any]
+# Returns an access token; a new one with True, when the last was refused.
+Tokens = Callable[[bool], str]
+
+
+class Refused(Exception):
+    """The endpoint refused a request, or an operation failed; the text has the code and the message."""
+
+    def __init__(self, text: str, *, status: int | None = None) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+class NoAnswer(Exception):
+    """The endpoint does not answer; whether the last request took effect is not known."""
+
+
+class Interrupted(Exception):
+    """Somebody asked to stop while this waited."""
+
+
+class Arm:
+    """One endpoint, as one principal. Methods may be called from several threads. Paths are resource IDs."""
+
+    def __init__(
+        self,
+        url: str,
+        tokens: Tokens,
+        *,
+        verify: ssl.SSLContext | bool = True,
+        own_machine: bool = False,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self.url = url.rstrip("/")
+        self._tokens = tokens
+        self._stopping = threading.Event()
+        # Proxies of the environment are for the world outside; a service of one's own is asked directly.
+        self._http = httpx.Client(
+            base_url=self.url,
+            verify=verify,
+            timeout=TIMEOUT_SECONDS,
+            trust_env=not own_machine,
+            transport=transport,
+        )
+
+    def close(self) -> None:
+        self._http.close()
+
+    def stop(self) -> None:
+        """Have everybody who waits raise `Interrupted`."""
+        self._stopping.set()
+
+    def get(self, path: str, api_version: str = API_VERSION) -> Json | None:
+        """Return the resource, None where there is none. Raises `Refused` and `NoAnswer`."""
+        deadline = time.monotonic() + SILENCE_SECONDS
+        while True:
+            try:
+                reply = self._send("GET", path, params={"api-version": api_version})
+                return self._document(reply)
+            except NoAnswer:
+                if time.monotonic() > deadline:
+                    raise
+                self._pause(1.0)
+            except Refused as refused:
+                if refused.status == 404:
+                    return None
+                raise
+
+    def put(self, path: str, body: Json, headers: Mapping[str, str]) -> None:
+        """Send a resource, and return when its operation has succeeded. Raises `Refused` and `NoAnswer`."""
+        self._wait(self._send("PUT", path, params={"api-version": API_VERSION}, json=body, headers=dict(headers)))
+
+    def delete(self, path: str, headers: Mapping[str, str]) -> None:
+        """Delete a resource, and return when it is gone. Raises `Refused` and `NoAnswer`."""
+        self._wait(self._send("DELETE", path, params={"api-version": API_VERSION}, headers=dict(headers)))
+
+    def settled(self, path: str) -> Json | None:
+        """Return the resource once no operation works on it, None once it is gone. Raises as `get` does."""
+        pause = _FIRST_PAUSE_SECONDS
+        while True:
+            resource = self.get(path)
+            if resource is None or state_of(resource) in _ENDED:
+                return resource
+            self._pause(pause)
+            pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS)
+
+    def subscription_name(self, subscription: str) -> str:
+        """Return what the subscription is called. Raises `Refused` and `NoAnswer`."""
+        found = self.get(f"/subscriptions/{subscription}", SUBSCRIPTION_API_VERSION)
+        if found is None:
+            raise Refused(f"there is no subscription {subscription} at {self.url}", status=404)
+        return str(found.get("displayName", ""))
+
+    def _wait(self, reply: httpx.Response) -> None:
+        """Poll the operation that a reply began until it has succeeded."""
+        url = reply.headers.get("azure-asyncoperation") or reply.headers.get("location")
+        pause = _FIRST_PAUSE_SECONDS
+        while url is not None:
+            self._pause(min(pause, _retry_after(reply)))
+            pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS)
+            parts = urlsplit(url)
+            # Tokens go to the endpoint that was chosen and nowhere else.
+            operation = self._polled(f"{parts.path}?{parts.query}")
+            status = operation.get("status") if operation is not None else "Succeeded"
+            if status == "Succeeded":
+                return
+            if status in ("Failed", "Canceled"):
+                raise Refused(_told(operation or {}, f"the operation ended {status}"))
+
+    def _polled(self, target: str) -> Json | None:
+        deadline = time.monotonic() + SILENCE_SECONDS
+        while True:
+            try:
+                reply = self._send("GET", target)
+                return {"status": "InProgress"} if reply.status_code == 202 else self._document(reply)
+            except NoAnswer:
+                if time.monotonic() > deadline:
+                    raise
+                self._pause(1.0)
+
+    def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        """Return the reply to a request that was taken. Raises `Refused` and `NoAnswer`."""
+        renewed = False
+        while True:
+            if self._stopping.is_set():
+                raise Interrupted
+            headers = arguments.pop("headers", {})
+            arguments["headers"] = headers
+            try:
+                reply = self._http.request(
+                    method,
+                    path,
+                    **arguments | {"headers": {**headers, "Authorization": f"Bearer {self._tokens(renewed)}"}},
+                )
+            except (httpx.HTTPError, httpx.InvalidURL) as error:
+                raise NoAnswer(f"{self.url} does not answer: {error or type(error).__name__}") from error
+            if reply.status_code == 401 and not renewed:
+                renewed = True
+            elif reply.status_code == 429:
+                # Throttled requests change nothing and are sent again, as az and the SDKs do.
+                self._pause(_retry_after(reply))
+            elif reply.status_code >= 400:
+                raise Refused(_told(_json(reply), f"HTTP {reply.status_code}"), status=reply.status_code)
+            else:
+                return reply
+
+    def _document(self, reply: httpx.Response) -> Json | None:
+        return _json(reply) or None
+
+    def _pause(self, seconds: float) -> None:
+        if self._stopping.wait(seconds):
+            raise Interrupted
+
+
+def state_of(resource: Json) -> str:
+    """Return the provisioning state of a resource."""
+    return str(resource.get("properties", {}).get("provisioningState", ""))
+
+
+def etag_of(resource: Json) -> str | None:
+    """Return the ETag of a node pool, which Azure has among its properties and az beside them."""
+    found = resource.get("properties", {}).get("eTag") or resource.get("eTag") or resource.get("etag")
+    return unquoted(found) if isinstance(found, str) else None
+
+
+def unquoted(etag: str) -> str:
+    """Return the ETag without the quotes some replies have around it."""
+    return etag.removeprefix("W/").strip('"')
+
+
+def _json(reply: httpx.Response) -> Json:
+    try:
+        document = reply.json()
+    except ValueError:
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _told(answer: Json, otherwise: str) -> str:
+    error = answer.get("error", answer)
+    if not isinstance(error, dict) or "message" not in error:
+        return otherwise
+    parts = [f"{error.get('code', 'Error')}: {error['message']}"]
+    parts += [str(detail["message"]) for detail in error.get("details", []) if detail.get("message")]
+    return " ".join(parts)
+
+
+def _retry_after(reply: httpx.Response) -> float:
+    try:
+        return max(float(reply.headers.get("retry-after", "1")), 0.0) or 1.0
+    except ValueError:
+        return 1.0

@@ -1,0 +1,213 @@
+"""What was done of a plan, on disk before anybody relies on it: one line of JSON for each event.
+
+    {"at": ..., "pool": ID, "step": "add-pool", "event": "begun", "told": {...}}
+
+Invariant: an entry that `append` returned from survives the process and the machine. A line that was cut off by a kill
+was never relied on, and is taken away; any other damage is refused. One process at a time has a journal.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+from poolwright.fleet.document import Document, document_of, json_of
+from poolwright.fleet.plan import Plan
+
+FORMAT: Final = "poolwright-fleet-journal"
+VERSION: Final = 1
+
+
+class Event(StrEnum):
+    """What happened with a step, or with a whole move."""
+
+    BEGUN = "begun"
+    DONE = "done"
+    FAILED = "failed"
+    WAITS = "waits"
+    UNDOING = "undoing"
+    UNDONE = "undone"
+    ROLLED_BACK = "rolled-back"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header(Document):
+    """The first line: whose journal this is."""
+
+    format: str
+    version: int
+    plan: str
+    endpoint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry(Document):
+    """A line. `step` is empty where the event is of the whole move."""
+
+    at: datetime
+    pool: str
+    step: str
+    event: Event
+    told: dict[str, Any] = field(default_factory=dict)
+
+
+class JournalProblem(Exception):
+    """The journal cannot be used; says why, and what to do."""
+
+
+def digest(plan: Plan) -> str:
+    """Return what names a plan, however its file is laid out."""
+    return hashlib.sha256(json_of(plan)).hexdigest()
+
+
+class Journal:
+    """The entries of a plan at an endpoint, oldest first, and where the next one goes."""
+
+    def __init__(self, entries: list[Entry], write: Callable[[bytes], None], now: Callable[[], datetime]) -> None:
+        self._entries = entries
+        self._write = write
+        self._now = now
+        self._lock = threading.Lock()
+        self._trouble: JournalProblem | None = None
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        return tuple(self._entries)
+
+    def of(self, pool: str) -> tuple[Entry, ...]:
+        """Return the entries about a node pool."""
+        return tuple(entry for entry in self._entries if entry.pool == pool)
+
+    def append(self, pool: str, step: str, event: Event, told: Mapping[str, Any] | None = None) -> Entry:
+        """Keep an entry; when this returns it is on disk. Raises `JournalProblem`, and then ever after."""
+        with self._lock:
+            if self._trouble is not None:
+                raise self._trouble
+            entry = Entry(at=self._now(), pool=pool, step=step, event=event, told=dict(told or {}))
+            try:
+                self._write(json_of(entry) + b"\n")
+            except OSError as error:
+                # Half a line may be there, and what came after it would be read as a part of it.
+                self._trouble = JournalProblem(
+                    f"the journal cannot be written: {error.strerror}; nothing further was begun. Make room, and go on "
+                    "with the same command"
+                )
+                raise self._trouble from error
+            self._entries.append(entry)
+        return entry
+
+
+@contextmanager
+def opened(path: Path, plan: Plan, endpoint: str, now: Callable[[], datetime]) -> Iterator[Journal]:
+    """Yield the journal at the path, made where there is none. Raises `JournalProblem`."""
+    header = Header(format=FORMAT, version=VERSION, plan=digest(plan), endpoint=endpoint)
+    try:
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise JournalProblem(f"the journal {path} cannot be written: {error.strerror}") from error
+    try:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise JournalProblem(f"{path} is in use: another `poolwright fleet apply` carries this plan out") from None
+        content = _all(file)
+        kept, entries = _read(content, header, path)
+
+        def write(line: bytes) -> None:
+            os.write(file, line)
+            os.fsync(file)
+
+        if kept < len(content):
+            os.ftruncate(file, kept)
+        os.lseek(file, kept, os.SEEK_SET)
+        if not kept:
+            write(json_of(header) + b"\n")
+            _sync_directory(path.parent)
+        yield Journal(entries, write, now)
+    finally:
+        os.close(file)
+
+
+def glanced_at(path: Path, plan: Plan, endpoint: str, now: Callable[[], datetime]) -> Journal:
+    """Return the journal as it is, empty where there is none; it cannot be written to. Raises `JournalProblem`."""
+    header = Header(format=FORMAT, version=VERSION, plan=digest(plan), endpoint=endpoint)
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        content = b""
+    except OSError as error:
+        raise JournalProblem(f"the journal {path} cannot be read: {error.strerror}") from error
+    return Journal(_read(content, header, path)[1], _not_written, now)
+
+
+def in_memory(now: Callable[[], datetime]) -> Journal:
+    """Return a journal that nobody has to find again."""
+    return Journal([], lambda line: None, now)
+
+
+def _not_written(line: bytes) -> None:
+    raise AssertionError("who only looks writes nothing")
+
+
+def _all(file: int) -> bytes:
+    return b"".join(iter(lambda: os.read(file, 1 << 20), b""))
+
+
+def _read(content: bytes, wanted: Header, path: Path) -> tuple[int, list[Entry]]:
+    """How many bytes are whole lines, and the entries in them."""
+    whole = content[: content.rfind(b"\n") + 1]
+    lines = whole.splitlines()
+    if not lines:
+        if content and not _prefix_of(content, wanted):
+            raise JournalProblem(f"{path} is no journal of `poolwright fleet apply`; name another file with --journal")
+        return 0, []
+    try:
+        header = document_of(Header, lines[0])
+    except ValueError:
+        raise JournalProblem(
+            f"{path} is no journal of `poolwright fleet apply`; name another file with --journal"
+        ) from None
+    if (header.format, header.version) != (FORMAT, VERSION):
+        raise JournalProblem(f"{path} is of another version of Poolwright ({header.format} {header.version})")
+    if header.plan != wanted.plan:
+        raise JournalProblem(
+            f"{path} is the journal of another plan ({header.plan[:12]}, and this one is {wanted.plan[:12]}): go on "
+            "with that plan, or name another file with --journal"
+        )
+    if header.endpoint != wanted.endpoint:
+        raise JournalProblem(
+            f"{path} tells of {header.endpoint}, and this is {wanted.endpoint}: name another file with --journal"
+        )
+    entries = []
+    for number, line in enumerate(lines[1:], 2):
+        try:
+            entries.append(document_of(Entry, line))
+        except ValueError:
+            raise JournalProblem(
+                f"{path}:{number} is damaged: no entry of a journal; bring the file back from where it was whole. "
+                "Without it nobody knows what was done: plan anew from a fresh export"
+            ) from None
+    return len(whole), entries
+
+
+def _prefix_of(content: bytes, header: Header) -> bool:
+    """Whether a kill cut the very first line off."""
+    return (json_of(header) + b"\n").startswith(content)
+
+
+def _sync_directory(directory: Path) -> None:
+    """Make the file's name durable, too."""
+    opened_directory = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(opened_directory)
+    finally:
+        os.close(opened_directory)

@@ -1,0 +1,142 @@
+"""The journal: durable, of one plan at one endpoint, and for one process at a time."""
+
+from __future__ import annotations
+
+import errno
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from poolwright.domain.profile import Profile
+from poolwright.fleet.journal import Event, Journal, JournalProblem, digest, glanced_at, opened
+from poolwright.fleet.plan import Plan
+from tests.fleet.fleets import cluster, fleet_of, pool
+from tests.fleet.sites import plan_of
+
+HERE, THERE = "https://127.0.0.1:8445", "https://management.azure.com"
+NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
+
+
+def now() -> datetime:
+    return NOON
+
+
+@pytest.fixture(scope="module")
+def plan() -> Plan:
+    return plan_of(fleet_of(cluster(pool())), Profile.AZURE_2026)
+
+
+@pytest.fixture(scope="module")
+def other() -> Plan:
+    return plan_of(fleet_of(cluster(pool("np2"))), Profile.AZURE_2026)
+
+
+@pytest.fixture
+def path(tmp_path: Path, plan: Plan) -> Path:
+    """A journal with three entries."""
+    with opened(tmp_path / "j", plan, HERE, now) as journal:
+        journal.append("p", "confirm", Event.BEGUN)
+        journal.append("p", "confirm", Event.DONE, {"etag": "e1"})
+        journal.append("q", "confirm", Event.BEGUN)
+    return tmp_path / "j"
+
+
+def test_entries_are_found_again(path: Path, plan: Plan) -> None:
+    with opened(path, plan, HERE, now) as journal:
+        assert [(entry.pool, entry.step, entry.event, entry.told) for entry in journal.of("p")] == [
+            ("p", "confirm", Event.BEGUN, {}),
+            ("p", "confirm", Event.DONE, {"etag": "e1"}),
+        ]
+        assert {entry.at for entry in journal.entries} == {NOON}
+        journal.append("q", "confirm", Event.DONE)
+    assert len(glanced_at(path, plan, HERE, now).entries) == 4
+
+
+def test_a_line_that_a_kill_cut_off_anywhere_is_taken_away(path: Path, plan: Plan) -> None:
+    content = path.read_bytes()
+    begins = content[:-1].rfind(b"\n") + 1
+    for length in range(begins, len(content)):
+        path.write_bytes(content[:length])
+        with opened(path, plan, HERE, now) as journal:
+            assert len(journal.entries) == 2
+            journal.append("q", "confirm", Event.BEGUN)
+        assert path.read_bytes() == content
+
+
+def test_a_first_line_that_a_kill_cut_off_is_written_anew(path: Path, plan: Plan) -> None:
+    first = path.read_bytes().splitlines(keepends=True)[0]
+    for length in range(len(first)):
+        path.write_bytes(first[:length])
+        with opened(path, plan, HERE, now) as journal:
+            assert journal.entries == ()
+        assert path.read_bytes() == first
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"something else\n", "is no journal of"),
+        (b"something else", "is no journal of"),
+        (b'{"format":"x","version":1,"plan":"","endpoint":""}\n', "of another version"),
+    ],
+)
+def test_another_file_is_not_overwritten(content: bytes, why: str, tmp_path: Path, plan: Plan) -> None:
+    (tmp_path / "j").write_bytes(content)
+    with pytest.raises(JournalProblem, match=why), opened(tmp_path / "j", plan, HERE, now):
+        pass
+    assert (tmp_path / "j").read_bytes() == content
+
+
+def test_damage_in_the_middle_is_named_with_its_line(path: Path, plan: Plan) -> None:
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:2], b"{oops\n", *lines[3:]]))
+    with pytest.raises(JournalProblem, match="j:3 is damaged"), opened(path, plan, HERE, now):
+        pass
+
+
+def test_another_plan_or_endpoint_needs_another_journal(path: Path, plan: Plan, other: Plan) -> None:
+    with pytest.raises(JournalProblem, match="of another plan"), opened(path, other, HERE, now):
+        pass
+    with pytest.raises(JournalProblem, match=f"tells of {HERE}, and this is {THERE}"), opened(path, plan, THERE, now):
+        pass
+    with pytest.raises(JournalProblem, match="of another plan"):
+        glanced_at(path, other, HERE, now)
+
+
+def test_one_process_at_a_time_has_it(path: Path, plan: Plan) -> None:
+    with (
+        opened(path, plan, HERE, now),
+        pytest.raises(JournalProblem, match="is in use"),
+        opened(path, plan, HERE, now),
+    ):
+        pass
+
+
+def test_who_only_looks_makes_no_file(tmp_path: Path, plan: Plan) -> None:
+    assert glanced_at(tmp_path / "j", plan, HERE, now).entries == ()
+    assert not (tmp_path / "j").exists()
+
+
+def test_a_place_that_cannot_be_written_is_told(tmp_path: Path, plan: Plan) -> None:
+    with pytest.raises(JournalProblem, match="cannot be written"), opened(tmp_path / "no" / "j", plan, HERE, now):
+        pass
+
+
+def test_a_full_disk_ends_it_and_leaves_a_journal_that_can_be_gone_on_with(path: Path, plan: Plan) -> None:
+    full: list[bytes] = []
+
+    def write(line: bytes) -> None:
+        full.append(line)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    journal = Journal([], write, now)
+    for _ in range(2):
+        with pytest.raises(JournalProblem, match="cannot be written: No space left"):
+            journal.append("p", "confirm", Event.BEGUN)
+    assert (len(full), journal.entries) == (1, ())
+
+
+def test_a_plan_is_known_by_what_it_says(plan: Plan, other: Plan) -> None:
+    assert digest(plan) == digest(plan)
+    assert digest(plan) != digest(other)
