@@ -20,6 +20,9 @@ SUBSCRIPTION_API_VERSION: Final = "2022-12-01"
 TIMEOUT_SECONDS: Final = 60.0
 # How long an endpoint may be silent while somebody reads: a restart of a service, a change of a network.
 SILENCE_SECONDS: Final = 30.0
+# How long a request may be throttled.
+THROTTLED_SECONDS: Final = 900.0
+_SILENT_PAUSE_SECONDS: Final = 1.0
 _FIRST_PAUSE_SECONDS: Final = 0.05
 _LONGEST_PAUSE_SECONDS: Final = 30.0
 _ENDED: Final = ("Succeeded", "Failed", "Canceled")
@@ -38,7 +41,7 @@ class Refused(Exception):
 
 
 class NoAnswer(Exception):
-    """The endpoint does not answer; whether the last request took effect is not known."""
+    """The endpoint does not answer, or fails; whether the last request took effect is not known."""
 
 
 class Interrupted(Exception):
@@ -60,6 +63,7 @@ class Arm:
         self.url = url.rstrip("/")
         self._tokens = tokens
         self._stopping = threading.Event()
+        self._heard = False
         # Proxies of the environment are for the world outside; a service of one's own is asked directly.
         self._http = httpx.Client(
             base_url=self.url,
@@ -78,19 +82,12 @@ class Arm:
 
     def get(self, path: str, api_version: str = API_VERSION) -> Json | None:
         """Return the resource, None where there is none. Raises `Refused` and `NoAnswer`."""
-        deadline = time.monotonic() + SILENCE_SECONDS
-        while True:
-            try:
-                reply = self._send("GET", path, params={"api-version": api_version})
-                return self._document(reply)
-            except NoAnswer:
-                if time.monotonic() > deadline:
-                    raise
-                self._pause(1.0)
-            except Refused as refused:
-                if refused.status == 404:
-                    return None
-                raise
+        try:
+            return _json(self._read(path, params={"api-version": api_version})) or None
+        except Refused as refused:
+            if refused.status == 404:
+                return None
+            raise
 
     def put(self, path: str, body: Json, headers: Mapping[str, str]) -> None:
         """Send a resource, and return when its operation has succeeded. Raises `Refused` and `NoAnswer`."""
@@ -126,52 +123,52 @@ class Arm:
             pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS)
             parts = urlsplit(url)
             # Tokens go to the endpoint that was chosen and nowhere else.
-            operation = self._polled(f"{parts.path}?{parts.query}")
-            status = operation.get("status") if operation is not None else "Succeeded"
+            reply = self._read(f"{parts.path}?{parts.query}")
+            operation = _json(reply)
+            # The resource itself, or nothing: what a Location answers with when it is over.
+            status = operation.get("status", "InProgress" if reply.status_code == 202 else "Succeeded")
             if status == "Succeeded":
                 return
             if status in ("Failed", "Canceled"):
-                raise Refused(_told(operation or {}, f"the operation ended {status}"))
+                raise Refused(_told(operation, f"the operation ended {status}"))
 
-    def _polled(self, target: str) -> Json | None:
-        deadline = time.monotonic() + SILENCE_SECONDS
+    def _read(self, target: str, **arguments: Any) -> httpx.Response:
+        """Return the reply to a GET, which is sent again while an endpoint that answered before is silent."""
+        deadline = time.monotonic() + (SILENCE_SECONDS if self._heard else 0.0)
         while True:
             try:
-                reply = self._send("GET", target)
-                return {"status": "InProgress"} if reply.status_code == 202 else self._document(reply)
+                return self._send("GET", target, **arguments)
             except NoAnswer:
                 if time.monotonic() > deadline:
                     raise
-                self._pause(1.0)
+                self._pause(_SILENT_PAUSE_SECONDS)
 
-    def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+    def _send(
+        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **arguments: Any
+    ) -> httpx.Response:
         """Return the reply to a request that was taken. Raises `Refused` and `NoAnswer`."""
         renewed = False
+        deadline = time.monotonic() + THROTTLED_SECONDS
         while True:
             if self._stopping.is_set():
                 raise Interrupted
-            headers = arguments.pop("headers", {})
-            arguments["headers"] = headers
+            authorized = {**(headers or {}), "Authorization": f"Bearer {self._tokens(renewed)}"}
             try:
-                reply = self._http.request(
-                    method,
-                    path,
-                    **arguments | {"headers": {**headers, "Authorization": f"Bearer {self._tokens(renewed)}"}},
-                )
+                reply = self._http.request(method, path, headers=authorized, **arguments)
             except (httpx.HTTPError, httpx.InvalidURL) as error:
                 raise NoAnswer(f"{self.url} does not answer: {error or type(error).__name__}") from error
             if reply.status_code == 401 and not renewed:
                 renewed = True
-            elif reply.status_code == 429:
+            elif reply.status_code == 429 and time.monotonic() + _retry_after(reply) < deadline:
                 # Throttled requests change nothing and are sent again, as az and the SDKs do.
                 self._pause(_retry_after(reply))
+            elif reply.status_code >= 500:
+                raise NoAnswer(f"{self.url} failed: {_told(_json(reply), f'HTTP {reply.status_code}')}")
             elif reply.status_code >= 400:
                 raise Refused(_told(_json(reply), f"HTTP {reply.status_code}"), status=reply.status_code)
             else:
+                self._heard = True
                 return reply
-
-    def _document(self, reply: httpx.Response) -> Json | None:
-        return _json(reply) or None
 
     def _pause(self, seconds: float) -> None:
         if self._stopping.wait(seconds):
