@@ -703,7 +703,7 @@ def test_what_the_deployer_may_not_read_reference_does_not_tell(app: InProcess) 
     message = json.dumps(told("c2")["error"])
     assert "does not have permission to perform action 'Microsoft.ContainerService/managedClusters/read'" in message
     assert client.get(client.cluster("c2", "rg2")).json()["properties"]["fqdn"] not in message
-    assert message == json.dumps(told("c9")["error"]).replace("c9", "c2")
+    assert message == json.dumps(told("absent")["error"]).replace("absent", "c2")
 
 
 @pytest.mark.parametrize("name", ["myproviders", "providers"])
