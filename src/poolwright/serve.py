@@ -50,7 +50,8 @@ from poolwright.arm.wire import WireRenderer
 from poolwright.catalog.catalog import Catalog
 from poolwright.catalog.in_force import CatalogInForce
 from poolwright.catalog_keeping import CatalogKeeper, stored
-from poolwright.control_plane import ControlPlane
+from poolwright.control_plane.acceptance import Acceptance
+from poolwright.control_plane.control_plane import ControlPlane
 from poolwright.domain.activity import RETENTION_SECONDS
 from poolwright.engines import engine_of
 from poolwright.identity.tls import TlsFiles, ensure_certificates, renew
@@ -217,14 +218,16 @@ def _control_plane(
     settings: Settings, engine_name: str, catalogs: CatalogInForce, operations: DurableOperations, faults: Faults
 ) -> ControlPlane:
     return ControlPlane(
-        catalogs=catalogs,
-        operations=operations,
-        render=WireRenderer(),
-        profile=settings.profile,
-        engine_name=engine_name,
-        now=time.time,
-        new_id=_new_id,
-        faults=faults,
+        Acceptance(
+            catalogs=catalogs,
+            operations=operations,
+            render=WireRenderer(),
+            profile=settings.profile,
+            engine_name=engine_name,
+            now=time.time,
+            new_id=_new_id,
+            faults=faults,
+        )
     )
 
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 from sqlalchemy.engine import Connection
 
 from poolwright import errors
-from poolwright.control_plane import ControlPlane
+from poolwright.control_plane.control_plane import ControlPlane
 from poolwright.domain.cluster import ProvisioningState, ResourceGroup
 from poolwright.domain.maintenance import NAMES, MaintenanceConfiguration
 from poolwright.domain.resource_id import GroupId, MaintenanceId, NodePoolId, SnapshotId

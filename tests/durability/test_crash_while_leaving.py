@@ -250,14 +250,14 @@ class Roll:
         if (kind or self._kind) is ROLLBACK:
             if upgrade:
                 self.require_ended("Succeeded")
-            self._operation = self.process.call("post", group=self._group, verb="rollback_node_pool")
+            self._operation = self.process.call("post", group=self._group, verb="node_pools.rollback")
         return self._operation
 
     def abort_at(self, step: str) -> None:
         """Ask the operation to stop once it is at that step."""
         until(lambda: bool(self.process.stored(self._operation)["step"] == step))
         with suppress(Died):
-            self.process.call("post", group=self._group, verb="abort_node_pool")
+            self.process.call("post", group=self._group, verb="node_pools.abort")
 
     def require_died(self, where: str) -> None:
         self.process.require_killed(self._operation, where)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from poolwright import errors
-from poolwright.control_plane import WhatIf
+from poolwright.control_plane.node_pools import WhatIf
 from poolwright.domain.cluster import ProvisioningState
 from poolwright.domain.generation import Generation
 from poolwright.domain.operation import Operation, OperationKind, OperationStatus
@@ -85,7 +85,7 @@ class AnySequence(RuleBasedStateMachine):
     def go_back(self, after: int) -> None:
         former = self.bench.there().last_good
         with self.bench.database.transaction() as connection, suppress(errors.RollbackNotPossible):
-            accepted = self.bench.plane.rollback_node_pool(connection, self._pool_id, CALL)
+            accepted = self.bench.plane.node_pools.rollback(connection, self._pool_id, CALL)
             assert former is not None
             assert accepted.operation is not None
             self.accepted = {"vm_size": former.scale[0].size, "count": self.accepted["count"]}
@@ -97,7 +97,7 @@ class AnySequence(RuleBasedStateMachine):
     @rule(after=st.integers(0, 9))
     def upgrade_image(self, after: int) -> None:
         with self.bench.database.transaction() as connection:
-            accepted = self.bench.plane.upgrade_node_image(connection, self._pool_id, CALL)
+            accepted = self.bench.plane.node_pools.upgrade_node_image(connection, self._pool_id, CALL)
         assert accepted.operation is not None
         self._begin(accepted.operation, after)
 
@@ -107,7 +107,7 @@ class AnySequence(RuleBasedStateMachine):
         machine = data.draw(st.sampled_from(self.bench.machines()))
         before = self.bench.there().count
         with self.bench.database.transaction() as connection:
-            accepted = self.bench.plane.delete_machines(connection, self._pool_id, [machine.id.machine], CALL)
+            accepted = self.bench.plane.machines.delete(connection, self._pool_id, [machine.id.machine], CALL)
         assert accepted.operation is not None
         count = self.bench.there().count
         assert before - 1 <= count <= before
@@ -119,7 +119,7 @@ class AnySequence(RuleBasedStateMachine):
     def reimage_a_machine(self, data: st.DataObject, after: int) -> None:
         machine = data.draw(st.sampled_from(self.bench.machines()))
         with self.bench.database.transaction() as connection:
-            accepted = self.bench.plane.reimage_machine(connection, machine.id, CALL)
+            accepted = self.bench.plane.machines.reimage(connection, machine.id, CALL)
         assert accepted.operation is not None
         self._begin(accepted.operation, after)
 
@@ -133,7 +133,7 @@ class AnySequence(RuleBasedStateMachine):
     @rule()
     def abort(self) -> None:
         with self.bench.database.transaction() as connection:
-            accepted = self.bench.plane.abort_node_pool(connection, self._pool_id, CALL)
+            accepted = self.bench.plane.node_pools.abort(connection, self._pool_id, CALL)
         assert accepted.operation is not None
         assert accepted.operation.kind is OperationKind.ABORT_NODE_POOL
 
@@ -194,7 +194,7 @@ class AnySequence(RuleBasedStateMachine):
 
     def _what_if(self, wanted: dict[str, Any]) -> WhatIf:
         with self.bench.database.engine.connect() as connection:
-            return self.bench.plane.what_if_node_pool(connection, self._pool_id, pool_request(**wanted), CALL)
+            return self.bench.plane.node_pools.what_if(connection, self._pool_id, pool_request(**wanted), CALL)
 
     def _begin(self, operation: Operation, after: int | None) -> Script:
         """Carry the operation out, killed after so many steps where it has that many; watch the machines meanwhile."""

@@ -113,7 +113,7 @@ def test_a_change_that_a_fault_stopped_half_way_can_be_taken_back(pool: Workbenc
     add(pool, EffectKind.FAIL_AT_STEP, step="wave_2.await_ready", message="no", count=1)
     before = pool.there().vm_size
     failed(pool.done(pool.put_pool(**REPLACE)))
-    back = pool.post("rollback_node_pool", NodePoolId(pool.cluster_id, "np1"))
+    back = pool.post("node_pools.rollback", NodePoolId(pool.cluster_id, "np1"))
     assert pool.done(back).status is OperationStatus.SUCCEEDED
     assert {machine.spec.size for machine in pool.machines()} == {before}
 
@@ -165,7 +165,7 @@ def test_a_delayed_step_waits_for_what_is_left_after_a_restart(pool: Workbench) 
 def test_a_delayed_step_is_aborted(pool: Workbench) -> None:
     add(pool, EffectKind.DELAY, step="add_machines", seconds=1000.0)
     operation = pool.put_pool("late", count=1)
-    pool.clock.meanwhile = lambda: pool.post("abort_node_pool", NodePoolId(pool.cluster_id, "late")) and None
+    pool.clock.meanwhile = lambda: pool.post("node_pools.abort", NodePoolId(pool.cluster_id, "late")) and None
     pool.clock.waits.clear()
     assert pool.done(operation).status is OperationStatus.CANCELED
     assert len(pool.clock.waits) == 1
@@ -235,8 +235,8 @@ def test_there_is_no_capacity_in_a_zone_and_the_other_zone_has_its_machines(pool
 def test_machines_that_exist_need_no_capacity(pool: Workbench) -> None:
     add(pool, EffectKind.NO_CAPACITY, code="AllocationFailed")
     assert pool.done(pool.put_pool(count=2)).status is OperationStatus.SUCCEEDED
-    assert pool.done(pool.post("stop_cluster", pool.cluster_id)).status is OperationStatus.SUCCEEDED
-    assert pool.done(pool.post("start_cluster", pool.cluster_id)).status is OperationStatus.SUCCEEDED
+    assert pool.done(pool.post("clusters.stop", pool.cluster_id)).status is OperationStatus.SUCCEEDED
+    assert pool.done(pool.post("clusters.start", pool.cluster_id)).status is OperationStatus.SUCCEEDED
     assert tally(pool) == Tally(0, 0)
 
 
@@ -341,7 +341,7 @@ def test_an_abort_can_be_refused(pool: Workbench) -> None:
     add(pool, EffectKind.REFUSE, code="InternalServerError", operation=OperationKind.ABORT_NODE_POOL, count=1)
     operation = pool.put_pool(count=5)
     with pytest.raises(errors.InternalServerError):
-        pool.post("abort_node_pool", NodePoolId(pool.cluster_id, "np1"))
+        pool.post("node_pools.abort", NodePoolId(pool.cluster_id, "np1"))
     assert pool.done(operation).status is OperationStatus.SUCCEEDED
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from poolwright import control_plane, errors
+from poolwright import errors
+from poolwright.control_plane import deployments
 from poolwright.domain.cluster import ProvisioningState
 from poolwright.domain.deployment import Deployment, DeploymentId, DeploymentResource, DeploymentState, ResourceState
 from poolwright.domain.operation import Operation, OperationStatus
@@ -257,7 +258,7 @@ def test_a_canceled_deployment_deploys_nothing_more_and_what_was_begun_goes_on(h
     def cancel() -> None:
         if not deployment(held).canceled:
             with held.database.transaction() as connection:
-                held.plane.cancel_deployment(connection, identifier(held))
+                held.plane.deployments.cancel(connection, identifier(held))
 
     held.clock.meanwhile = cancel
     held.run(operation, once)
@@ -271,7 +272,7 @@ def test_a_canceled_deployment_deploys_nothing_more_and_what_was_begun_goes_on(h
     assert made.state is ProvisioningState.SUCCEEDED
     assert held.pool("np1") is None
     with pytest.raises(errors.DeploymentCannotBeCancelled), held.database.transaction() as connection:
-        held.plane.cancel_deployment(connection, identifier(held))
+        held.plane.deployments.cancel(connection, identifier(held))
 
 
 def test_a_deployment_under_way_is_neither_replaced_nor_deleted(held: Workbench) -> None:
@@ -280,12 +281,12 @@ def test_a_deployment_under_way_is_neither_replaced_nor_deleted(held: Workbench)
     with pytest.raises(errors.DeploymentActive, match="Unable to edit or replace deployment 'main'"):
         held.put_deployment(TEMPLATE)
     with pytest.raises(errors.DeploymentActive), held.database.transaction() as connection:
-        held.plane.delete_deployment(connection, identifier(held))
+        held.plane.deployments.delete(connection, identifier(held))
     assert held.everything() == before
 
 
 def test_there_are_only_so_many_deployments_under_way(held: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(control_plane, "MAX_DEPLOYMENTS_UNDER_WAY", 2)
+    monkeypatch.setattr(deployments, "MAX_DEPLOYMENTS_UNDER_WAY", 2)
     first = held.put_deployment({"resources": []}, name="one")
     held.put_deployment({"resources": []}, name="two")
     with pytest.raises(errors.OperationNotAllowed, match="because 2 deployments, those of modules included"):
@@ -297,7 +298,7 @@ def test_there_are_only_so_many_deployments_under_way(held: Workbench, monkeypat
 def test_modules_that_are_rehearsed_do_not_count_as_under_way(
     bench: Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(control_plane, "MAX_DEPLOYMENTS_UNDER_WAY", 2)
+    monkeypatch.setattr(deployments, "MAX_DEPLOYMENTS_UNDER_WAY", 2)
     modules = {
         f"m{number}": {**nested({"resources": []}, f"m{number}"), "dependsOn": [f"m{number - 1}"] if number else []}
         for number in range(4)

@@ -48,7 +48,7 @@ def resize(bench: Workbench, **settings: Any) -> Operation:
 
 
 def delete(bench: Workbench, *machines: str) -> Operation:
-    return bench.post("delete_machines", pool_id(bench), machines)
+    return bench.post("machines.delete", pool_id(bench), machines)
 
 
 def pool_id(bench: Workbench) -> NodePoolId:
@@ -160,7 +160,7 @@ def test_an_abort_during_a_drain_ends_it_and_the_next_put_goes_on_and_a_rollback
 
     def abort() -> None:
         bench.clock.meanwhile = lambda: None
-        bench.post("abort_node_pool", pool_id(bench))
+        bench.post("node_pools.abort", pool_id(bench))
 
     bench.clock.meanwhile = abort
     ended = bench.run(operation, once)
@@ -170,7 +170,7 @@ def test_an_abort_during_a_drain_ends_it_and_the_next_put_goes_on_and_a_rollback
     assert cluster.cordoned == set()
     cluster.let_go()
     assert bench.done(resize(bench)).status is OperationStatus.SUCCEEDED
-    back = bench.post("rollback_node_pool", pool_id(bench))
+    back = bench.post("node_pools.rollback", pool_id(bench))
     assert bench.done(back).status is OperationStatus.SUCCEEDED
     assert {machine.spec.size for machine in bench.machines()} == {"Standard_D2s_v5"}
 
@@ -194,7 +194,7 @@ def test_a_node_that_could_not_be_uncordoned_is_by_the_next_operation(
     assert bench.engine.keys() == bench.rows(), "everything else is taken back"
     cluster.heal()
     cluster.let_go()
-    next_one = resize(bench) if again == "put" else bench.post("rollback_node_pool", pool_id(bench))
+    next_one = resize(bench) if again == "put" else bench.post("node_pools.rollback", pool_id(bench))
     assert bench.done(next_one).status is OperationStatus.SUCCEEDED
     assert cluster.cordoned == set()
     assert (stuck in names(bench)) is (again == "rollback")
@@ -222,7 +222,7 @@ def test_a_node_that_vanished_while_it_was_cordoned_takes_pods_when_it_is_made_a
     until_halt(bench, operation, Script(before="wave_1.drain"))
     bench.simulated.delete([lost.id.key])
     assert bench.run(operation, Script(fails="wave_1.drain", at="wave_1.drain")).status is OperationStatus.FAILED
-    assert bench.done(bench.post("rollback_node_pool", pool_id(bench))).status is OperationStatus.SUCCEEDED
+    assert bench.done(bench.post("node_pools.rollback", pool_id(bench))).status is OperationStatus.SUCCEEDED
     assert bench.engine.keys() == bench.rows()
     assert cluster.cordoned == set()
 
@@ -298,7 +298,7 @@ def test_a_stopped_machine_is_not_drained(bench: Workbench, cluster: ScriptedClu
 
 
 def reimage(bench: Workbench, number: int = 0) -> Operation:
-    return bench.post("reimage_machine", bench.machines()[number].id)
+    return bench.post("machines.reimage", bench.machines()[number].id)
 
 
 def reimaged_by(bench: Workbench) -> list[str]:

@@ -42,7 +42,7 @@ def name(bench: Workbench, ordinal: int) -> str:
 
 def limit(bench: Workbench, vcpus: int | None) -> None:
     with bench.database.transaction() as connection:
-        bench.plane.put_quota(connection, GROUP.subscription, "eastus", FAMILY, vcpus)
+        bench.plane.quotas.put(connection, GROUP.subscription, "eastus", FAMILY, vcpus)
 
 
 def to_come(bench: Workbench) -> tuple[str, ...]:
@@ -57,7 +57,7 @@ def boot_for_an_hour(bench: Workbench) -> None:
 
 
 def abort(bench: Workbench) -> None:
-    bench.post("abort_node_pool", pool_id(bench))
+    bench.post("node_pools.abort", pool_id(bench))
 
 
 def abort_while_it_waits(bench: Workbench) -> None:
@@ -223,7 +223,7 @@ def test_the_same_put_goes_on(bench: Workbench, cause: Cause) -> None:
 def test_a_rollback_goes_back(bench: Workbench, cause: Cause) -> None:
     stop_half_way(bench, cause)
     repair(bench)
-    require_reached(bench, bench.post("rollback_node_pool", pool_id(bench)), OLD)
+    require_reached(bench, bench.post("node_pools.rollback", pool_id(bench)), OLD)
 
 
 @lasting
@@ -234,7 +234,7 @@ def test_what_meets_the_same_again_stops_again_and_loses_nothing(bench: Workbenc
     require_stopped(bench, cause, again, "0 of 3 machines were replaced, 3 were not")
     before.require_order()
     before = Before(bench)
-    bench.done(bench.post("rollback_node_pool", pool_id(bench)))
+    bench.done(bench.post("node_pools.rollback", pool_id(bench)))
     require_kept(bench, cause)
     before.require_order()
     repair(bench)

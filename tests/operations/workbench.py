@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
+from operator import attrgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,7 +18,9 @@ from poolwright.arm.deployable import Deployable
 from poolwright.arm.wire import WireRenderer
 from poolwright.catalog.catalog import Catalog
 from poolwright.catalog.in_force import CatalogInForce
-from poolwright.control_plane import Accepted, Call, ControlPlane
+from poolwright.control_plane.acceptance import Acceptance
+from poolwright.control_plane.calls import Accepted, Call
+from poolwright.control_plane.control_plane import ControlPlane
 from poolwright.domain.cluster import Cluster, ClusterRequest, ResourceGroup
 from poolwright.domain.deployment import DeploymentId
 from poolwright.domain.generation import Generation
@@ -186,14 +189,16 @@ class Workbench:
         )
         self.operations = operations(self.context)
         self.plane = ControlPlane(
-            catalogs=CatalogInForce(CATALOG),
-            operations=self.operations,
-            render=self.context.render,
-            profile=profile,
-            engine_name="simulated",
-            now=self.clock,
-            new_id=self.context.new_id,
-            faults=self.faults,
+            Acceptance(
+                catalogs=CatalogInForce(CATALOG),
+                operations=self.operations,
+                render=self.context.render,
+                profile=profile,
+                engine_name="simulated",
+                now=self.clock,
+                new_id=self.context.new_id,
+                faults=self.faults,
+            )
         )
         self.deployable.attach(
             self.plane, self.operations, {GROUP.subscription: Subscription(GROUP.subscription, TENANT, "lab")}.get
@@ -217,7 +222,7 @@ class Workbench:
 
     def put_group(self) -> None:
         with self.database.transaction() as connection:
-            self.plane.put_resource_group(connection, self.group_id, "eastus", {})
+            self.plane.resource_groups.put(connection, self.group_id, "eastus", {})
 
     def put_cluster(
         self,
@@ -236,29 +241,29 @@ class Workbench:
         )
         asked = [(name, pool_request(**properties)) for name, properties in wanted.items()]
         with self.database.transaction() as connection:
-            return _operation(self.plane.put_cluster(connection, self.cluster_id, request, asked, CALL))
+            return _operation(self.plane.clusters.put(connection, self.cluster_id, request, asked, CALL))
 
     def put_pool(self, name: str = "np1", **properties: Any) -> Operation:
         pool_id, request = NodePoolId(self.cluster_id, name), pool_request(**properties)
         with self.database.transaction() as connection:
-            return _operation(self.plane.put_node_pool(connection, pool_id, request, CALL))
+            return _operation(self.plane.node_pools.put(connection, pool_id, request, CALL))
 
     def delete_pool(self, name: str = "np1") -> Operation:
         with self.database.transaction() as connection:
-            return _operation(self.plane.delete_node_pool(connection, NodePoolId(self.cluster_id, name), CALL))
+            return _operation(self.plane.node_pools.delete(connection, NodePoolId(self.cluster_id, name), CALL))
 
     def delete_cluster(self) -> Operation:
         with self.database.transaction() as connection:
-            return _operation(self.plane.delete_cluster(connection, self.cluster_id, CALL))
+            return _operation(self.plane.clusters.delete(connection, self.cluster_id, CALL))
 
     def delete_group(self) -> Operation:
         with self.database.transaction() as connection:
-            return _operation(self.plane.delete_resource_group(connection, self.group_id, CALL))
+            return _operation(self.plane.resource_groups.delete(connection, self.group_id, CALL))
 
     def post(self, verb: str, *arguments: Any) -> Operation:
-        """Accept what another verb of the control plane does."""
+        """Accept what another verb of the control plane does, as `node_pools.rollback`."""
         with self.database.transaction() as connection:
-            return _operation(getattr(self.plane, verb)(connection, *arguments, CALL))
+            return _operation(attrgetter(verb)(self.plane)(connection, *arguments, CALL))
 
     def put_deployment(
         self, template: Mapping[str, Any], parameters: Mapping[str, Any] | None = None, *, name: str = "main"
@@ -267,7 +272,7 @@ class Workbench:
         identifier = DeploymentId(self.group_id.subscription, self.group_id.group, name)
         with self.database.transaction() as connection:
             prepared = self.deployable.prepare(connection, identifier, asked, {}, CALL.correlation_id)
-            return _operation(self.plane.put_deployment(connection, prepared, CALL))
+            return _operation(self.plane.deployments.put(connection, prepared, CALL))
 
     # Carrying out.
 
@@ -405,7 +410,7 @@ def prepare(bench: Workbench, kind: OperationKind) -> None:
     if kind is OperationKind.ROLLBACK_NODE_POOL:
         bench.done(bench.put_pool(count=3, vm_size=OTHER_SIZE))
     if kind is OperationKind.START_CLUSTER:
-        bench.done(bench.post("stop_cluster", bench.cluster_id))
+        bench.done(bench.post("clusters.stop", bench.cluster_id))
 
 
 def ask(bench: Workbench, kind: OperationKind) -> Operation:
@@ -422,18 +427,18 @@ def ask(bench: Workbench, kind: OperationKind) -> Operation:
         case OperationKind.UPDATE_NODE_POOL:
             return bench.put_pool(count=2, vm_size=OTHER_SIZE, upgrade=UpgradeSettings("2"))
         case OperationKind.UPGRADE_NODE_IMAGE:
-            return bench.post("upgrade_node_image", NodePoolId(bench.cluster_id, "np1"))
+            return bench.post("node_pools.upgrade_node_image", NodePoolId(bench.cluster_id, "np1"))
         case OperationKind.ROLLBACK_NODE_POOL:
-            return bench.post("rollback_node_pool", NodePoolId(bench.cluster_id, "np1"))
+            return bench.post("node_pools.rollback", NodePoolId(bench.cluster_id, "np1"))
         case OperationKind.DELETE_MACHINES:
             names = [bench.machines()[-1].id.machine]
-            return bench.post("delete_machines", NodePoolId(bench.cluster_id, "np1"), names)
+            return bench.post("machines.delete", NodePoolId(bench.cluster_id, "np1"), names)
         case OperationKind.REIMAGE_MACHINE:
-            return bench.post("reimage_machine", bench.machines()[0].id)
+            return bench.post("machines.reimage", bench.machines()[0].id)
         case OperationKind.STOP_CLUSTER:
-            return bench.post("stop_cluster", bench.cluster_id)
+            return bench.post("clusters.stop", bench.cluster_id)
         case OperationKind.START_CLUSTER:
-            return bench.post("start_cluster", bench.cluster_id)
+            return bench.post("clusters.start", bench.cluster_id)
         case OperationKind.UPDATE_CLUSTER:
             return bench.put_cluster(pools={"sys": {"mode": Mode.SYSTEM, "count": 4}, "np1": {"count": 1}})
         case OperationKind.DELETE_NODE_POOL:

@@ -1024,7 +1024,7 @@ def failing_handler(app: InProcess) -> httpx.Response:
     def fail(*_: object) -> None:
         raise RuntimeError("a bug, with details that are nobody's business")
 
-    app.service.control_plane.put_node_pool = fail  # type: ignore[method-assign,assignment]  # the bug
+    app.service.control_plane.node_pools.put = fail  # type: ignore[method-assign,assignment]  # the bug
     return app.client.put(app.client.pool("np1"), json={"properties": {"count": 1}})
 
 

@@ -28,7 +28,8 @@ from poolwright.arm.wire import WireRenderer
 from poolwright.catalog.catalog import Catalog
 from poolwright.catalog.in_force import CatalogInForce
 from poolwright.catalog_keeping import CatalogKeeper, stored
-from poolwright.control_plane import ControlPlane
+from poolwright.control_plane.acceptance import Acceptance
+from poolwright.control_plane.control_plane import ControlPlane
 from poolwright.domain.activity import OPERATOR, Change
 from poolwright.domain.profile import Profile
 from poolwright.domain.roles import Role
@@ -152,14 +153,16 @@ class InProcess:
     ) -> ControlPlane:
         """The verbs, with operations carried out by these."""
         return ControlPlane(
-            catalogs=catalogs or self.catalogs,
-            operations=operations,
-            render=WireRenderer(),
-            profile=self.profile,
-            engine_name="simulated",
-            now=self._clock,
-            new_id=_new_id,
-            faults=faults,
+            Acceptance(
+                catalogs=catalogs or self.catalogs,
+                operations=operations,
+                render=WireRenderer(),
+                profile=self.profile,
+                engine_name="simulated",
+                now=self._clock,
+                new_id=_new_id,
+                faults=faults,
+            )
         )
 
     def change(self, action: str) -> Change:

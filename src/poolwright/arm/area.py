@@ -32,7 +32,8 @@ from poolwright.arm.throttle import Throttle
 from poolwright.arm.trail import Trail
 from poolwright.arm.wire import encode_cluster
 from poolwright.catalog_keeping import CatalogKeeper
-from poolwright.control_plane import Accepted, ControlPlane
+from poolwright.control_plane.calls import Accepted
+from poolwright.control_plane.control_plane import ControlPlane
 from poolwright.domain.cluster import Cluster
 from poolwright.domain.node_pool import NodePool
 from poolwright.domain.operation import Operation

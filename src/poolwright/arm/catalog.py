@@ -29,7 +29,7 @@ from poolwright.arm.skus import decode_restrictions, encode_sku
 from poolwright.catalog.catalog import LocationCatalog, normalized_location
 from poolwright.catalog.in_force import InForce, Replacements
 from poolwright.catalog_keeping import RESTRICTIONS, SIZES, VERSIONS, parts_of
-from poolwright.control_plane import ControlPlane
+from poolwright.control_plane.control_plane import ControlPlane
 from poolwright.domain.offer import Offer, Restriction
 from poolwright.store import statements
 

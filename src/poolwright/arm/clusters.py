@@ -24,7 +24,7 @@ from poolwright.arm.paths import CLUSTER, CLUSTERS, GROUP_CLUSTERS, LOCATION
 from poolwright.arm.tags import decode_tags
 from poolwright.arm.upgrades import cluster_upgrade_profile, kubernetes_versions, orchestrators
 from poolwright.arm.wire import decode_cluster
-from poolwright.control_plane import Accepted
+from poolwright.control_plane.calls import Accepted
 from poolwright.domain.cluster import Cluster
 from poolwright.store import statements
 from poolwright.store.records import load
@@ -150,7 +150,7 @@ class Clusters(Area):
         wanted, pools = decode_cluster(await self._body(request), self._service.profile)
         plane = self._service.control_plane
         accepted = await self._accepted(
-            request, lambda connection: plane.put_cluster(connection, cluster_id, wanted, pools, call)
+            request, lambda connection: plane.clusters.put(connection, cluster_id, wanted, pools, call)
         )
         return self._on_its_way(request, accepted)
 
@@ -159,14 +159,14 @@ class Clusters(Area):
         tags = decode_tags(await read_body(request))
         plane = self._service.control_plane
         accepted = await self._accepted(
-            request, lambda connection: plane.put_cluster_tags(connection, cluster_id, tags, call)
+            request, lambda connection: plane.clusters.put_tags(connection, cluster_id, tags, call)
         )
         return self._on_its_way(request, accepted)
 
     async def delete_cluster(self, request: Request) -> Response:
         cluster_id, call = paths.cluster_id(request), call_of(request)
         plane = self._service.control_plane
-        return await self._deleted(request, lambda connection: plane.delete_cluster(connection, cluster_id, call))
+        return await self._deleted(request, lambda connection: plane.clusters.delete(connection, cluster_id, call))
 
     async def list_clusters(self, request: Request) -> Response:
         access = self._access(request)
@@ -185,19 +185,19 @@ class Clusters(Area):
     async def stop_cluster(self, request: Request) -> Response:
         cluster_id, call = paths.cluster_id(request), call_of(request)
         plane = self._service.control_plane
-        return await self._posted(request, lambda connection: plane.stop_cluster(connection, cluster_id, call))
+        return await self._posted(request, lambda connection: plane.clusters.stop(connection, cluster_id, call))
 
     async def start_cluster(self, request: Request) -> Response:
         cluster_id, call = paths.cluster_id(request), call_of(request)
         plane = self._service.control_plane
-        return await self._posted(request, lambda connection: plane.start_cluster(connection, cluster_id, call))
+        return await self._posted(request, lambda connection: plane.clusters.start(connection, cluster_id, call))
 
     async def abort_cluster(self, request: Request) -> Response:
         cluster_id, call = paths.cluster_id(request), call_of(request)
         plane = self._service.control_plane
         # An abort has no plan of its own to begin: the operation it stops ends it.
         return await self._posted(
-            request, lambda connection: plane.abort_cluster(connection, cluster_id, call), begins=False
+            request, lambda connection: plane.clusters.abort(connection, cluster_id, call), begins=False
         )
 
     async def get_cluster_upgrades(self, request: Request) -> Response:

@@ -90,7 +90,7 @@ class Compute(Area):
 
         def read() -> tuple[dict[str, int], dict[str, int]]:
             with self._service.database.engine.connect() as connection:
-                return plane.quota(connection, subscription, location)
+                return plane.quotas.usages(connection, subscription, location)
 
         used, limits = await asyncio.to_thread(read)
         return json_response(render_usages(plane.catalog, location, used, limits))
@@ -105,7 +105,7 @@ class Compute(Area):
         plane, place = self._service.control_plane, request.path_params
         await self._changed(
             request,
-            lambda connection: plane.put_quota(
+            lambda connection: plane.quotas.put(
                 connection, place["subscription"], place["location"], place["family"], limit
             ),
             lambda _: 200,

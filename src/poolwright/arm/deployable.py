@@ -35,7 +35,9 @@ from poolwright.arm.wire import (
 from poolwright.arm.wire_deployments import Change, shown_deployment
 from poolwright.arm.wire_maintenance import decode_maintenance, encode_maintenance
 from poolwright.arm.wire_snapshots import decode_snapshot, encode_snapshot
-from poolwright.control_plane import Accepted, Call, ControlPlane, WhatIf
+from poolwright.control_plane.calls import Accepted, Call
+from poolwright.control_plane.control_plane import ControlPlane
+from poolwright.control_plane.node_pools import WhatIf
 from poolwright.domain import activity, roles
 from poolwright.domain.deployment import (
     DEPLOYMENT_TYPE,
@@ -127,7 +129,7 @@ def _pool_id(identifier: ResourceId) -> NodePoolId:
 
 def _put_group(doing: Doing, identifier: ResourceId, body: Json) -> None:
     location, sent = decode_group(body)
-    doing.plane.put_resource_group(doing.connection, identifier.group_id, location, sent)
+    doing.plane.resource_groups.put(doing.connection, identifier.group_id, location, sent)
 
 
 def _show_group(doing: Doing, identifier: ResourceId) -> Json | None:
@@ -154,7 +156,7 @@ def _refused(connection: Connection, deployer: Deployer, verb: str, identifier: 
 
 def _put_cluster(doing: Doing, identifier: ResourceId, body: Json) -> Accepted:
     wanted, pools = decode_cluster(body, doing.profile)
-    return doing.plane.put_cluster(doing.connection, _cluster_id(identifier), wanted, pools, doing.call)
+    return doing.plane.clusters.put(doing.connection, _cluster_id(identifier), wanted, pools, doing.call)
 
 
 def _show_cluster(doing: Doing, identifier: ResourceId) -> Json | None:
@@ -170,7 +172,7 @@ def _show_cluster(doing: Doing, identifier: ResourceId) -> Json | None:
 
 def _put_pool(doing: Doing, identifier: ResourceId, body: Json) -> Accepted:
     wanted = decode_node_pool(body, doing.profile)
-    return doing.plane.put_node_pool(doing.connection, _pool_id(identifier), wanted, doing.call)
+    return doing.plane.node_pools.put(doing.connection, _pool_id(identifier), wanted, doing.call)
 
 
 def _show_pool(doing: Doing, identifier: ResourceId) -> Json | None:
@@ -180,7 +182,7 @@ def _show_pool(doing: Doing, identifier: ResourceId) -> Json | None:
 
 def _what_if_pool(doing: Doing, identifier: ResourceId, body: Json) -> WhatIf:
     wanted = decode_node_pool(body, doing.profile)
-    return doing.plane.what_if_node_pool(doing.connection, _pool_id(identifier), wanted, doing.call)
+    return doing.plane.node_pools.what_if(doing.connection, _pool_id(identifier), wanted, doing.call)
 
 
 def _snapshot_id(identifier: ResourceId) -> SnapshotId:
@@ -458,7 +460,7 @@ class Deployable:
             world = self._world(doing.connection, deployment.facts, deployment.correlation_id)
             nested = prepare(deployment_id(resource.id), requested(body), world, budget=budget)
         started = replace(nested.deployment, started=self._now())
-        return doing.plane.put_deployment(doing.connection, replace(nested, deployment=started), doing.call)
+        return doing.plane.deployments.put(doing.connection, replace(nested, deployment=started), doing.call)
 
     def _show(self, doing: Doing, identifier: ResourceId) -> Json | None:
         row = _row(identifier)

@@ -32,7 +32,7 @@ from poolwright.arm.wire_deployments import (
     shown_validation,
     what_if_result,
 )
-from poolwright.control_plane import Accepted
+from poolwright.control_plane.calls import Accepted
 from poolwright.domain.deployment import Deployment, DeploymentId, DeploymentResource, PreparedDeployment
 from poolwright.domain.resource_id import GroupId
 from poolwright.store import statements
@@ -161,7 +161,7 @@ class Deployments(Area):
         def accept(connection: Connection) -> Accepted:
             prepared, rehearsal = self._rehearsed(request, connection, identifier, asked)
             _require_no_problems(identifier, rehearsal, call.correlation_id)
-            accepted = plane.put_deployment(connection, prepared, call)
+            accepted = plane.deployments.put(connection, prepared, call)
             # What cannot be shown is not stored.
             nonlocal document
             document = _rendered(shown_deployment(*_stored(connection, identifier)))
@@ -230,13 +230,13 @@ class Deployments(Area):
     async def delete_deployment(self, request: Request) -> Response:
         identifier = _deployment_id(request)
         plane = self._service.control_plane
-        await self._changed(request, lambda connection: plane.delete_deployment(connection, identifier), lambda _: 200)
+        await self._changed(request, lambda connection: plane.deployments.delete(connection, identifier), lambda _: 200)
         return Response(status_code=204)
 
     async def cancel_deployment(self, request: Request) -> Response:
         identifier = _deployment_id(request)
         plane = self._service.control_plane
-        await self._changed(request, lambda connection: plane.cancel_deployment(connection, identifier), lambda _: 200)
+        await self._changed(request, lambda connection: plane.deployments.cancel(connection, identifier), lambda _: 200)
         return Response(status_code=204)
 
     async def export(self, request: Request) -> Response:

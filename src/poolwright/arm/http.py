@@ -18,7 +18,7 @@ from starlette.responses import Response
 from poolwright import errors
 from poolwright.arm import paths
 from poolwright.arm.sent import parse_body
-from poolwright.control_plane import Call, Preconditions
+from poolwright.control_plane.calls import Call, Preconditions
 
 MAX_BODY_BYTES: Final = 4 * 1024 * 1024  # ARM's own limit for a request body
 # Ours, for everything but templates: what is stored of a resource is written again by each of its steps.

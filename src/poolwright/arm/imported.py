@@ -37,7 +37,7 @@ from poolwright.arm.wire_deployments import shown_deployment, shown_operations
 from poolwright.arm.wire_maintenance import decode_maintenance, encode_maintenance
 from poolwright.arm.wire_snapshots import decode_snapshot, encode_snapshot
 from poolwright.catalog.catalog import normalized_location
-from poolwright.control_plane import require_cluster_name, require_deployment_name, require_group_name
+from poolwright.control_plane.names import require_cluster_name, require_deployment_name, require_group_name
 from poolwright.domain.cluster import Cluster, ResourceGroup
 from poolwright.domain.deployment import Deployment, DeploymentResource
 from poolwright.domain.fault import Fault, Firing, Tally

@@ -19,7 +19,7 @@ from poolwright.arm.http import call_of, json_response, listed, read_body
 from poolwright.arm.paths import CLUSTER, POOL, POOLS
 from poolwright.arm.upgrades import available_node_pool_versions, node_pool_upgrade_profile
 from poolwright.arm.wire import decode_machine_names, decode_node_pool, decode_scale, encode_what_if
-from poolwright.control_plane import WhatIf
+from poolwright.control_plane.node_pools import WhatIf
 from poolwright.domain.node_pool import NodePool
 from poolwright.store import statements
 from poolwright.store.records import load
@@ -162,7 +162,7 @@ class NodePools(Area):
         wanted = decode_node_pool(await self._body(request), self._service.profile)
         plane = self._service.control_plane
         accepted = await self._accepted(
-            request, lambda connection: plane.put_node_pool(connection, pool_id, wanted, call)
+            request, lambda connection: plane.node_pools.put(connection, pool_id, wanted, call)
         )
         row = self._reader.row(statements.POOL_WIRE, key=pool_id.key)
         self._begin(accepted)
@@ -175,13 +175,13 @@ class NodePools(Area):
         count, manual = decode_scale(await read_body(request))
         plane = self._service.control_plane
         return await self._posted(
-            request, lambda connection: plane.scale_node_pool(connection, pool_id, count, manual, call)
+            request, lambda connection: plane.node_pools.scale(connection, pool_id, count, manual, call)
         )
 
     async def delete_node_pool(self, request: Request) -> Response:
         pool_id, call = paths.node_pool_id(request), call_of(request)
         plane = self._service.control_plane
-        return await self._deleted(request, lambda connection: plane.delete_node_pool(connection, pool_id, call))
+        return await self._deleted(request, lambda connection: plane.node_pools.delete(connection, pool_id, call))
 
     async def list_machines(self, request: Request) -> Response:
         self._require_pool(request)
@@ -206,14 +206,14 @@ class NodePools(Area):
 
         def settle() -> WhatIf:
             with self._service.database.engine.connect() as connection:
-                return plane.what_if_node_pool(connection, pool_id, wanted, call)
+                return plane.node_pools.what_if(connection, pool_id, wanted, call)
 
         return json_response(encode_what_if(await asyncio.to_thread(settle)))
 
     async def rollback_node_pool(self, request: Request) -> Response:
         pool_id, call = paths.node_pool_id(request), call_of(request)
         plane = self._service.control_plane
-        return await self._posted(request, lambda connection: plane.rollback_node_pool(connection, pool_id, call))
+        return await self._posted(request, lambda connection: plane.node_pools.rollback(connection, pool_id, call))
 
     async def upgrade_node_image(self, request: Request) -> Response:
         pool_id, call = paths.node_pool_id(request), call_of(request)
@@ -222,7 +222,7 @@ class NodePools(Area):
         snapshot = request.headers.get("akssnapshotid") or None
         return await self._posted(
             request,
-            lambda connection: plane.upgrade_node_image(connection, pool_id, call, snapshot),
+            lambda connection: plane.node_pools.upgrade_node_image(connection, pool_id, call, snapshot),
             shown=pool_id,
         )
 
@@ -230,19 +230,19 @@ class NodePools(Area):
         pool_id, call = paths.node_pool_id(request), call_of(request)
         names = decode_machine_names(await read_body(request))
         plane = self._service.control_plane
-        return await self._posted(request, lambda connection: plane.delete_machines(connection, pool_id, names, call))
+        return await self._posted(request, lambda connection: plane.machines.delete(connection, pool_id, names, call))
 
     async def reimage_machine(self, request: Request) -> Response:
         machine_id, call = paths.machine_id(request), call_of(request)
         plane = self._service.control_plane
-        return await self._posted(request, lambda connection: plane.reimage_machine(connection, machine_id, call))
+        return await self._posted(request, lambda connection: plane.machines.reimage(connection, machine_id, call))
 
     async def abort_node_pool(self, request: Request) -> Response:
         pool_id, call = paths.node_pool_id(request), call_of(request)
         plane = self._service.control_plane
         # An abort has no plan of its own to begin: the operation it stops ends it.
         return await self._posted(
-            request, lambda connection: plane.abort_node_pool(connection, pool_id, call), begins=False
+            request, lambda connection: plane.node_pools.abort(connection, pool_id, call), begins=False
         )
 
     async def get_node_pool_upgrades(self, request: Request) -> Response:

@@ -130,7 +130,7 @@ class Subscriptions(Area):
         plane = self._service.control_plane
         _, created = await self._changed(
             request,
-            lambda connection: plane.put_resource_group(connection, group_id, location, sent),
+            lambda connection: plane.resource_groups.put(connection, group_id, location, sent),
             lambda result: 201 if result[1] else 200,
         )
         return json_response(self._require_group(group_id.key, group_id.group), 201 if created else 200)
@@ -139,7 +139,7 @@ class Subscriptions(Area):
         group_id, tags = paths.group_id(request), decode_tags(await read_body(request))
         plane = self._service.control_plane
         await self._changed(
-            request, lambda connection: plane.put_resource_group_tags(connection, group_id, tags), lambda _: 200
+            request, lambda connection: plane.resource_groups.put_tags(connection, group_id, tags), lambda _: 200
         )
         return json_response(self._require_group(group_id.key, group_id.group))
 
@@ -147,7 +147,7 @@ class Subscriptions(Area):
         group_id, call = paths.group_id(request), call_of(request)
         plane = self._service.control_plane
         accepted = await self._accepted(
-            request, lambda connection: plane.delete_resource_group(connection, group_id, call)
+            request, lambda connection: plane.resource_groups.delete(connection, group_id, call)
         )
         self._begin(accepted)
         assert accepted.operation is not None

@@ -38,7 +38,7 @@ from poolwright.arm.sent import (
     without,
     wrong,
 )
-from poolwright.control_plane import WhatIf
+from poolwright.control_plane.node_pools import WhatIf
 from poolwright.domain import change
 from poolwright.domain.cluster import Cluster, ClusterRequest, ResourceGroup
 from poolwright.domain.generation import Generation

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from poolwright.arm.wire import rollout_block, timestamp
-from poolwright.control_plane import WhatIf
+from poolwright.control_plane.node_pools import WhatIf
 from poolwright.domain.deployment import (
     DEPLOYMENT_TYPE,
     Deployment,

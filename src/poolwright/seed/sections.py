@@ -24,7 +24,8 @@ from poolwright.arm.wire import decode_cluster, decode_group, decode_node_pool, 
 from poolwright.arm.wire_maintenance import decode_maintenance
 from poolwright.catalog.in_force import CatalogInForce, InForce
 from poolwright.catalog_keeping import CatalogKeeper, parts_of
-from poolwright.control_plane import Accepted, Call, ControlPlane
+from poolwright.control_plane.calls import Accepted, Call
+from poolwright.control_plane.control_plane import ControlPlane
 from poolwright.domain.profile import Profile
 from poolwright.domain.resource_id import (
     CLUSTER_TYPE,
@@ -147,7 +148,7 @@ def _restrictions(entry: SeedRestrictions, place: Place) -> Iterator[Item]:
 def _quota(entry: SeedQuota, place: Place) -> Iterator[Item]:
     def put(destination: Destination, connection: Connection) -> None:
         limit = decode_quota_limit({"limit": entry.limit})
-        destination.plane.put_quota(connection, destination.subscription, entry.location, entry.family, limit)
+        destination.plane.quotas.put(connection, destination.subscription, entry.location, entry.family, limit)
 
     yield Item(
         key=_key(*place[:1], entry.location, entry.family),
@@ -164,7 +165,7 @@ def _resource_group(entry: SeedResourceGroup, place: Place) -> Iterator[Item]:
 
     def put(destination: Destination, connection: Connection) -> None:
         location, sent = decode_group(_given(location=entry.location, tags=entry.tags))
-        destination.plane.put_resource_group(connection, GroupId(destination.subscription, entry.name), location, sent)
+        destination.plane.resource_groups.put(connection, GroupId(destination.subscription, entry.name), location, sent)
 
     yield Item(
         key=key,
@@ -243,7 +244,7 @@ def _cluster(group: str, entry: SeedCluster, place: Place, parent: str) -> Itera
         body["properties"] = {**entry.properties, "agentPoolProfiles": profiles}
         request, pools = decode_cluster(body, destination.profile)
         cluster_id = ClusterId(GroupId(destination.subscription, group), entry.name)
-        return destination.plane.put_cluster(connection, cluster_id, request, pools, _call(entry.headers))
+        return destination.plane.clusters.put(connection, cluster_id, request, pools, _call(entry.headers))
 
     def place_of(target: str) -> Place:
         match _parts(target):
@@ -277,7 +278,7 @@ def _node_pool(group: str, cluster: str, entry: SeedNodePool, place: Place, pare
     def put(destination: Destination, connection: Connection) -> Accepted:
         request = decode_node_pool({"properties": entry.properties}, destination.profile)
         pool_id = NodePoolId(ClusterId(GroupId(destination.subscription, group), cluster), entry.name)
-        return destination.plane.put_node_pool(connection, pool_id, request, _call(entry.headers))
+        return destination.plane.node_pools.put(connection, pool_id, request, _call(entry.headers))
 
     return Item(
         key=_key(parent, entry.name),

@@ -23,7 +23,8 @@ from sqlalchemy.engine import Connection
 
 from poolwright import errors
 from poolwright.catalog.in_force import CatalogInForce, InForce
-from poolwright.control_plane import Accepted, ControlPlane
+from poolwright.control_plane.calls import Accepted
+from poolwright.control_plane.control_plane import ControlPlane
 from poolwright.domain.activity import OPERATOR, type_of
 from poolwright.domain.machine import Machine
 from poolwright.domain.operation import Operation, OperationError
