@@ -17,7 +17,7 @@ from poolwright.operations.durable import DurableOperations
 from poolwright.operations.in_memory import InMemoryOperations
 from poolwright.operations.plans import STAGE_STEPS, Context
 from poolwright.store import statements
-from poolwright.templates.template import Requested
+from poolwright.templates.requested import Requested
 from tests.operations.workbench import OTHER_SIZE, Script, Workbench, once, until_halt
 
 CLUSTERS, POOLS = "Microsoft.ContainerService/managedClusters", "Microsoft.ContainerService/managedClusters/agentPools"

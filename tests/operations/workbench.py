@@ -41,7 +41,7 @@ from poolwright.operations.plans import PLANS, Context, Failure, Renderer, RunSt
 from poolwright.store import statements
 from poolwright.store.database import Database, create_engine, migrate
 from poolwright.store.identity_statements import Subscription
-from poolwright.templates.template import Requested
+from poolwright.templates.requested import Requested
 from tests.support.scripted_cluster import ScriptedCluster
 
 GROUP = GroupId("00000000-0000-4000-8000-000000000000", "rg")

@@ -13,8 +13,10 @@ import pytest
 from poolwright import errors
 from poolwright.domain.deployment import DeploymentId
 from poolwright.store.records import dump
-from poolwright.templates.template import Requested, outputs_of, prepare
-from tests.templates.test_template import BELOW_SUBSCRIPTION, HERE, WORLD
+from poolwright.templates.deferred import outputs_of
+from poolwright.templates.preparation import prepare
+from poolwright.templates.requested import Requested
+from tests.templates.builders import BELOW_SUBSCRIPTION, HERE, WORLD
 
 BICEP = Path(__file__).parent / "bicep"
 GIVEN: dict[str, Any] = {

@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 
 from poolwright import errors
 from poolwright.templates.budget import MAX_DEPTH
+from poolwright.templates.deferred import outputs_of
 from poolwright.templates.evaluation import SPECIAL, Evaluator, NotKnownYet
 from poolwright.templates.expressions import MAX_CHARACTERS
 from poolwright.templates.functions import FUNCTIONS
-from poolwright.templates.template import Requested, outputs_of, prepare
+from poolwright.templates.preparation import prepare
+from poolwright.templates.requested import Requested
+from tests.templates.builders import HERE, WORLD, cluster, module
 from tests.templates.test_functions import FACTS, PARAMETERS, TEMPLATE
-from tests.templates.test_template import HERE, WORLD, cluster, module
 
 # About two seconds are promised; a machine may be half as fast as the one where that was measured.
 SECONDS, KIB = 4.0, 100_000

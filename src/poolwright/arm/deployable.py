@@ -70,7 +70,11 @@ from poolwright.store import identity_statements, statements
 from poolwright.store.identity_statements import Subscription
 from poolwright.store.records import load
 from poolwright.templates.budget import Budget
-from poolwright.templates.template import Requested, World, body_of, deployment_id, no_subscription, prepare, requested
+from poolwright.templates.deferred import body_of
+from poolwright.templates.nested import deployment_id
+from poolwright.templates.preparation import prepare
+from poolwright.templates.requested import Requested, requested
+from poolwright.templates.world import World, no_subscription
 
 Json = dict[str, Any]
 _ASSIGN: Final = "an Owner assigns a role: az role assignment create"

@@ -38,7 +38,7 @@ from poolwright.domain.resource_id import GroupId
 from poolwright.store import statements
 from poolwright.store.records import load
 from poolwright.templates.budget import Budget
-from poolwright.templates.template import Requested, requested
+from poolwright.templates.requested import Requested, requested
 
 Json = dict[str, Any]
 

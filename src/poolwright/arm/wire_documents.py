@@ -58,7 +58,7 @@ PATCH_TAGS: Final = document_of("PatchTags", TagsBody)
 MACHINE_NAMES: Final = document_of("MachineNames", MachineNames)
 PUT_ASSIGNMENT: Final = document_of("PutRoleAssignment", AssignmentBody)
 PUT_QUOTA: Final = document_of("PutQuota", QuotaBody)
-# `templates/template.py` reads it.
+# `templates/requested.py` reads it.
 PUT_DEPLOYMENT: Final = document(
     "PutDeployment",
     {

@@ -21,7 +21,7 @@ from poolwright.domain.operation import Operation, OperationError, OperationStat
 from poolwright.operations.context import Aborted, Context, put_operation
 from poolwright.store import statements
 from poolwright.templates.budget import Budget
-from poolwright.templates.template import body_of, outputs_of
+from poolwright.templates.deferred import body_of, outputs_of
 
 AWAIT_SECONDS: Final = 0.1
 AT_LEAST_ONE: Final = (

@@ -1,205 +1,162 @@
-"""Types of parameters and outputs, and whether a value is of a type.
+"""The values of a template's parameters: what was sent, else the default.
 
-A type is a plain name with limits, or what bicep writes for its types: `$ref` to a definition, objects with
-properties, tuples (`prefixItems`), unions told apart by a `discriminator`, `nullable`.
-
-Sources: https://learn.microsoft.com/azure/azure-resource-manager/templates/parameters and
-https://learn.microsoft.com/azure/azure-resource-manager/templates/definitions
-
-Invariant: a message never shows the value of a secure parameter.
+Invariant: each is evaluated when it is first wanted, once, and is of its type; those that are secure are neither shown
+nor kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Final, TypeVar
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
 
 from poolwright import errors
+from poolwright.templates import types
 from poolwright.templates.budget import Budget
-from poolwright.templates.functions import as_text, found_name, is_equal, type_name
-
-Json = dict[str, Any]
-
-# ARM's name of each type, and the types of JSON it takes.
-_TYPES: Final[Mapping[str, tuple[str, str]]] = {
-    "string": ("String", "String"),
-    "securestring": ("SecureString", "String"),
-    "int": ("Int", "Integer"),
-    "bool": ("Bool", "Boolean"),
-    "object": ("Object", "Object"),
-    "secureobject": ("SecureObject", "Object"),
-    "array": ("Array", "Array"),
-}
-_SECURE: Final = frozenset({"securestring", "secureobject"})
-_MAX_REFERENCES: Final = 32
-_MAX_DEPTH: Final = 32
+from poolwright.templates.evaluation import Evaluator, Frame
+from poolwright.templates.functions import Unusable, found_name
+from poolwright.templates.requested import Requested
+from poolwright.templates.sections import Json, required_object, section
+from poolwright.templates.secure import used_parameters
+from poolwright.templates.world import World
 
 
-def resolved(definition: Mapping[str, Any], template: Mapping[str, Any], place: str, budget: Budget) -> Json:
-    """Return the definition with its `$ref` replaced by what it means; what stands beside it counts more."""
-    current: Json = dict(definition)
-    for _ in range(_MAX_REFERENCES):
-        budget.charge("steps", 1 + len(current) // 8)
-        reference = current.pop("$ref", None)
-        if reference is None:
-            return current
-        found: Any = template
-        for segment in str(reference).removeprefix("#/").split("/"):
-            name = segment.replace("~1", "/").replace("~0", "~")
-            if isinstance(found, list) and name.isdecimal() and int(name) < len(found):
-                found = found[int(name)]
-            else:
-                found = found.get(name) if isinstance(found, dict) else None
-        if not isinstance(found, dict) or not str(reference).startswith("#/"):
-            raise _invalid(f"The type reference '{reference}' at '{place}' is not valid.", place)
-        current = found | current
-    raise _invalid(f"The type at '{place}' refers to itself.", place)
+class Parameters:
+    """The values of a template's parameters: what was sent, else the default. Each is evaluated when first wanted."""
 
+    def __init__(
+        self, template: Json, asked: Requested, facts: Mapping[str, Any], world: World, budget: Budget
+    ) -> None:
+        budget.charge("steps", len(asked.parameters))
+        self.template = template
+        self._declared = section(template, "parameters")
+        self._sent = dict(asked.parameters)
+        self._values: Json = {}
+        self._under_way: list[str] = []
+        told = {**facts, "now": datetime.fromtimestamp(world.now, UTC).isoformat()}
+        self.budget = budget
+        self.evaluator = Evaluator(template, self, told, new_id=world.new_id, budget=budget)
+        self._require_known()
+        given = {name.lower() for name in asked.secure}
+        self.secure = self._with_derived(
+            {
+                name
+                for name, declared in self._declared.items()
+                if name.lower() in given or types.is_secure(declared, template, f"parameters.{name}", budget)
+            }
+        )
 
-def shown_type(definition: Mapping[str, Any], place: str) -> str:
-    """Return ARM's name of a resolved type. Raises `InvalidTemplate` for an unknown one."""
-    name = str(definition.get("type", "")).lower()
-    if name not in _TYPES:
-        known = ", ".join(kind for kind, _ in _TYPES.values())
-        raise _invalid(f"The type at '{place}' is not valid. Supported types are '{known}'.", place)
-    return _TYPES[name][0]
+    def __call__(self, wanted: str) -> Any:
+        name = found_name(self._declared, wanted)
+        if name is None:
+            raise Unusable(
+                f"The template parameter '{wanted}' is not found. Please see https://aka.ms/arm-syntax-parameters for "
+                "usage details."
+            )
+        if name not in self._values:
+            if name in self._under_way:
+                raise Unusable(f"The template parameter '{name}' depends on itself.")
+            self._under_way.append(name)
+            try:
+                self._values[name] = self._value(name)
+            finally:
+                self._under_way.pop()
+        return self._values[name]
 
+    def _with_derived(self, secure: set[str]) -> frozenset[str]:
+        """Those and the parameters whose values are built from them by default."""
+        waiting = {}
+        for name, declared in self._declared.items():
+            sent = found_name(self._sent, name)
+            given = self._sent[sent] if sent is not None else None
+            if name not in secure and (not isinstance(given, dict) or given.get("value") is None):
+                kind = types.resolved(declared, self.template, f"parameters.{name}", self.budget)
+                waiting[name] = used_parameters(kind.get("defaultValue"), self.template, self.budget)
+        found = secure
+        while found:
+            known = {name.lower() for name in secure}
+            found = {name for name, used in waiting.items() if used is None or used & known} - secure
+            secure = secure | found
+        return frozenset(secure)
 
-def is_secure(definition: Mapping[str, Any], template: Mapping[str, Any], place: str, budget: Budget) -> bool:
-    """Whether the type, or one inside it, is secure."""
-    waiting: list[tuple[Any, int]] = [(definition, 0)]
-    while waiting:
-        part, depth = waiting.pop()
-        if not isinstance(part, Mapping) or depth > _MAX_DEPTH:
-            continue
-        kind = resolved(part, template, place, budget)
-        if _is_secret(kind):
-            return True
-        inner = [kind.get("items"), kind.get("additionalProperties"), *_part(kind, "prefixItems", list, place)]
-        inner += _part(kind, "properties", dict, place).values()
-        inner += _part(_part(kind, "discriminator", dict, place), "mapping", dict, place).values()
-        budget.charge("steps", len(inner))
-        waiting += ((each, depth + 1) for each in inner)
-    return False
+    def require_all(self) -> None:
+        """Raise one error with all that is wrong with the parameters."""
+        found: list[errors.PoolwrightError] = []
+        for name in self._declared:
+            try:
+                self(name)
+            except errors.InvalidTemplate as error:
+                found.append(error)
+        if found:
+            raise errors.joined(found)
 
+    def shown(self) -> Json:
+        """The parameters as clients see them."""
+        shown: Json = {}
+        for name, declared in self._declared.items():
+            kind = types.resolved(declared, self.template, f"parameters.{name}", self.budget)
+            shown[name] = {"type": types.shown_type(kind, f"parameters.{name}")}
+            if name not in self.secure:
+                shown[name]["value"] = self(name)
+        return shown
 
-def _is_secret(kind: Mapping[str, Any]) -> bool:
-    return str(kind.get("type", "")).lower() in _SECURE
+    def kept(self) -> Json:
+        """The values to go on with later."""
+        return {name: self(name) for name in self._declared if name not in self.secure}
 
+    def _value(self, name: str) -> Any:
+        declared = required_object(self._declared[name], f"parameters.{name}")
+        kind = types.resolved(declared, self.template, f"parameters.{name}", self.budget)
+        sent = found_name(self._sent, name)
+        given = required_object(self._sent[sent], f"properties.parameters.{sent}") if sent is not None else {}
+        place = f"parameters.{name}"
+        if "value" in given and not (given["value"] is None and "defaultValue" in kind):
+            value = self._weighed(given["value"], place)
+        elif given and "value" not in given:
+            raise errors.InvalidTemplate(
+                f"The template parameter '{name}' is given by {' and '.join(sorted(given))}, and this service only "
+                "takes values.",
+                target=place,
+                remedy="send the value itself; there is no key vault to read it from",
+            )
+        elif "defaultValue" in kind:
+            value = self.evaluator.value(kind["defaultValue"], f"{place}.defaultValue", Frame(is_default=True))
+        elif kind.get("nullable"):
+            value = None
+        else:
+            raise errors.InvalidTemplate(
+                f"Deployment template validation failed: 'The value for the template parameter '{name}' is not "
+                "provided. Please see https://aka.ms/arm-create-parameter-file for usage details.'.",
+                target=place,
+                remedy=f"give it: --parameters {name}=...",
+            )
+        wrong = next(types.problems(value, declared, self.template, name, self.budget), None)
+        if wrong is not None:
+            raise errors.InvalidTemplate(
+                f"Deployment template validation failed: 'The provided value for the template parameter '{name}' is "
+                f"not valid. The parameter value {wrong}'.",
+                target=place,
+                remedy="correct the value",
+            )
+        return value
 
-def problems(
-    value: Any, definition: Mapping[str, Any], template: Mapping[str, Any], place: str, budget: Budget
-) -> Iterator[str]:
-    """Yield what is wrong with a value of that type, each as a sentence without the value."""
-    kind = resolved(definition, template, place, budget)
-    if value is None and kind.get("nullable"):
-        return
-    shown_type(kind, place)
-    expected = _TYPES[str(kind["type"]).lower()][1]
-    if type_name(value) != expected:
-        yield f"'{place}' is of type '{type_name(value)}', expected '{expected}'."
-        return
-    allowed = kind.get("allowedValues")
-    if isinstance(allowed, list):
-        # Each part of an array is compared with each of them.
-        budget.charge("steps", len(allowed) * (1 + len(value) if isinstance(value, list) else 1))
-    if isinstance(allowed, list) and not _is_allowed(value, allowed):
-        told = ": '" + ",".join(as_text(each) for each in allowed) + "'" if not _is_secret(kind) else ""
-        yield f"'{place}' is not part of the allowed value(s){told}."
-    yield from _limits(value, kind, place)
-    if isinstance(value, list):
-        yield from _element_problems(value, kind, template, place, budget)
-    if isinstance(value, dict):
-        yield from _property_problems(value, kind, template, place, budget)
+    def _weighed(self, value: Any, place: str) -> Any:
+        try:
+            return self.budget.weigh(value)
+        except errors.InvalidTemplate as error:
+            error.target = place
+            raise
 
-
-def _is_allowed(value: Any, allowed: list[Any]) -> bool:
-    """One of the values; an array may also be a choice of some of them."""
-    if any(is_equal(value, each) for each in allowed):
-        return True
-    return isinstance(value, list) and all(any(is_equal(part, each) for each in allowed) for part in value)
-
-
-def _limits(value: Any, kind: Mapping[str, Any], place: str) -> Iterator[str]:
-    if isinstance(value, int) and not isinstance(value, bool):
-        least, most = (_limit(kind, name, place) for name in ("minValue", "maxValue"))
-        if least is not None and value < least:
-            yield f"'{place}' is smaller than the minimum value '{least}'."
-        if most is not None and value > most:
-            yield f"'{place}' is greater than the maximum value '{most}'."
-    if isinstance(value, (str, list)):
-        least, most = (_limit(kind, name, place) for name in ("minLength", "maxLength"))
-        if least is not None and len(value) < least:
-            yield f"'{place}' has length '{len(value)}', and the minimum length is '{least}'."
-        if most is not None and len(value) > most:
-            yield f"'{place}' has length '{len(value)}', and the maximum length is '{most}'."
-
-
-def _element_problems(
-    value: list[Any], kind: Mapping[str, Any], template: Mapping[str, Any], place: str, budget: Budget
-) -> Iterator[str]:
-    first, rest = _part(kind, "prefixItems", list, place), kind.get("items")
-    if rest is False and len(value) > len(first):
-        yield f"'{place}' has {len(value)} elements, and at most {len(first)} are permitted."
-    if len(value) < len(first):
-        yield f"'{place}' has {len(value)} elements, and at least {len(first)} are required."
-    for index, part in enumerate(value):
-        of_it = first[index] if index < len(first) else rest
-        if isinstance(of_it, Mapping):
-            yield from problems(part, of_it, template, f"{place}[{index}]", budget)
-
-
-def _property_problems(
-    value: Json, kind: Mapping[str, Any], template: Mapping[str, Any], place: str, budget: Budget
-) -> Iterator[str]:
-    known: Json = _part(kind, "properties", dict, place)
-    more = kind.get("additionalProperties", True)
-    choice = _part(kind, "discriminator", dict, place)
-    if choice:
-        name = str(choice.get("propertyName", ""))
-        variants = _part(choice, "mapping", dict, place)
-        chosen = variants.get(str(value.get(name)))
-        if not isinstance(chosen, Mapping):
-            yield f"'{place}.{name}' is not part of the allowed value(s): '{','.join(variants)}'."
-            return
-        variant = resolved(chosen, template, place, budget)
-        known = {name: {"type": "string"}, **known, **_part(variant, "properties", dict, place)}
-        more = variant.get("additionalProperties", more)
-    budget.charge("steps", len(known) + sum(len(value) // 8 for name in known if name not in value))
-    there = {name: found_name(value, name) for name in known}
-    for name in known:
-        of_it = _part(known, name, dict, f"{place}.{name}")
-        actual = there[name]
-        if actual is not None:
-            yield from problems(value[actual], of_it, template, f"{place}.{name}", budget)
-        elif not resolved(of_it, template, place, budget).get("nullable"):
-            yield f"'{place}' lacks the property '{name}'."
-    for name in value.keys() - set(there.values()):
-        if more is False:
-            yield f"'{place}' has the property '{name}', which its type does not have."
-        elif isinstance(more, Mapping):
-            yield from problems(value[name], more, template, f"{place}.{name}", budget)
-
-
-P = TypeVar("P", list[Any], dict[str, Any])
-
-
-def _part(kind: Mapping[str, Any], name: str, expected: type[P], place: str) -> P:
-    """The array or object within a type, an empty one when it is not there."""
-    part = kind.get(name)
-    if part is None:
-        return expected()
-    if not isinstance(part, expected):
-        raise _invalid(f"The '{name}' of the type at '{place}' is not valid: it is {type_name(part)}.", place)
-    return part
-
-
-def _limit(kind: Mapping[str, Any], name: str, place: str) -> int | None:
-    part = kind.get(name)
-    if part is not None and type_name(part) != "Integer":
-        raise _invalid(f"The '{name}' of the type at '{place}' is not valid: it is {type_name(part)}.", place)
-    return part
-
-
-def _invalid(message: str, place: str) -> errors.InvalidTemplate:
-    return errors.InvalidTemplate(message, target=place, remedy="correct the template")
+    def _require_known(self) -> None:
+        known = {name.lower() for name in self._declared}
+        unknown = [name for name in self._sent if name.lower() not in known]
+        if unknown:
+            raise errors.InvalidTemplate(
+                f"Deployment template validation failed: 'The template parameters '{', '.join(unknown[:10])}' in the "
+                "parameters file are not valid; they are not present in the original template and can therefore not be "
+                "provided at deployment time. The only supported parameters for this template are "
+                f"'{', '.join(self._declared)}'. Please see https://aka.ms/arm-pass-parameter-values for usage "
+                "details.'.",
+                target="properties.parameters",
+                remedy="leave them out, or declare them in the template",
+            )
