@@ -368,6 +368,10 @@ def test_one_node_pool_is_taken_back(azure: Workplace) -> None:
     command = ("fleet", "apply", "plan.json", "--yes")
     assert azure(*command, "--only", "shop/prod/web").code == 4
     assert "webg2" in azure.pools("prod")
-    ended = azure.done(*command, "--roll-back", "shop/prod/web")
+    back = (*command, "--roll-back", "shop/prod/web")
+    ended = azure(*back)
+    assert (ended.code, "kubectl uncordon -l kubernetes.azure.com/agentpool=web" in ended.err) == (4, True)
+    assert "webg2" in azure.pools("prod")
+    ended = azure.done(*back, "--kubectl-done", "shop/prod/web")
     assert "Node pools: 1 rolled back." in ended.err
     assert azure.pools("prod") == before

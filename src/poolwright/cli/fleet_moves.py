@@ -124,6 +124,10 @@ def apply(
     only: Annotated[
         list[str] | None, typer.Option(metavar=_POOLS, help="Only these; * and ? stand for text. Any number of times.")
     ] = None,
+    kubectl: Annotated[
+        bool,
+        typer.Option("--kubectl", help="Run kubectl's lines, with the credentials the endpoint gives for the cluster."),
+    ] = False,
     kubectl_done: Annotated[
         list[str] | None,
         typer.Option(metavar=_POOLS, help="The lines of kubectl that were printed for these were run."),
@@ -147,7 +151,8 @@ def apply(
 
     Every step is in the journal before the next begins: after a kill, the same command goes on. It stops at the first
     failure. A node pool whose ETag is another than when it was planned is left alone. Where a new node pool takes the
-    place of the old one, it stops before kubectl's lines and prints them; --kubectl-done has it go on.
+    place of the old one, it stops before kubectl's lines and prints them; --kubectl-done has it go on, and --kubectl
+    has it run them itself.
 
     Ends with 0 when all is moved (or would be begun), 1 when something failed or was changed by others, 2 when the
     command line or the plan cannot be used, 3 when a file or service is not there, 4 when kubectl's lines have to be
@@ -157,8 +162,11 @@ def apply(
     from poolwright.fleet.apply import Application, ByHand
     from poolwright.fleet.apply_report import Report, apply_outline, summary
     from poolwright.fleet.arm import NoAnswer, Refused
+    from poolwright.fleet.kubectl import Kubectl
 
     plan = _plan(plan_file)
+    if kubectl and kubectl_done:
+        raise typer.BadParameter("either kubectl is run here, or it was run", param_hint="--kubectl")
     if roll_back is not None and only:
         raise typer.BadParameter("it names one node pool, so --only has no place beside it", param_hint="--roll-back")
     chosen = _chosen(plan, only, "--only")
@@ -178,9 +186,10 @@ def apply(
                 _confirm(arm, plan, back or chosen, confirm_subscription or [])
                 with (
                     journal.opened(path, plan, url, _now) as kept,
-                    _shown(plan_file.name, plan, output, to) as (_, tell),
+                    _shown(plan_file.name, plan, output, to) as (say, tell),
                 ):
-                    application = Application(plan, arm, kept, ByHand(said, kept), tell)
+                    nodes = Kubectl(arm, say) if kubectl else ByHand(said, kept)
+                    application = Application(plan, arm, kept, nodes, tell)
                     results = (application.roll_back(back[0]),) if back else application.run(wanted, parallel)
     except KeyboardInterrupt:
         raise Failure(_interrupted(path, yes), code=INTERRUPTED) from None
@@ -213,7 +222,7 @@ def _end(results: Sequence[MoveResult], yes: bool, path: Path) -> None:
     if bad:
         raise Failure(f"{_counted(len(bad), 'node pool')} did not move. What was done is in {path}", code=FAILED)
     if waiting:
-        raise Failure(f"{_counted(len(waiting), 'node pool')} wait for kubectl", code=GATE)
+        raise Failure(f"{_counted(len(waiting), 'node pool')} waiting for kubectl", code=GATE)
 
 
 def _tell_bad(results: Iterable[MoveResult]) -> None:

@@ -246,7 +246,8 @@ class Application:
             try:
                 if self._halted.is_set():
                     raise _Halted
-                told = self._taken(move, step, step.name in past.begun)
+                # `again` where an earlier run began the step; what is returned has to be remembered.
+                told = self._act[step.name](move, step, step.name in past.begun)
                 self._note(move, step.name, Event.DONE, told)
             except (Refused, NoAnswer, StepFailed) as error:
                 self._note(move, step.name, Event.FAILED, {"why": str(error)})
@@ -259,10 +260,6 @@ class Application:
             except _Halted:
                 return self._result(move, Outcome.STOPPED, "another move failed")
         return self._result(move, Outcome.MOVED, "")
-
-    def _taken(self, move: PoolMove, step: Step, again: bool) -> Mapping[str, Any]:
-        """Take the step; `again` where an earlier run began it. Returns what has to be remembered."""
-        return self._act[step.name](move, step, again)
 
     def _looked(self, move: PoolMove) -> MoveResult:
         past = self._past(move)
@@ -321,11 +318,12 @@ class Application:
         return {"etag": etag_of(resource), "properties": _known(_read(resource))}
 
     def _by_kubectl(self, move: PoolMove, step: Step, again: bool) -> Mapping[str, Any]:
+        # Lines that were only printed may be run at any moment, so that the way back has to count with them.
+        self._begin(move, step)
         how = self._nodes.done(move, step.kubectl)
         if how is None:
             past = self._past(move)
             raise _Waits(tuple(line for each in move.steps if each.name not in past.done for line in each.kubectl))
-        self._begin(move, step)
         return {"how": how}
 
     def _delete_pool(self, move: PoolMove, step: Step, again: bool) -> Mapping[str, Any]:

@@ -97,6 +97,10 @@ class Arm:
         """Delete a resource, and return when it is gone. Raises `Refused` and `NoAnswer`."""
         self._wait(self._send("DELETE", path, params={"api-version": API_VERSION}, headers=dict(headers)))
 
+    def post(self, path: str) -> Json:
+        """Ask for what only a POST shows, such as credentials. Raises `Refused` and `NoAnswer`."""
+        return _json(self._send("POST", path, params={"api-version": API_VERSION}))
+
     def settled(self, path: str) -> Json | None:
         """Return the resource once no operation works on it, None once it is gone. Raises as `get` does."""
         pause = _FIRST_PAUSE_SECONDS
@@ -104,7 +108,7 @@ class Arm:
             resource = self.get(path)
             if resource is None or state_of(resource) in _ENDED:
                 return resource
-            self._pause(pause)
+            self.pause(pause)
             pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS)
 
     def subscription_name(self, subscription: str) -> str:
@@ -119,7 +123,7 @@ class Arm:
         url = reply.headers.get("azure-asyncoperation") or reply.headers.get("location")
         pause = _FIRST_PAUSE_SECONDS
         while url is not None:
-            self._pause(min(pause, _retry_after(reply)))
+            self.pause(min(pause, _retry_after(reply)))
             pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS)
             parts = urlsplit(url)
             # Tokens go to the endpoint that was chosen and nowhere else.
@@ -141,7 +145,7 @@ class Arm:
             except NoAnswer:
                 if time.monotonic() > deadline:
                     raise
-                self._pause(_SILENT_PAUSE_SECONDS)
+                self.pause(_SILENT_PAUSE_SECONDS)
 
     def _send(
         self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **arguments: Any
@@ -161,7 +165,7 @@ class Arm:
                 renewed = True
             elif reply.status_code == 429 and time.monotonic() + _retry_after(reply) < deadline:
                 # Throttled requests change nothing and are sent again, as az and the SDKs do.
-                self._pause(_retry_after(reply))
+                self.pause(_retry_after(reply))
             elif reply.status_code >= 500:
                 raise NoAnswer(f"{self.url} failed: {_told(_json(reply), f'HTTP {reply.status_code}')}")
             elif reply.status_code >= 400:
@@ -170,7 +174,8 @@ class Arm:
                 self._heard = True
                 return reply
 
-    def _pause(self, seconds: float) -> None:
+    def pause(self, seconds: float) -> None:
+        """Return after so many seconds. Raises `Interrupted` at once after `stop`."""
         if self._stopping.wait(seconds):
             raise Interrupted
 
