@@ -74,7 +74,7 @@ def site(directory: Path, fleet: Fleet, profile: Profile) -> Iterator[Site]:
     """Yield the fleet, loaded as a rehearsal loads it."""
     made = plan_of(fleet, profile)
     with _service(directory, Profile.DOCUMENTED) as (_, arm):
-        not_loaded = tuple(rehearsal.load(made, arm, lambda text: None))
+        not_loaded = rehearsal.load(made, arm, lambda text: None)
     with _service(directory, profile) as (service, arm):
         yield Site(service, arm, rehearsal.as_loaded(made, arm), not_loaded)
 

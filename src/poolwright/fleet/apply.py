@@ -28,6 +28,8 @@ from poolwright.fleet.journal import Entry, Event, Journal
 from poolwright.fleet.plan import Plan, PoolFound, PoolMove, Request, Step, StepName
 from poolwright.fleet.values import FleetPool, Origin
 
+_PRECONDITION_FAILED: Final = 412
+
 
 class Outcome(StrEnum):
     """How a move stands."""
@@ -100,8 +102,7 @@ class _Past:
 
     begun: dict[str, datetime] = field(default_factory=dict)
     done: dict[str, Entry] = field(default_factory=dict)
-    undoing: bool = False
-    undone: set[str] = field(default_factory=set)
+    undoing: set[str] = field(default_factory=set)
     rolled_back: bool = False
     etag: str | None = None
     properties: Mapping[str, Any] = field(default_factory=dict)
@@ -118,9 +119,10 @@ class _Past:
                     past.etag = entry.told.get("etag", past.etag)
                     past.properties = entry.told.get("properties", past.properties)
                 case Event.UNDOING:
-                    past.undoing = True
+                    past.undoing.add(entry.step)
                 case Event.UNDONE:
-                    past.undone.add(entry.step)
+                    past.begun.pop(entry.step, None)
+                    past.done.pop(entry.step, None)
                 case Event.ROLLED_BACK:
                     past.rolled_back = True
         return past
@@ -177,13 +179,14 @@ class Application:
         """Take back what was begun of a move, last step first; returns how it stands."""
         past = self._past(move)
         try:
-            if not past.begun or past.rolled_back:
+            if past.rolled_back or not (past.begun or past.undoing):
                 return self._result(move, Outcome.ROLLED_BACK, "nothing of it is done")
             if StepName.DELETE_POOL in past.begun:
                 raise StepFailed(f"{move.pool} is deleted, or about to be. " + " ".join(move.way_back))
             for step in reversed(move.steps):
-                if step.name in past.begun and step.name not in past.undone:
-                    self._note(move, step.name, Event.UNDOING)
+                if step.name in past.begun:
+                    if step.name not in past.undoing:
+                        self._note(move, step.name, Event.UNDOING)
                     self._undo(move, step)
                     self._note(move, step.name, Event.UNDONE)
             self._note(move, "", Event.ROLLED_BACK)
@@ -297,8 +300,14 @@ class Application:
             )
         self._begin(move, step)
         if there is None:
-            body = {"properties": request.properties}
-            self._arm.put(request.pool, body, {**request.headers, "If-None-Match": "*"})
+            try:
+                body = {"properties": request.properties}
+                self._arm.put(request.pool, body, {**request.headers, "If-None-Match": "*"})
+            except Refused as refused:
+                if refused.status == _PRECONDITION_FAILED:
+                    # Somebody else was quicker, and what is there now is never to be taken for this move's.
+                    self._note(move, step.name, Event.UNDONE)
+                raise
         elif state_of(self._settled(request.pool)) != "Succeeded":
             # It was made and failed; the same request again has the service try again.
             self._arm.put(request.pool, {"properties": request.properties}, request.headers)

@@ -74,6 +74,10 @@ class Journal:
 
     def __init__(self, entries: list[Entry], write: Callable[[bytes], None], now: Callable[[], datetime]) -> None:
         self._entries = entries
+        # A large fleet has a hundred thousand entries, and asks for those of one node pool all the time.
+        self._of: dict[str, list[Entry]] = {}
+        for entry in entries:
+            self._of.setdefault(entry.pool, []).append(entry)
         self._write = write
         self._now = now
         self._lock = threading.Lock()
@@ -85,7 +89,7 @@ class Journal:
 
     def of(self, pool: str) -> tuple[Entry, ...]:
         """Return the entries about a node pool."""
-        return tuple(entry for entry in self._entries if entry.pool == pool)
+        return tuple(self._of.get(pool, ()))
 
     def append(self, pool: str, step: str, event: Event, told: Mapping[str, Any] | None = None) -> Entry:
         """Keep an entry; when this returns it is on disk. Raises `JournalProblem`, and then ever after."""
@@ -103,6 +107,7 @@ class Journal:
                 )
                 raise self._trouble from error
             self._entries.append(entry)
+            self._of.setdefault(pool, []).append(entry)
         return entry
 
 

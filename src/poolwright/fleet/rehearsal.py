@@ -12,7 +12,8 @@ import json
 import ssl
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -121,7 +122,7 @@ def rehearse(plan: Plan, name: str, conditions: Conditions, say: Say, tell: Tell
             service.start(profile=Profile.DOCUMENTED.value, seed=catalogue)
             with _connected(service) as arm:
                 say(f"loading {sum(len(cluster.pools) for cluster in plan.found):,} node pools")
-                not_loaded = tuple(load(plan, arm, say))
+                not_loaded = load(plan, arm, say, conditions.parallel)
             service.stop()
             later = {"seed": conditions.seed.absolute()} if conditions.seed is not None else {}
             service.start(profile=plan.profile, simulated_boot_seconds=conditions.boot_seconds, **later)
@@ -163,16 +164,16 @@ def _service(plan: Plan, data_dir: Path) -> ChildService:
     """A service that is not started, and has the fleet's subscriptions and locations."""
     directory = DataDirectory(data_dir)
     directory.create()
-    first, *others = dict.fromkeys(_identity(cluster).group_id.subscription for cluster in plan.found)
+    subscriptions = list(dict.fromkeys(_identity(cluster).group_id.subscription for cluster in plan.found))
     database = installation.open_database(directory)
     try:
-        installation.ensure_identity(database, directory, local=True, subscription_id=first)
+        installation.ensure_identity(database, directory, local=True, subscription_id=next(iter(subscriptions), None))
     finally:
         database.close()
     with Administration(directory) as operator:
-        for subscription in others:
+        for subscription in subscriptions[1:]:
             operator.create_subscription(subscription, None, local=True, subscription_id=subscription)
-    locations = dict.fromkeys([cluster.location or _SOMEWHERE for cluster in plan.found])
+    locations = dict.fromkeys([cluster.location or _SOMEWHERE for cluster in plan.found] or [_SOMEWHERE])
     return ChildService(data_dir, locations=",".join(locations), engine="simulated", log_level="warning")
 
 
@@ -258,38 +259,50 @@ def _limit(plan: Plan, arm: Arm, seed: SeedFile | None) -> None:
 # --- the fleet --------------------------------------------------------------------------------------------------------
 
 
-def load(plan: Plan, arm: Arm, say: Say) -> Iterator[NotLoaded]:
-    """Make every cluster and node pool of the fleet; yields what the service refuses."""
+def load(plan: Plan, arm: Arm, say: Say, parallel: int = 1) -> tuple[NotLoaded, ...]:
+    """Make every cluster and node pool of the fleet; returns what the service refuses."""
     new_names = {move.replacement for move in plan.moves}
-    for number, cluster in enumerate(plan.found, 1):
-        identity = _identity(cluster)
-        location = cluster.location or _SOMEWHERE
-        # A cluster is made with a system node pool; which of the fleet's can be made is only known afterwards.
-        taken = {pool.name for pool in cluster.pools} | new_names
-        stand_in = next(name for name in (f"standin{number}" for number in range(1000)) if name not in taken)
-        body = {
-            "location": location,
-            "identity": {"type": "SystemAssigned"},
-            "properties": {
-                **({"kubernetesVersion": cluster.version} if cluster.version is not None else {}),
-                "agentPoolProfiles": [{"name": stand_in, "mode": "System", "count": 1}],
-            },
-        }
+    refused: list[NotLoaded] = []
+    with ThreadPoolExecutor(parallel, thread_name_prefix="load") as pool:
         try:
-            arm.put(str(identity.group_id), {"location": location}, {})
-            arm.put(cluster.id, body, {})
-        except Refused as refused:
-            yield NotLoaded(id=cluster.id, why=str(refused))
-            continue
-        refusals = [each for pool in cluster.pools if (each := _load_pool(cluster, pool, arm)) is not None]
-        yield from refusals
-        missing = {each.id for each in refusals}
+            loading = [pool.submit(_load_cluster, cluster, arm, new_names) for cluster in plan.found]
+            for number, each in enumerate(loading, 1):
+                refused += each.result()
+                if number % 20 == 0:
+                    say(f"loaded {number:,} of {len(loading):,} clusters")
+        except BaseException:
+            arm.stop()
+            pool.shutdown(cancel_futures=True)
+            raise
+    return tuple(refused)
+
+
+def _load_cluster(cluster: ClusterFound, arm: Arm, new_names: Collection[str | None]) -> list[NotLoaded]:
+    identity = _identity(cluster)
+    location = cluster.location or _SOMEWHERE
+    # A cluster is made with a system node pool; which of the fleet's can be made is only known afterwards.
+    taken = {pool.name for pool in cluster.pools}.union(name for name in new_names if name is not None)
+    stand_in = next(name for name in (f"standin{number}" for number in range(1000)) if name not in taken)
+    body = {
+        "location": location,
+        "identity": {"type": "SystemAssigned"},
+        "properties": {
+            **({"kubernetesVersion": cluster.version} if cluster.version is not None else {}),
+            "agentPoolProfiles": [{"name": stand_in, "mode": "System", "count": 1}],
+        },
+    }
+    try:
+        arm.put(str(identity.group_id), {"location": location}, {})
+        arm.put(cluster.id, body, {})
+        refused = [each for pool in cluster.pools if (each := _load_pool(cluster, pool, arm)) is not None]
+        missing = {each.id for each in refused}
         if any(
             pool.properties.get("mode") == "System" and _pool_id(cluster, pool) not in missing for pool in cluster.pools
         ):
             arm.delete(f"{cluster.id}/agentPools/{stand_in}", {})
-        if number % 20 == 0:
-            say(f"loaded {number:,} of {len(plan.found):,} clusters")
+    except Refused as refusal:
+        return [NotLoaded(id=cluster.id, why=str(refusal))]
+    return refused
 
 
 def _load_pool(cluster: ClusterFound, pool: PoolFound, arm: Arm) -> NotLoaded | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -17,7 +18,8 @@ from poolwright.fleet import arm as arm_module
 from poolwright.fleet.apply import Application, ByHand, MoveResult, Outcome
 from poolwright.fleet.arm import NoAnswer
 from poolwright.fleet.audit import Move
-from poolwright.fleet.journal import Event
+from poolwright.fleet.document import document_of
+from poolwright.fleet.journal import Entry, Event, Journal
 from poolwright.fleet.plan import PoolMove, StepName, Way
 from poolwright.fleet.reading import read
 from poolwright.fleet.values import Fleet
@@ -278,6 +280,28 @@ def test_a_pool_of_the_new_name_that_was_there_before_is_not_taken_for_ours(azur
     assert azure.pool(move(azure, "a").id) is not None
 
 
+def test_a_pool_that_somebody_else_made_at_the_same_moment_is_neither_used_nor_taken_back(
+    azure: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put, path = azure.arm.put, f"{move(azure, 'a').id}g2"
+
+    def outrun(target: str, body: Json, headers: Mapping[str, str]) -> None:
+        monkeypatch.setattr(azure.arm, "put", put)
+        put(path, {"properties": {"vmSize": "Standard_D4s_v3", "count": 1}}, {})
+        put(target, body, headers)
+
+    monkeypatch.setattr(azure.arm, "put", outrun)
+    journal, chosen = azure.journal(), {move(azure, "a").id}
+    (result,) = azure.application(journal).run(chosen, 1)
+    assert result.why.startswith("add-pool: PreconditionFailed: ")
+    theirs = azure.pool(path)
+
+    (result,) = azure.application(journal).run(chosen, 1)
+    assert "has a node pool ag2 already" in result.why
+    assert azure.application(journal).roll_back(move(azure, "a")).outcome is Outcome.ROLLED_BACK
+    assert azure.pool(path) == theirs
+
+
 # --- failures ---------------------------------------------------------------------------------------------------------
 
 
@@ -415,6 +439,43 @@ def test_a_change_in_place_is_taken_back(own: Site) -> None:
     assert after["poolwright"]["resolvedGeneration"] == "V1"
     assert after["vmSize"] == before["vmSize"]
     assert own.application(journal).roll_back(move(own, "a")).outcome is Outcome.ROLLED_BACK
+
+
+def test_a_roll_back_that_was_killed_at_any_entry_comes_to_the_same_end(azure: Site) -> None:
+    class Killed(BaseException):
+        pass
+
+    kept: list[Any] = []
+    left = 0
+
+    def write(line: bytes) -> None:
+        nonlocal left
+        if not left:
+            raise Killed
+        left -= 1
+        kept.append(line)
+
+    class ByAnybody:
+        def done(self, move: PoolMove, lines: Any) -> str | None:
+            return "run" if lines[0].startswith("kubectl uncordon") else None
+
+    def application() -> Application:
+        entries = [document_of(Entry, line) for line in kept]
+        journal = Journal(entries, write, lambda: next(azure.clock))
+        return Application(azure.plan, azure.arm, journal, ByAnybody(), lambda move, entry: None)
+
+    before = azure.pools()
+    left = 100
+    assert application().run({move(azure, "a").id}, 1)[0].outcome is Outcome.WAITS
+    for _ in range(30):
+        left = 1
+        with contextlib.suppress(Killed):
+            assert application().roll_back(move(azure, "a")).outcome is Outcome.ROLLED_BACK
+            break
+    else:
+        raise AssertionError("it makes no progress")
+    assert azure.pools() == before
+    assert application().run({move(azure, "a").id}, 1)[0].outcome is Outcome.ROLLED_BACK
 
 
 def test_a_roll_back_that_was_begun_has_to_be_ended(own: Site) -> None:
