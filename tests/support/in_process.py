@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 import uuid
 from collections.abc import Callable
@@ -145,6 +146,7 @@ class InProcess:
             base_of=lambda request: paths.base_url(request, None, BASE),
         )
         self.app = ArmApp(self.service)
+        self._turn = threading.Lock()
         self._runner = asyncio.Runner()
         self.client = InProcessClient(self)
 
@@ -219,8 +221,9 @@ class InProcess:
         return _Transport(self)
 
     def answer(self, request: httpx.Request) -> httpx.Response:
-        """Let the application answer, until the whole body is there."""
-        return self._runner.run(self._answer(request))
+        """Let the application answer, until the whole body is there; clients on several threads take turns."""
+        with self._turn:
+            return self._runner.run(self._answer(request))
 
     def close(self) -> None:
         self.client.close()
