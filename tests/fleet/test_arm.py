@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
+from azure.core.credentials import AccessToken
+from azure.core.exceptions import ClientAuthenticationError
 
 from poolwright.fleet import arm as arm_module
+from poolwright.fleet import tokens
 from poolwright.fleet.arm import Arm, Interrupted, NoAnswer, Refused
 
 POOL = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.ContainerService/managedClusters/c/agentPools/p"
@@ -149,3 +153,56 @@ def test_whoever_waits_can_be_interrupted(monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(Interrupted):
         there.arm.get(POOL)
     assert len(there.asked) == 1
+
+
+class NoWayIn:
+    """What DefaultAzureCredential does on a machine where nobody is logged in."""
+
+    def get_token(self, *scopes: str, **options: object) -> AccessToken:
+        assert scopes == ("https://arm.test/.default",)
+        raise ClientAuthenticationError("failed to retrieve a token.\nAttempted credentials:\n\tA page of them")
+
+
+class Known:
+    def get_token(self, *scopes: str, **options: object) -> AccessToken:
+        return AccessToken("secret-token", 0)
+
+
+def test_where_nobody_is_logged_in_it_is_said_in_a_line() -> None:
+    arm = Arm("https://arm.test", tokens.of_credential(NoWayIn(), "https://arm.test/.default"))
+    with pytest.raises(NoAnswer) as told:
+        arm.log_in()
+    assert str(told.value) == "no login to Azure works here, try `az login`: failed to retrieve a token."
+
+
+def test_the_token_of_a_credential_is_sent() -> None:
+    asked: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return reply(200, READY)
+
+    arm = Arm("https://arm.test", tokens.of_credential(Known()), transport=httpx.MockTransport(answer))
+    arm.log_in()
+    assert arm.get(POOL) == READY
+    assert [request.headers["authorization"] for request in asked] == ["Bearer secret-token"]
+
+
+@pytest.mark.parametrize(("status", "raised"), [(401, Refused), (200, None)])
+def test_a_secret_of_poolwright_is_in_no_message(
+    status: int, raised: type[Exception] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def post(self: httpx.Client, url: str, **arguments: object) -> httpx.Response:
+        assert url == "https://own.test/t/oauth2/v2.0/token"
+        return reply(status, {"access_token": "got"} if status == 200 else {"error": "hush-hush"})
+
+    monkeypatch.setattr(httpx.Client, "post", post)
+    secret = tokens.Secret("t", "c", "hush-hush")
+    assert "hush-hush" not in repr(secret)
+    token = tokens.of_poolwright("https://own.test", ssl.create_default_context(), secret)
+    if raised is None:
+        assert token(False) == "got"
+        return
+    with pytest.raises(raised) as told:
+        token(False)
+    assert "hush-hush" not in str(told.value)

@@ -362,6 +362,15 @@ def test_what_cannot_be_used_is_refused_before_anything(azure: Workplace) -> Non
     assert (ended.code, "the journal of another plan" in ended.err) == (1, True)
 
 
+def test_a_service_that_does_not_run_is_told_once_and_at_once(azure: Workplace) -> None:
+    azure.planned()
+    azure.service.stop()
+    ended = azure("fleet", "apply", "plan.json", "--yes")
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.count(f"error: {azure.service.url} does not answer") == 1
+    assert not (azure.directory / "plan.json.journal").exists()
+
+
 def test_one_node_pool_is_taken_back(azure: Workplace) -> None:
     azure.planned()
     before = azure.pools("prod")

@@ -177,6 +177,7 @@ def apply(
     path = journal_file or plan_file.with_name(f"{plan_file.name}.journal")
     try:
         with _connected(endpoint, data_dir) as arm:
+            arm.log_in()
             url, wanted = arm.url, {move.id for move in back or chosen}
             if not yes:
                 seen = journal.glanced_at(path, plan, url, _now)
@@ -220,7 +221,8 @@ def _end(results: Sequence[MoveResult], yes: bool, path: Path) -> None:
     if not yes:
         note("Nothing was changed: this only looked. --yes carries it out.")
     if bad:
-        raise Failure(f"{_counted(len(bad), 'node pool')} did not move. What was done is in {path}", code=FAILED)
+        what = f"did not move. What was done is in {path}" if yes else "would not move"
+        raise Failure(f"{_counted(len(bad), 'node pool')} {what}", code=FAILED)
     if waiting:
         raise Failure(f"{_counted(len(waiting), 'node pool')} waiting for kubectl", code=GATE)
 

@@ -76,6 +76,10 @@ class Arm:
     def close(self) -> None:
         self._http.close()
 
+    def log_in(self) -> None:
+        """Get a token before anything is asked. Raises `Refused` and `NoAnswer`."""
+        self._tokens(False)
+
     def stop(self) -> None:
         """Have everybody who waits raise `Interrupted`."""
         self._stopping.set()

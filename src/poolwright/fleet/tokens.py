@@ -5,6 +5,7 @@ Invariant: a secret is sent to the endpoint it belongs to and to no other, and i
 
 from __future__ import annotations
 
+import logging
 import ssl
 import threading
 from dataclasses import dataclass, field
@@ -49,11 +50,15 @@ def of_credential(credential: TokenCredential, scope: str = AZURE_SCOPE) -> Toke
     """Return what asks a credential of azure-identity, which keeps its tokens and renews them in time."""
     from azure.core.exceptions import ClientAuthenticationError
 
+    # It logs a page about every way to log in, each time none of them works.
+    logging.getLogger("azure.identity").setLevel(logging.ERROR)
+
     def token(renew: bool) -> str:
         try:
             return str(credential.get_token(scope).token)
         except ClientAuthenticationError as error:
-            raise NoAnswer(f"no login to Azure works here, try `az login`: {error.message}") from error
+            first = next((line for line in str(error.message).splitlines() if line.strip()), "")
+            raise NoAnswer(f"no login to Azure works here, try `az login`: {first}") from error
 
     return token
 
