@@ -155,3 +155,8 @@ ANSIBLE: Final = Environment(
     _install_ansible,
     "bin/python",
 )
+
+
+if __name__ == "__main__":
+    for each in (JAVASCRIPT, ANSIBLE):
+        ensure(each, cache_directory())
