@@ -86,6 +86,8 @@ def system() -> Iterator[SystemLibvirt]:
             known = Path("/etc", accounts).read_text()
             (directory / accounts).write_text(known if QEMU_ACCOUNT in known else f"{known}{line}\n")
         binds = [f"mount --bind {directory / accounts} /etc/{accounts}" for accounts in ("passwd", "group")]
+        # Root's libvirt asks QEMU what KVM can do, for a minute where there is a /dev/kvm that does not work.
+        binds.append("{ [ ! -e /dev/kvm ] || mount --bind /dev/null /dev/kvm; }")
         inside = stack.enter_context(view(PLACES, *binds))
         (directory / "libvirtd.conf").write_text(
             f'unix_sock_dir = "{directory}/sockets"\nauth_unix_rw = "none"\nauth_unix_ro = "none"\n'
