@@ -23,7 +23,7 @@ from poolwright.fleet.plan import NoSuchMove, Plan, PoolMove, StepName, Way, pla
 from poolwright.fleet.reading import read
 from poolwright.fleet.targets import CAPABILITIES, Targets
 from poolwright.fleet.values import Fleet
-from tests.fleet.fleets import TODAY, cluster, exported, fleet_of, pool, targets_for
+from tests.fleet.fleets import SUBSCRIPTION, TODAY, audited, cluster, exported, fleet_of, pool, targets_for
 
 GEN1 = "AKSUbuntu-2204containerd-202512.18.0"
 
@@ -221,6 +221,34 @@ def test_quota_counts_what_runs_beside_each_other_and_what_stays(made: Plan) -> 
     v5 = rows["eastus", "standardDSv5Family"]
     assert (v5.one_at_a_time, v5.all_at_once, v5.for_good) == (8, 8, 0)
     assert rows["eastus", "lowPriorityCores"].one_at_a_time == 24
+
+
+def test_whatever_names_an_export_has_a_printed_command_is_one_command() -> None:
+    names = "x'; touch $(y) `z` && \"w"
+    entry = cluster(pool(nodeImageVersion=GEN1), location="eastus; touch x", group=names, name=names)
+    entry["id"] = str(entry["id"]).replace(SUBSCRIPTION, subscription := "s; touch x")
+    made = planned(read([("x.json", json.dumps([entry]))]))
+    (move,) = made.moves
+    lines = [line for step in move.steps for line in (*step.az, *step.kubectl, *(check.run for check in step.checks))]
+    lines += [row.check for row in made.quota]
+    lines += [line for line in move.way_back if line.startswith(("az ", "kubectl "))]
+    assert {row.location for row in made.quota} == {"unknown"}
+    for line in lines:
+        lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
+        lexer.whitespace_split = True
+        found = list(lexer)
+        assert found == shlex.split(line)
+        assert found[0] in ("az", "kubectl")
+        if "-g" in found:
+            assert found[found.index("-g") + 1] == names
+        if "--subscription" in found:
+            assert found[found.index("--subscription") + 1] == subscription
+
+
+def test_a_remedy_that_is_a_command_can_be_typed() -> None:
+    (only,) = audited(fleet_of(cluster(pool(), name="a;b", powerState={"code": "Stopped"}))).pools
+    (remedy,) = [finding.remedy for finding in only.findings if finding.id == "cluster-stopped"]
+    assert remedy == "start it: az aks start -g rg -n 'a;b'"
 
 
 @pytest.mark.parametrize(

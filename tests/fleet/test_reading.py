@@ -151,6 +151,8 @@ def test_broken_input_is_named_by_line_and_the_rest_goes_on() -> None:
             "[0].agentPoolProfiles[0].orchestratorVersion",
             "no Kubernetes version",
         ),
+        (cluster(location="eastus; touch x"), ProblemKind.MISSHAPEN, "[0].location", "letters and digits only"),
+        (cluster(location=7), ProblemKind.MISSHAPEN, "[0].location", "it is no location"),
         (cluster({"count": 1}), ProblemKind.MISSHAPEN, "[0].agentPoolProfiles[0]", "no node pool with a name"),
         (cluster(agentPoolProfiles="x"), ProblemKind.MISSHAPEN, "[0].agentpoolprofiles", "it is no list"),
     ],
@@ -166,6 +168,13 @@ def test_a_value_that_cannot_be_read_leaves_the_rest_of_its_pool() -> None:
     reading.take_text("x.json", json.dumps([cluster(pool(osType="BeOS", vmSize="Standard_D2_v3"))]))
     (only,) = pools_of(reading.fleet()).values()
     assert (only.os_type, only.sizes) == (None, ("Standard_D2_v3",))
+
+
+def test_a_location_is_read_by_its_short_name_or_not_at_all() -> None:
+    written = {"c1": "East US", "c2": "westus2", "c3": "eastus $(touch x)", "c4": "éast", "c5": None, "c6": ""}
+    fleet = read([("x.json", json.dumps([cluster(name=name, location=place) for name, place in written.items()]))])
+    assert [each.location for each in fleet.clusters] == ["eastus", "westus2", None, None, None, None]
+    assert [problem.origin.path for problem in fleet.problems] == ["[2].location", "[3].location"]
 
 
 def test_many_entries_of_one_unknown_kind_are_one_problem() -> None:

@@ -25,6 +25,7 @@ from poolwright.domain.profile import Profile
 from poolwright.domain.rules import Condition, Rule, when
 from poolwright.domain.sources import GEN2_PAGE, IMAGES_PAGE
 from poolwright.domain.vm_size import VmSize
+from poolwright.fleet import commands
 from poolwright.fleet.document import Document, Finding, Place
 from poolwright.fleet.targets import Targets
 from poolwright.fleet.values import Fleet, FleetCluster, FleetPool, Origin
@@ -473,13 +474,16 @@ class _Auditor:
             "state": pool.state if pool.state not in (None, "Succeeded") else f"{cluster.state} (of the cluster)",
             "offered": generations_text(offered),
         }
+        # What a remedy says is typed into a shell.
+        typed = {name: commands.quoted(words[name]) for name in ("group", "cluster", "pool")}
+        typed["location"] = cluster.location or "LOCATION"
         rows = [row for row in OBSTACLES if row.condition.holds(facts)]
         return (
             tuple(
                 Finding(
                     id=row.rule.id,
                     message=row.message.format(**words),
-                    remedy=row.remedy.format(**words),
+                    remedy=row.remedy.format(**typed),
                     source=row.rule.source,
                 )
                 for row in rows

@@ -137,6 +137,18 @@ def az(command: str, about: NodePoolId | ClusterId, *arguments: str) -> str:
     return _joined(["az", *command.split(), *where, *arguments, *subscription])
 
 
+def az_usage(subscription: str, location: str, family: str) -> str:
+    """Return a command of az that shows a quota and how much of it is used."""
+    query = f"[?name.value=='{family}'].{{limit: limit, used: currentValue}}"
+    where = ["-l", location, "--subscription", subscription]
+    return _joined(["az", "vm", "list-usage", *where, "--query", query, "-o", "table"])
+
+
+def quoted(word: str) -> str:
+    """Return the word as a shell takes it for one, for a command inside of a sentence."""
+    return _quoted(word)
+
+
 def az_change(pool: NodePoolId, properties: Json, headers: Mapping[str, str]) -> str:
     """Return the change in place: by the options of Poolwright's az, or by name where a property has none."""
     if properties.keys() <= {"vmSize"}:

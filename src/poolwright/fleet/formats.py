@@ -108,7 +108,7 @@ def read_cluster(entry: Mapping[str, Any], origin: Origin, complain: Complain) -
     return FleetCluster(
         id=identity,
         origin=origin,
-        location=_location(beside.get("location")),
+        location=_location(beside.get("location"), complain),
         version=version,
         power=reader.power(),
         state=reader.text("provisioningstate"),
@@ -324,8 +324,20 @@ def _whole(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
-def _location(value: Any) -> str | None:
-    return value.replace(" ", "").lower() if isinstance(value, str) and value else None
+def location_of(value: Any) -> str | None:
+    """Return the location by its short name, `eastus`; None for what is no name of one.
+
+    Locations stand in commands that people type, so nothing but letters and digits is let through.
+    """
+    name = value.replace(" ", "").lower() if isinstance(value, str) else ""
+    return name if name.isascii() and name.isalnum() else None
+
+
+def _location(value: Any, complain: Complain) -> str | None:
+    name = location_of(value)
+    if name is None and value not in (None, ""):
+        complain("location", f"it is no location, which has letters and digits only: {str(value)[:40]!r}")
+    return name
 
 
 def _below(complain: Complain, place: str) -> Complain:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final
 
+from poolwright.fleet.formats import location_of
 from poolwright.fleet.reading import Reading
 from poolwright.fleet.values import Origin, ProblemKind
 
@@ -76,11 +77,11 @@ def take_live(
 
     def taken(what: str, entries: Iterable[Any]) -> set[str]:
         """Take what a list of the endpoint has; returns the locations met."""
-        places = set()
+        places = set[str]()
         try:
             for number, entry in enumerate(entries):
                 document = entry.as_dict()
-                places.add(str(document.get("location") or "").replace(" ", "").lower())
+                places.add(location_of(document.get("location")) or "")
                 reading.take_entry(document, Origin(f"<{endpoint}{what}>", 0, f"[{number}]"))
         except AzureError as error:
             reading.complain(ProblemKind.UNREADABLE, Origin(f"<{endpoint}{what}>"), _in_one_line(error))

@@ -865,6 +865,5 @@ def _quota(clusters: list[ClusterPlan]) -> Iterator[QuotaRow]:
                 one_at_a_time=peak,
                 all_at_once=together,
                 for_good=after,
-                check=f"az vm list-usage -l {location} --subscription {subscription} --query "
-                f"\"[?name.value=='{family}'].{{limit: limit, used: currentValue}}\" -o table",
+                check=commands.az_usage(subscription, location, family),
             )
