@@ -11,10 +11,12 @@ from poolwright.domain.generation import Generation
 from poolwright.domain.node_pool import ScaleProfile
 from poolwright.domain.node_pool_kind import Mode, PoolType, PowerState, Priority
 from poolwright.domain.os_sku import OsSku, OsType
+from poolwright.fleet.audit import Audit
+from poolwright.fleet.document import document_of, json_of
 from poolwright.fleet.files import take_paths
 from poolwright.fleet.reading import Reading, read
 from poolwright.fleet.values import Fleet, FleetPool, Origin, ProblemKind
-from tests.fleet.fleets import EXPORTS, cluster, export, exported, fleet_of, pool
+from tests.fleet.fleets import EXPORTS, audited, cluster, export, exported, fleet_of, pool
 
 
 def read_paths(paths: list[str]) -> Fleet:
@@ -168,6 +170,55 @@ def test_a_value_that_cannot_be_read_leaves_the_rest_of_its_pool() -> None:
     reading.take_text("x.json", json.dumps([cluster(pool(osType="BeOS", vmSize="Standard_D2_v3"))]))
     (only,) = pools_of(reading.fleet()).values()
     assert (only.os_type, only.sizes) == (None, ("Standard_D2_v3",))
+
+
+def nested(levels: int) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for _ in range(levels):
+        found = {"deeper": found}
+    return found
+
+
+@pytest.mark.parametrize(
+    ("member", "text", "path", "what"),
+    [
+        ("kubeletConfig", json.dumps(nested(300)), "kubeletConfig" + ".deeper" * 61, "deeper than 64 levels"),
+        ("count", "9" * 4300, "count", "more than 64 bits"),
+        ("count", "9" * 5000, "count", "more than 64 bits"),
+        ("count", str(2**63), "count", "more than 64 bits"),
+        ("count", str(-(2**63) - 1), "count", "more than 64 bits"),
+        ("spotMaxPrice", "NaN", "spotMaxPrice", "no finite number"),
+        ("spotMaxPrice", "-Infinity", "spotMaxPrice", "no finite number"),
+        ("spotMaxPrice", "1e999", "spotMaxPrice", "no finite number"),
+        ("vmSize", r'"Standard_\ud800"', "vmSize", "lone surrogate"),
+        ("tags", r'{"team": "a", "\udc00": "b"}', "tags", "lone surrogate"),
+        ("nodeLabels", r'{"team": "\ud800"}', "nodeLabels.team", "lone surrogate"),
+    ],
+)
+def test_what_no_json_reader_takes_is_named_and_the_rest_is_read(member: str, text: str, path: str, what: str) -> None:
+    whole = json.dumps([cluster(pool("first", **{member: "HERE"}), pool("second"))]).replace('"HERE"', text)
+    fleet = read([("x.json", whole)])
+    (problem,) = fleet.problems
+    assert problem.kind is ProblemKind.MISSHAPEN
+    assert problem.origin == Origin("x.json", 1, f"[0].agentPoolProfiles[0].{path}")
+    assert what in problem.what
+    assert sorted(pools_of(fleet)) == ["c1/first", "c1/second"]
+    assert document_of(Audit, json_of(found := audited(fleet))) == found
+
+
+def test_the_widest_numbers_and_pairs_of_surrogates_are_read() -> None:
+    text = r'{"min": -9223372036854775808, "max": 9223372036854775807, "face": "\ud83d\ude00"}'
+    whole = json.dumps([cluster(pool(kubeletConfig="HERE"))]).replace('"HERE"', text)
+    fleet = read([("x.json", whole)])
+    assert fleet.problems == ()
+    (only,) = pools_of(fleet).values()
+    assert only.properties["kubeletConfig"] == {"min": -(2**63), "max": 2**63 - 1, "face": "\U0001f600"}
+
+
+def test_a_name_of_a_cluster_that_is_no_text_is_named() -> None:
+    fleet = read([("x.json", json.dumps([cluster(pool(), name="c\ud800"), cluster(pool(), name="c2")]))])
+    assert [each.id.cluster for each in fleet.clusters] == ["c2"]
+    assert [problem.origin.path for problem in fleet.problems] == ["[0]", "[0].id", "[0].name"]
 
 
 def test_a_location_is_read_by_its_short_name_or_not_at_all() -> None:

@@ -9,7 +9,7 @@ read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from enum import Enum
 from typing import Any, Final, TypeVar
 
@@ -19,13 +19,11 @@ from poolwright.domain.node_pool import ScaleProfile
 from poolwright.domain.node_pool_kind import Mode, PoolType, PowerState, Priority
 from poolwright.domain.os_sku import OsSku, OsType
 from poolwright.domain.resource_id import CLUSTER_TYPE, NODE_POOL_TYPE, ClusterId, GroupId, NodePoolId, ResourceId
-from poolwright.fleet.json_text import folded
+from poolwright.fleet.json_text import Complain, folded
 from poolwright.fleet.values import FleetCluster, FleetPool, Origin
 
 E = TypeVar("E", bound=Enum)
 Json = dict[str, Any]
-# Takes the path inside the entry and what is wrong there.
-Complain = Callable[[str, str], None]
 
 # ARM's names of what a node pool has, by kind, for exports that spell them otherwise.
 # Source: AgentPool.tsp in Azure/azure-rest-api-specs, as azure-mgmt-containerservice 41.8.0 has it.
@@ -155,7 +153,7 @@ def _pool(identity: NodePoolId, entry: Mapping[str, Any], origin: Origin, compla
         autoscaling=reader.given("enableautoscaling", bool),
         min_count=reader.count("mincount"),
         max_count=reader.count("maxcount"),
-        zones=tuple(sorted(str(zone) for zone in reader.given("availabilityzones", list) or [])),
+        zones=tuple(sorted(str(zone) for zone in reader.given("availabilityzones", list) or [] if zone is not None)),
         etag=reader.text("etag"),
         properties=_sendable(properties, complain),
     )

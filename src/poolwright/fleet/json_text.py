@@ -9,7 +9,8 @@ Invariant: every entry before a break in the text is given, then `BrokenJson` sa
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 _BLANKS: Final = " \t\r\n"
@@ -17,7 +18,14 @@ _WRAPPED: Final = ("value", "data")
 # Members beside the list that say that the list is not all.
 _MORE: Final = ("nextLink", "odata.nextLink", "skip_token", "$skipToken", "skipToken")
 
+# What an entry may hold: what ARM's own readers take, and everything that is made of it can carry.
+MAX_DEPTH: Final = 64
+_WHOLE: Final = range(-(2**63), 2**63)
+_MAX_DIGITS: Final = 1_000
+
 Entry = tuple[int, str, Any]
+# Takes the path inside the entry and what is wrong there.
+Complain = Callable[[str, str], None]
 
 
 class BrokenJson(ValueError):
@@ -41,7 +49,8 @@ class Entries:
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._scan = json.JSONDecoder().raw_decode
+        # Python reads no numbers of thousands of digits; this many are already too much for `bounded`.
+        self._scan = json.JSONDecoder(parse_int=lambda digits: int(digits[:_MAX_DIGITS])).raw_decode
         self._at = 0
         self._line, self._counted = 1, 0
         self.incomplete: list[MoreToCome] = []
@@ -102,11 +111,8 @@ class Entries:
             value, self._at = self._scan(self._text, self._at)
         except json.JSONDecodeError as error:
             raise self._broken(error.msg.removesuffix(" at"), error.pos) from error
-        except (ValueError, RecursionError) as error:
-            # Python reads neither numbers of thousands of digits nor any depth.
-            raise self._broken(
-                "a number is too long" if isinstance(error, ValueError) else "it is nested too deeply", self._at
-            ) from error
+        except RecursionError as error:
+            raise self._broken("it is nested too deeply", self._at) from error
         return value
 
     def _here(self) -> str:
@@ -140,3 +146,65 @@ class Entries:
 def folded(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return the members by their names in small letters, without nulls: ARM compares names without case."""
     return {str(name).lower(): value for name, value in document.items() if value is not None}
+
+
+def bounded(entry: Any, complain: Complain) -> Any:
+    """Return the entry without what is beyond the bounds; each such value is complained about.
+
+    A member is left out; an element of a list leaves None, so that the others keep their places.
+    """
+    return entry if _is_within(entry, 0) else _without(entry, "", 0, complain)
+
+
+def _is_within(value: Any, depth: int) -> bool:
+    """Whether all of it is within the bounds, which nearly every entry is."""
+    kind = type(value)
+    if kind is dict:
+        return depth < MAX_DEPTH and all(_is_text(name) and _is_within(part, depth + 1) for name, part in value.items())
+    if kind is list:
+        return depth < MAX_DEPTH and all(_is_within(part, depth + 1) for part in value)
+    return _refusal(value) is None
+
+
+def _refusal(value: Any) -> str | None:
+    """What is wrong with a value that holds no others; None where nothing is."""
+    match value:
+        case str():
+            return None if _is_text(value) else "it has half of a character (a lone surrogate)"
+        case int():
+            return None if value in _WHOLE else "it is a number of more than 64 bits"
+        case float():
+            return None if math.isfinite(value) else "it is no finite number"
+    return None
+
+
+def _without(value: Any, path: str, depth: int, complain: Complain) -> Any:
+    if not isinstance(value, dict | list):
+        refusal = _refusal(value)
+        if refusal is not None:
+            complain(path, refusal)
+        return value if refusal is None else None
+    if depth >= MAX_DEPTH:
+        complain(path, f"it is nested deeper than {MAX_DEPTH} levels")
+        return None
+    if isinstance(value, list):
+        return [_without(part, f"{path}[{index}]", depth + 1, complain) for index, part in enumerate(value)]
+    kept = {}
+    for name, part in value.items():
+        if not _is_text(name):
+            complain(path, "the name of a member has half of a character (a lone surrogate)")
+            continue
+        left = _without(part, f"{path}.{name}" if path else name, depth + 1, complain)
+        if left is not None or part is None:
+            kept[name] = left
+    return kept
+
+
+def _is_text(text: str) -> bool:
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -15,7 +15,7 @@ from poolwright.arm.shape import Misshapen
 from poolwright.arm.skus import LeftOutSku, decode_sku
 from poolwright.domain.offer import Offer
 from poolwright.fleet import formats
-from poolwright.fleet.json_text import BrokenJson, Entries
+from poolwright.fleet.json_text import BrokenJson, Entries, bounded
 from poolwright.fleet.values import Fleet, FleetCluster, FleetPool, Origin, Problem, ProblemKind
 
 R = TypeVar("R", FleetPool, FleetCluster)
@@ -60,14 +60,15 @@ class Reading:
 
     def take_entry(self, entry: Any, origin: Origin) -> None:
         """Take one entry of an export."""
+
+        def complain(path: str, what: str) -> None:
+            dot = "." if origin.path and path and not path.startswith("[") else ""
+            self.complain(ProblemKind.MISSHAPEN, Origin(origin.file, origin.line, f"{origin.path}{dot}{path}"), what)
+
+        entry = bounded(entry, complain)
         if not isinstance(entry, dict):
             self.complain(ProblemKind.UNKNOWN, origin, f"it is no object of an export; known are {EXPORTS}", once=True)
             return
-
-        def complain(path: str, what: str) -> None:
-            place = f"{origin.path}.{path}" if origin.path and path else path or origin.path
-            self.complain(ProblemKind.MISSHAPEN, Origin(origin.file, origin.line, place), what)
-
         kind = formats.kind_of(entry)
         if kind == formats.CLUSTER_KIND:
             cluster = formats.read_cluster(entry, origin, complain)
