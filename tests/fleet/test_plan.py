@@ -245,6 +245,15 @@ def test_whatever_names_an_export_has_a_printed_command_is_one_command() -> None
             assert found[found.index("--subscription") + 1] == subscription
 
 
+def test_the_check_of_a_drain_shows_pods_that_found_no_node() -> None:
+    (drain,) = [step for step in move_of(nodeImageVersion=GEN1).steps if step.name is StepName.DRAIN]
+    (check,) = drain.checks
+    assert "Pending" in check.expect
+    (selector,) = [word for word in shlex.split(check.run) if word.startswith("--field-selector=")]
+    left_out = selector.removeprefix("--field-selector=").split(",")
+    assert left_out == ["status.phase!=Succeeded", "status.phase!=Failed"]
+
+
 def test_a_remedy_that_is_a_command_can_be_typed() -> None:
     (only,) = audited(fleet_of(cluster(pool(), name="a;b", powerState={"code": "Stopped"}))).pools
     (remedy,) = [finding.remedy for finding in only.findings if finding.id == "cluster-stopped"]

@@ -163,6 +163,12 @@ def kubectl(verb: str, pool: str, *arguments: str) -> str:
     return _joined(["kubectl", *verb.split(), "-l", f"kubernetes.azure.com/agentpool={pool}", *arguments])
 
 
+def kubectl_unfinished_pods() -> str:
+    """Return a command of kubectl that shows the pods of all nodes, and those that found none."""
+    unfinished = "--field-selector=status.phase!=Succeeded,status.phase!=Failed"
+    return _joined(["kubectl", "get", "pods", "-A", "-o", "wide", unfinished])
+
+
 def sdk_create(pool: NodePoolId, properties: Json, headers: Mapping[str, str]) -> str:
     """Return the call of azure-mgmt-containerservice that makes the node pool."""
     sent = f", headers={dict(headers)!r}" if headers else ""

@@ -715,7 +715,7 @@ def _new_pool_steps(
             ),
             checks=(
                 Check(
-                    run="kubectl get pods -A -o wide --field-selector=status.phase=Running",
+                    run=commands.kubectl_unfinished_pods(),
                     expect=f"on the nodes of {old} only pods of daemon sets; no pod elsewhere is Pending because of it",
                 ),
             ),
