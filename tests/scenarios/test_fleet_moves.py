@@ -248,6 +248,43 @@ def test_a_pool_that_is_gone_is_told(azure: Site) -> None:
     assert azure.pool(f"{move(azure, 'a').id}g2") is None
 
 
+class Emptying:
+    """Somebody else works on the replacement just when the old node pool is to be drained."""
+
+    def __init__(self, there: Site, change: Mapping[str, Any]) -> None:
+        self._there, self._change = there, change
+
+    def done(self, move: PoolMove, lines: Any) -> str | None:
+        path = f"{move.id}g2"
+        self._there.arm.put(path, {"properties": {**shown(self._there.pool(path)), **self._change}}, {})
+        return "drained"
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"count": 0}, "ag2 has 0 machines, and 2 are needed before a is deleted"),
+        ({"count": 1}, "ag2 has 1 machines, and 2 are needed before a is deleted"),
+        ({"powerState": {"code": "Stopped"}}, "ag2 is Stopped: start it before a is deleted"),
+    ],
+)
+def test_a_pool_whose_replacement_does_not_carry_its_work_is_not_deleted(
+    azure: Site, change: Mapping[str, Any], why: str
+) -> None:
+    application = Application(azure.plan, azure.arm, azure.journal(), Emptying(azure, change), lambda move, entry: None)
+    (result,) = application.run({move(azure, "a").id}, 1)
+    assert (result.outcome, result.why) == (Outcome.FAILED, f"delete-pool: {why}")
+    assert azure.pool(move(azure, "a").id) is not None
+
+
+def test_a_replacement_with_an_autoscaler_needs_a_machine(azure: Site) -> None:
+    change = {"minCount": 0, "count": 0}
+    application = Application(azure.plan, azure.arm, azure.journal(), Emptying(azure, change), lambda move, entry: None)
+    (result,) = application.run({move(azure, "b").id}, 1)
+    assert (result.outcome, "bg2 has 0 machines, and 1 are needed" in result.why) == (Outcome.FAILED, True), result.why
+    assert azure.pool(move(azure, "b").id) is not None
+
+
 class Meddling:
     """Somebody else works on the old node pool just when it is to be drained."""
 

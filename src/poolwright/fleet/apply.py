@@ -19,7 +19,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, Protocol
 
-from poolwright.domain.node_pool_kind import Mode
+from poolwright.domain.node_pool_kind import Mode, PowerState
 from poolwright.fleet.arm import Arm, Json, NoAnswer, Refused, etag_of, state_of, unquoted
 from poolwright.fleet.audit import image_stem
 from poolwright.fleet.document import Document
@@ -341,6 +341,8 @@ class Application:
             return {}
         replacement = self._settled(_replacement(move))
         self._require_ready(move, replacement)
+        if resource is not None and (why := _why_not_in_its_place(move, _read(resource), _read(replacement))):
+            raise StepFailed(why)
         modes = [_read(each).mode for each in (resource, replacement) if each is not None]
         if modes[0] is Mode.SYSTEM and modes[-1] is not Mode.SYSTEM:
             raise StepFailed(f"{move.pool} is a system node pool, and {move.replacement} is none")
@@ -557,3 +559,23 @@ def _why_not_ready(move: PoolMove, resource: Json) -> str | None:
     if observed.get("V1"):
         return f"{observed['V1']} machines of {name} show Generation 1"
     return None
+
+
+def _why_not_in_its_place(move: PoolMove, old: FleetPool, replacement: FleetPool) -> str | None:
+    """Why the old node pool is still needed: its replacement does not run, or has too few machines; None else."""
+    name = replacement.id.pool
+    if replacement.power is not PowerState.RUNNING:
+        state = replacement.power.value if replacement.power is not None else "in an unknown power state"
+        return f"{name} is {state}: start it before {move.pool} is deleted"
+    # What has drained off the old node pool has to have somewhere to go; one that never had machines needs none.
+    planned = _as_asked(move).count or old.count
+    wanted = max(replacement.min_count or 0, min(planned, 1)) if replacement.autoscaling else planned
+    if replacement.count < wanted:
+        return f"{name} has {replacement.count} machines, and {wanted} are needed before {move.pool} is deleted"
+    return None
+
+
+def _as_asked(move: PoolMove) -> FleetPool:
+    """The replacement as the plan asks for it."""
+    (request,) = [_request(step) for step in move.steps if step.name is StepName.ADD_POOL]
+    return _read({"id": request.pool, "properties": request.properties})
