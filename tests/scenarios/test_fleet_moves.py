@@ -460,10 +460,36 @@ def test_what_was_begun_is_taken_back(azure: Site) -> None:
 def test_what_is_deleted_cannot_be_taken_back(azure: Site) -> None:
     journal = azure.journal()
     azure.application(journal).run({move(azure, "a").id}, 1)
+    way_back = move(azure, "a").way_back
     result = azure.application(journal).roll_back(move(azure, "a"))
-    assert result.outcome is Outcome.FAILED
-    assert "a is deleted, or about to be" in result.why
+    assert (result.outcome, result.why) == (Outcome.MOVED, "a is deleted, so nothing is taken back")
+    assert result.run == way_back[way_back.index("After that:") + 1 :]
     assert azure.pool(f"{move(azure, 'a').id}g2") is not None
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"count": 0}, "c has no machines, and had 1: scale it"),
+        ({"powerState": {"code": "Stopped"}}, "c is Stopped: start it"),
+        (None, "c is not there any more, and cg2 was not deleted: it is the only one left"),
+    ],
+)
+def test_the_only_pool_left_is_not_taken_back(azure: Site, change: Mapping[str, Any] | None, why: str) -> None:
+    journal, path = azure.journal(), move(azure, "c").id
+    by_hand(azure, journal)
+    if change is None:
+        azure.arm.delete(path, {})
+    else:
+        azure.arm.put(path, {"properties": {**shown(azure.pool(path)), **change}}, {})
+    done = ByHand([path], journal)
+    application = Application(azure.plan, azure.arm, journal, done, lambda move, entry: None)
+    assert application.roll_back(move(azure, "c")).outcome in (Outcome.WAITS, Outcome.FAILED)
+    result = Application(azure.plan, azure.arm, journal, ByHand([path], journal), lambda move, entry: None).roll_back(
+        move(azure, "c")
+    )
+    assert (result.outcome, result.why.startswith(why)) == (Outcome.FAILED, True), result.why
+    assert azure.pool(f"{path}g2") is not None
 
 
 def test_a_change_in_place_is_taken_back(own: Site) -> None:

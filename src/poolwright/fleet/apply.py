@@ -181,8 +181,17 @@ class Application:
         try:
             if past.rolled_back or not (past.begun or past.undoing):
                 return self._result(move, Outcome.ROLLED_BACK, "nothing of it is done")
+            if StepName.DELETE_POOL in past.done:
+                why = f"{move.pool} is deleted, so nothing is taken back"
+                return self._result(move, Outcome.MOVED, why, _afterwards(move))
             if StepName.DELETE_POOL in past.begun:
-                raise StepFailed(f"{move.pool} is deleted, or about to be. " + " ".join(move.way_back))
+                raise StepFailed(
+                    f"the deletion of {move.pool} was begun and may have taken effect: nothing was taken back. End the "
+                    "move, with the same command without --roll-back"
+                )
+            # Before anything is touched: what stands beside a node pool that is gone is all there is.
+            if StepName.ADD_POOL in past.begun and self._arm.get(move.id) is None:
+                self._require_old_carries(move)
             for step in reversed(move.steps):
                 if step.name in past.begun:
                     if step.name not in past.undoing:
@@ -378,6 +387,7 @@ class Application:
                     raise _Waits(step.undo)
             case StepName.ADD_POOL:
                 if self._arm.settled(_replacement(move)) is not None:
+                    self._require_old_carries(move)
                     self._arm.delete(_replacement(move), {})
             case StepName.HOLD_AUTOSCALER | StepName.CHANGE:
                 assert step.undo_request is not None
@@ -386,6 +396,29 @@ class Application:
                     self._put_over(resource, step.undo_request)
                     if state_of(self._settled(move.id)) != "Succeeded":
                         raise StepFailed(f"{move.pool} is {state_of(self._settled(move.id))}")
+
+    def _require_old_carries(self, move: PoolMove) -> None:
+        """Return when the work has the old node pool to go back to, or there is no replacement. Raises `StepFailed`."""
+        if self._arm.get(_replacement(move)) is None:
+            return
+        stays = f"{move.replacement} was not deleted"
+        resource = self._arm.settled(move.id)
+        if resource is None:
+            raise StepFailed(
+                f"{move.pool} is not there any more, and {stays}: it is the only one left. Keep it, and plan anew; or "
+                f"make {move.pool} again first: {'; '.join(_afterwards(move))}"
+            )
+        pool, before = _read(resource), self._past(move).done[StepName.CONFIRM].told["properties"]
+        had = _read({"id": move.id, "properties": before}).count
+        if state_of(resource) != "Succeeded":
+            why = f"is {state_of(resource)}: have it come to Succeeded"
+        elif pool.power is not PowerState.RUNNING:
+            why = f"is {pool.power.value if pool.power else 'in an unknown power state'}: start it"
+        elif had and not pool.count:
+            why = f"has no machines, and had {had}: scale it"
+        else:
+            return
+        raise StepFailed(f"{move.pool} {why}, and then the same command again; {stays}")
 
     def _is_as_before(self, move: PoolMove, resource: Json) -> bool:
         """Whether the old node pool is what it was when its move began, which a roll-back that was killed may find."""
@@ -510,6 +543,11 @@ def _request(step: Step) -> Request:
 
 def _replacement(move: PoolMove) -> str:
     return f"{move.id.rpartition('/')[0]}/{move.replacement}"
+
+
+def _afterwards(move: PoolMove) -> tuple[str, ...]:
+    """The lines that make the old node pool again, once it is deleted."""
+    return next(step.undo for step in move.steps if step.name is StepName.DELETE_POOL)
 
 
 def _read(resource: Json) -> FleetPool:
