@@ -50,6 +50,9 @@ Parallel = Annotated[int, typer.Option(min=1, max=MOST_PARALLEL, help="How many 
 ReportForm = Annotated[ReportOutput, typer.Option("--output", "-o", **in_any_case(ReportOutput))]
 ToFile = Annotated[Path | None, typer.Option("--to", metavar="FILE", help="Write the report there.")]
 _POOLS: Final = "GROUP/CLUSTER[/POOL]"
+_POOL: Final = "[SUBSCRIPTION/]GROUP/CLUSTER/POOL"
+# How many node pools a refusal of an ambiguous name lists.
+_MOST_LISTED: Final = 10
 
 
 def rehearse(
@@ -105,7 +108,7 @@ def rehearse(
         note(f"note: {remark}")
     for missing in done.not_loaded:
         note(f"not loaded: {missing.id}: {missing.why}")
-    _tell_bad(done.failed)
+    _tell_bad(done.failed, _has_several_subscriptions(plan))
     missed = len(plan.moves) - len(done.results)
     if done.failed or missed:
         raise Failure(
@@ -122,7 +125,11 @@ def apply(
         typer.Option(metavar="azure|URL", help="Where; else the service that --data-dir or the environment names."),
     ] = None,
     only: Annotated[
-        list[str] | None, typer.Option(metavar=_POOLS, help="Only these; * and ? stand for text. Any number of times.")
+        list[str] | None,
+        typer.Option(
+            metavar=_POOLS,
+            help="Only these; * and ? stand for text; SUBSCRIPTION/GROUP/CLUSTER/POOL too. Any number of times.",
+        ),
     ] = None,
     kubectl: Annotated[
         bool,
@@ -132,9 +139,7 @@ def apply(
         list[str] | None,
         typer.Option(metavar=_POOLS, help="The lines of kubectl that were printed for these were run."),
     ] = None,
-    roll_back: Annotated[
-        str | None, typer.Option(metavar="GROUP/CLUSTER/POOL", help="Take back what was begun of this one.")
-    ] = None,
+    roll_back: Annotated[str | None, typer.Option(metavar=_POOL, help="Take back what was begun of this one.")] = None,
     parallel: Parallel = 1,
     confirm_subscription: Annotated[
         list[str] | None,
@@ -201,23 +206,23 @@ def apply(
     report = Report(plan=journal.digest(plan), endpoint=url, only_looked=not yes, results=results, stays=plan.stays)
     _write_report(output, to, report, results, lambda: apply_outline(report))
     note(summary(results))
-    _end(results, yes, path)
+    _end(results, yes, path, _has_several_subscriptions(plan))
 
 
-def _end(results: Sequence[MoveResult], yes: bool, path: Path) -> None:
+def _end(results: Sequence[MoveResult], yes: bool, path: Path, several: bool) -> None:
     """Say what comes next, and end with the code that says how it went."""
     from poolwright.fleet.apply import Outcome
 
     waiting = [result for result in results if result.outcome is Outcome.WAITS]
     for result in waiting:
-        name = f"{result.resource_group}/{result.cluster}/{result.pool}"
+        name = _called(result.id, several)
         lines = "\n".join(f"  {line}" for line in result.run)
         note(
             f"{name} waits: with kubectl at cluster {result.cluster} run\n{lines}\nand then the same command with "
             f"--kubectl-done {shlex.quote(name)}"
         )
     bad = [result for result in results if result.outcome in (Outcome.FAILED, Outcome.CHANGED)]
-    _tell_bad(bad)
+    _tell_bad(bad, several)
     if not yes:
         note("Nothing was changed: this only looked. --yes carries it out.")
     if bad:
@@ -227,9 +232,9 @@ def _end(results: Sequence[MoveResult], yes: bool, path: Path) -> None:
         raise Failure(f"{_counted(len(waiting), 'node pool')} waiting for kubectl", code=GATE)
 
 
-def _tell_bad(results: Iterable[MoveResult]) -> None:
+def _tell_bad(results: Iterable[MoveResult], several: bool) -> None:
     for result in results:
-        note(f"{result.outcome.value}: {result.resource_group}/{result.cluster}/{result.pool}: {result.why}")
+        note(f"{result.outcome.value}: {_called(result.id, several)}: {result.why}")
 
 
 def _interrupted(path: Path, yes: bool) -> str:
@@ -264,20 +269,52 @@ def _plan(path: Path) -> Plan:
 
 def _chosen(plan: Plan, patterns: Sequence[str] | None, option: str) -> list[PoolMove]:
     """The moves that the patterns name, all of them without one."""
-    named = [
-        (f"{cluster.resource_group}/{cluster.cluster}/{move.pool}".lower(), move)
-        for cluster in plan.clusters
-        for move in cluster.moves
-    ]
     if patterns is None:
-        return [move for _, move in named]
-    wanted = []
-    for pattern in patterns:
-        whole = pattern.lower() if pattern.count("/") >= 2 else f"{pattern.lower()}/*"
-        if not any(fnmatchcase(name, whole) for name, _ in named):
-            raise typer.BadParameter(f"the plan moves no node pool {pattern}", param_hint=option)
-        wanted.append(whole)
-    return [move for name, move in named if any(fnmatchcase(name, pattern) for pattern in wanted)]
+        return list(plan.moves)
+    wanted = {move.id for pattern in patterns for move in _named(plan, pattern, option)}
+    return [move for move in plan.moves if move.id in wanted]
+
+
+def _named(plan: Plan, pattern: str, option: str) -> list[PoolMove]:
+    """The moves that one pattern names. One of two subscriptions has to be named where it could be either."""
+    whole = pattern.lower() if pattern.count("/") >= 2 else f"{pattern.lower()}/*"
+    with_subscription = whole.count("/") >= 3
+    found = [move for move in plan.moves if fnmatchcase(_called(move.id, with_subscription).lower(), whole)]
+    if not found:
+        raise typer.BadParameter(f"the plan moves no node pool {pattern}", param_hint=option)
+    if not with_subscription and _are_mixed_up(whole, found):
+        names = [_called(move.id, True) for move in found]
+        listed = ", ".join(names[:_MOST_LISTED]) + (", ..." if len(names) > _MOST_LISTED else "")
+        raise typer.BadParameter(
+            f"{pattern} is of more than one subscription; name it as SUBSCRIPTION/GROUP/CLUSTER/POOL: {listed}",
+            param_hint=option,
+        )
+    return found
+
+
+def _are_mixed_up(pattern: str, found: Sequence[PoolMove]) -> bool:
+    """Whether a name without subscription stands for node pools of several, and whoever gave it may mean one."""
+    if len({_subscription(move.id) for move in found}) < 2:
+        return False
+    names_its_group = not set(pattern.partition("/")[0]) & set("*?[")
+    clusters = {move.id.rpartition("/agentPools/")[0].lower() for move in found}
+    shorter = {_called(move.id, False).lower().rpartition("/")[0] for move in found}
+    return names_its_group or len(shorter) < len(clusters)
+
+
+def _called(move: str, with_subscription: bool) -> str:
+    """What people call a node pool, by its ID: GROUP/CLUSTER/POOL, with its subscription before it where asked."""
+    parts = move.strip("/").split("/")
+    short = f"{parts[3]}/{parts[-3]}/{parts[-1]}"
+    return f"{parts[1]}/{short}" if with_subscription else short
+
+
+def _subscription(move: str) -> str:
+    return move.strip("/").split("/")[1].lower()
+
+
+def _has_several_subscriptions(plan: Plan) -> bool:
+    return len({cluster.subscription.lower() for cluster in plan.clusters}) > 1
 
 
 @contextmanager
@@ -351,6 +388,7 @@ def _shown(
     """Progress: a bar on a terminal, a line for each step elsewhere, nothing beside JSON on a pipe."""
     steps = sum(len(move.steps) for move in plan.moves) or 1
     ended: set[tuple[str, str]] = set()
+    several = _has_several_subscriptions(plan)
     with progress.steps_shown(doing, lines=output is not ReportOutput.JSON or to is not None) as show:
 
         def say(text: str) -> None:
@@ -359,8 +397,8 @@ def _shown(
         def tell(move: PoolMove, entry: Entry) -> None:
             if entry.event == "done":
                 ended.add((entry.pool, entry.step))
-            cluster = move.id.split("/")[-3]
-            say(f"{cluster}/{move.pool}: {f'{entry.step} ' if entry.step else ''}{entry.event.value}")
+            name = _called(move.id, True) if several else f"{move.id.split('/')[-3]}/{move.pool}"
+            say(f"{name}: {f'{entry.step} ' if entry.step else ''}{entry.event.value}")
 
         yield say, tell
 

@@ -100,9 +100,12 @@ def _moves(results: tuple[MoveResult, ...]) -> Iterator[Block]:
                 for result, step in taken
             ],
         )
+    subscriptions = {result.id.strip("/").split("/")[1] for result in results}
     for result in results:
         if result.run:
             name = f"{result.resource_group}/{result.cluster}/{result.pool}"
+            if len({subscription.lower() for subscription in subscriptions}) > 1:
+                name = f"{result.id.strip('/').split('/')[1]}/{name}"
             yield Heading(3, f"To run for {name}")
             yield Commands([line for line in result.run if line])
 

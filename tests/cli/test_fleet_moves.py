@@ -1,0 +1,56 @@
+"""Which node pools of a plan a name on the command line stands for, and where a report can go."""
+
+from __future__ import annotations
+
+import pytest
+import typer
+
+from poolwright.cli import fleet_moves
+from poolwright.domain.profile import Profile
+from poolwright.fleet.plan import Plan
+from tests.fleet.fleets import SUBSCRIPTION, cluster, fleet_of, pool
+from tests.fleet.sites import plan_of
+
+OTHER = "99999999-1111-2222-3333-444444444444"
+
+
+@pytest.fixture(scope="module")
+def plan() -> Plan:
+    """shop/prod/web in two subscriptions, shop/only/web and lab/test/web in one."""
+    twin = cluster(pool("web"), name="prod", group="shop")
+    twin["id"] = twin["id"].replace(SUBSCRIPTION, OTHER)
+    clusters = [cluster(pool("web"), name=name, group=group) for group, name in (("shop", "prod"), ("lab", "test"))]
+    return plan_of(fleet_of(*clusters, twin, cluster(pool("web"), name="only", group="shop")), Profile.AZURE_2026)
+
+
+def named(plan: Plan, *patterns: str) -> list[str]:
+    return sorted(fleet_moves._called(move.id, True) for move in fleet_moves._chosen(plan, patterns, "--only"))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        (f"{OTHER}/shop/prod/web", [f"{OTHER}/shop/prod/web"]),
+        (f"{SUBSCRIPTION}/SHOP/*/*", [f"{SUBSCRIPTION}/shop/only/web", f"{SUBSCRIPTION}/shop/prod/web"]),
+        ("shop/only/web", [f"{SUBSCRIPTION}/shop/only/web"]),
+        ("lab/test", [f"{SUBSCRIPTION}/lab/test/web"]),
+        ("*/test", [f"{SUBSCRIPTION}/lab/test/web"]),
+        ("*/*/prod/web", [f"{SUBSCRIPTION}/shop/prod/web", f"{OTHER}/shop/prod/web"]),
+    ],
+)
+def test_a_name_with_or_without_subscription_names_its_node_pools(plan: Plan, pattern: str, found: list[str]) -> None:
+    assert named(plan, pattern) == found
+
+
+@pytest.mark.parametrize("pattern", ["shop/prod/web", "shop/prod", "shop/*", "*/prod/*", "*"])
+def test_a_name_that_is_of_two_subscriptions_is_refused_with_both(plan: Plan, pattern: str) -> None:
+    with pytest.raises(typer.BadParameter) as told:
+        named(plan, pattern)
+    assert told.value.exit_code == 2
+    for subscription in (SUBSCRIPTION, OTHER):
+        assert f"{subscription}/shop/prod/web" in str(told.value)
+
+
+def test_without_a_name_all_are_meant(plan: Plan) -> None:
+    assert len(fleet_moves._chosen(plan, None, "--only")) == 4
+    assert fleet_moves._has_several_subscriptions(plan)
