@@ -121,6 +121,12 @@ def test_an_operation_is_waited_for_and_its_failure_told() -> None:
     assert there.asked[0].headers["if-none-match"] == "*"
 
 
+def test_an_operation_that_is_not_shown_is_no_refusal_of_its_request() -> None:
+    there = Endpoint(accepted(), reply(403, {"error": {"code": "Forbidden", "message": "No."}}))
+    with pytest.raises(NoAnswer, match=r"how the operation ends cannot be seen: Forbidden: No\."):
+        there.arm.put(POOL, {}, {})
+
+
 def test_a_location_that_answers_without_a_status_is_over() -> None:
     there = Endpoint(reply(202, None, location="https://arm.test/results/1"), reply(202), reply(204))
     there.arm.delete(POOL, {"If-Match": '"e"'})

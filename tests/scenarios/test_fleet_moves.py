@@ -339,6 +339,58 @@ def test_a_pool_that_somebody_else_made_at_the_same_moment_is_neither_used_nor_t
     assert azure.pool(path) == theirs
 
 
+def test_a_pool_that_somebody_else_made_after_a_refusal_is_neither_used_nor_taken_back(azure: Site) -> None:
+    fault(azure, "policy", {"operation": "create_node_pool"}, {"refuse": {"code": "RequestDisallowedByPolicy"}})
+    journal, chosen, path = azure.journal(), {move(azure, "a").id}, f"{move(azure, 'a').id}g2"
+    (result,) = azure.application(journal).run(chosen, 1)
+    assert result.why.startswith("add-pool: RequestDisallowedByPolicy: ")
+    request = next(step.request for step in move(azure, "a").steps if step.name is StepName.ADD_POOL)
+    assert request is not None
+    azure.arm.put(path, {"properties": request.properties}, {})
+    theirs = azure.pool(path)
+
+    (result,) = azure.application(journal).run(chosen, 1)
+    assert (result.outcome, "has a node pool ag2 already" in result.why) == (Outcome.FAILED, True)
+    assert azure.application(journal).roll_back(move(azure, "a")).outcome is Outcome.ROLLED_BACK
+    assert azure.pool(path) == theirs
+
+
+@pytest.mark.parametrize(
+    ("change", "differing"),
+    [
+        ({"vmSize": "Standard_D8s_v5"}, "size, count"),
+        ({"mode": "System"}, "mode"),
+        ({"nodeLabels": {"team": "theirs"}}, "labels"),
+        ({"nodeTaints": ["only=theirs:NoSchedule"]}, "taints"),
+        ({"osSKU": "AzureLinux"}, "osSKU"),
+        ({"count": 1}, "count"),
+    ],
+)
+def test_where_the_answer_was_lost_only_what_was_asked_for_is_taken_for_ours(
+    azure: Site, monkeypatch: pytest.MonkeyPatch, change: Mapping[str, Any], differing: str
+) -> None:
+    put, path = azure.arm.put, f"{move(azure, 'a').id}g2"
+
+    def lost(target: str, body: Json, headers: Mapping[str, str]) -> None:
+        monkeypatch.setattr(azure.arm, "put", put)
+        put(target, {"properties": {**body["properties"], **change}}, {})
+        raise NoAnswer("the reply was lost")
+
+    monkeypatch.setattr(azure.arm, "put", lost)
+    journal, chosen = azure.journal(), {move(azure, "a").id}
+    azure.application(journal).run(chosen, 1)
+    theirs = azure.pool(path)
+    assert theirs is not None
+    for result in (
+        *azure.application(journal).run(chosen, 1),
+        azure.application(journal).roll_back(move(azure, "a")),
+    ):
+        assert result.outcome is Outcome.FAILED
+        assert f"not as this asked for it ({differing})" in result.why, result.why
+    assert azure.pool(path) == theirs
+    assert azure.pool(move(azure, "a").id) is not None
+
+
 # --- failures ---------------------------------------------------------------------------------------------------------
 
 

@@ -28,7 +28,8 @@ from poolwright.fleet.journal import Entry, Event, Journal
 from poolwright.fleet.plan import Plan, PoolFound, PoolMove, Request, Step, StepName
 from poolwright.fleet.values import FleetPool, Origin
 
-_PRECONDITION_FAILED: Final = 412
+# Refusals of HTTP after which a request may be taken all the same: a timeout, and throttling that a proxy answers.
+_MAY_STILL_TAKE_EFFECT: Final = (408, 429)
 
 
 class Outcome(StrEnum):
@@ -313,13 +314,15 @@ class Application:
                 body = {"properties": request.properties}
                 self._arm.put(request.pool, body, {**request.headers, "If-None-Match": "*"})
             except Refused as refused:
-                if refused.status == _PRECONDITION_FAILED:
-                    # Somebody else was quicker, and what is there now is never to be taken for this move's.
+                if refused.status is not None and refused.status not in _MAY_STILL_TAKE_EFFECT:
+                    # Nothing was made, and what is there from now on is never to be taken for this move's.
                     self._note(move, step.name, Event.UNDONE)
                 raise
-        elif state_of(self._settled(request.pool)) != "Succeeded":
-            # It was made and failed; the same request again has the service try again.
-            self._arm.put(request.pool, {"properties": request.properties}, request.headers)
+        else:
+            self._require_as_asked(move, there)
+            if state_of(self._settled(request.pool)) != "Succeeded":
+                # It was made and failed; the same request again has the service try again.
+                self._arm.put(request.pool, {"properties": request.properties}, request.headers)
         self._require_ready(move, self._settled(request.pool))
         return {}
 
@@ -386,7 +389,10 @@ class Application:
                 if self._nodes.done(move, step.undo) is None:
                     raise _Waits(step.undo)
             case StepName.ADD_POOL:
-                if self._arm.settled(_replacement(move)) is not None:
+                if (replacement := self._arm.settled(_replacement(move))) is not None:
+                    if step.name not in self._past(move).done:
+                        # No reply ever said that it is this move's.
+                        self._require_as_asked(move, replacement)
                     self._require_old_carries(move)
                     self._arm.delete(_replacement(move), {})
             case StepName.HOLD_AUTOSCALER | StepName.CHANGE:
@@ -472,6 +478,14 @@ class Application:
     def _require_ready(self, move: PoolMove, resource: Json) -> None:
         if why := _why_not_ready(move, resource):
             raise StepFailed(why)
+
+    def _require_as_asked(self, move: PoolMove, resource: Json) -> None:
+        """What is there by the replacement's name must be what this asked for. Raises `StepFailed`."""
+        if differing := _otherwise_than_asked(_as_asked(move), _read(resource)):
+            raise StepFailed(
+                f"the cluster has a node pool {move.replacement} that is not as this asked for it "
+                f"({', '.join(differing)}), so somebody else made or changed it: plan anew, or delete it"
+            )
 
     def _put_over(self, resource: Json, request: Request) -> None:
         """Change some properties of a node pool, if it is still the one that was looked at."""
@@ -617,3 +631,43 @@ def _as_asked(move: PoolMove) -> FleetPool:
     """The replacement as the plan asks for it."""
     (request,) = [_request(step) for step in move.steps if step.name is StepName.ADD_POOL]
     return _read({"id": request.pool, "properties": request.properties})
+
+
+def _sizes(pool: FleetPool) -> object:
+    return sorted(size.lower() for size in pool.sizes)
+
+
+def _labels(pool: FleetPool) -> object:
+    # AKS adds its own, to spot machines among others.
+    labels = pool.properties.get("nodeLabels") or {}
+    return {name: value for name, value in labels.items() if not name.startswith(_OF_AKS)}
+
+
+def _taints(pool: FleetPool) -> object:
+    return sorted(taint for taint in pool.properties.get("nodeTaints") or [] if not taint.startswith(_OF_AKS))
+
+
+def _machines(pool: FleetPool) -> object:
+    return sorted((profile.size.lower(), profile.count) for profile in pool.scale)
+
+
+_OF_AKS: Final = "kubernetes.azure.com/"
+# What a node pool is known by again, as its reader has it; None is what a request leaves to the service.
+_KNOWN_BY: Final[Mapping[str, Callable[[FleetPool], object]]] = {
+    "size": _sizes,
+    "mode": lambda pool: pool.mode,
+    "labels": _labels,
+    "taints": _taints,
+    "osType": lambda pool: pool.os_type,
+    "osSKU": lambda pool: pool.os_sku,
+    "count": _machines,
+}
+
+
+def _otherwise_than_asked(asked: FleetPool, there: FleetPool) -> list[str]:
+    """What differs from the request. An autoscaler changes the count of its node pool all the time."""
+    return [
+        name
+        for name, of in _KNOWN_BY.items()
+        if of(asked) is not None and of(asked) != of(there) and not (name == "count" and asked.autoscaling)
+    ]

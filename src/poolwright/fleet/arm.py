@@ -131,7 +131,11 @@ class Arm:
             pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS)
             parts = urlsplit(url)
             # Tokens go to the endpoint that was chosen and nowhere else.
-            reply = self._read(f"{parts.path}?{parts.query}")
+            try:
+                reply = self._read(f"{parts.path}?{parts.query}")
+            except Refused as refused:
+                # The request was taken; only how it ends is not shown.
+                raise NoAnswer(f"how the operation ends cannot be seen: {refused}") from refused
             operation = _json(reply)
             # The resource itself, or nothing: what a Location answers with when it is over.
             status = operation.get("status", "InProgress" if reply.status_code == 202 else "Succeeded")
