@@ -67,6 +67,75 @@ def test_what_is_not_there_is_none_and_any_other_refusal_is_told() -> None:
         there.arm.get(POOL)
 
 
+@pytest.mark.parametrize("code", ["NotFound", "ResourceNotFound", "AgentPoolNotFound"])
+def test_a_resource_is_gone_when_a_404_says_so_of_itself(code: str) -> None:
+    for body in ({"error": {"code": code, "message": "-"}}, {"code": code, "message": "-", "details": None}):
+        assert Endpoint(reply(404, body)).arm.get(POOL) is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": {"code": code, "message": "-"}}
+        for code in ("SubscriptionNotFound", "ResourceGroupNotFound", "ParentResourceNotFound", "InvalidResourceType")
+    ]
+    + [None, {}, "not found", {"error": "not found"}, {"error": {"code": None}}],
+)
+def test_any_other_404_is_an_error(body: object) -> None:
+    with pytest.raises(Refused):
+        Endpoint(reply(404, body)).arm.get(POOL)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(200, text="<html>Log in</html>", headers={"content-type": "text/html"}),
+        httpx.Response(200),
+        httpx.Response(204),
+        reply(200, []),
+        reply(200, {}),
+        reply(200, "gone"),
+        reply(302, None, location="https://login.test/"),
+        reply(304),
+    ],
+)
+def test_a_reply_that_is_no_resource_is_no_answer(answer: httpx.Response) -> None:
+    with pytest.raises(NoAnswer, match=r"no resource: HTTP 20|sends elsewhere"):
+        Endpoint(answer).arm.settled(POOL)
+
+
+@pytest.mark.parametrize("answer", [reply(302, None, location="https://login.test/"), httpx.Response(200, text="<p>")])
+def test_an_operation_that_a_page_answers_for_is_not_over(
+    answer: httpx.Response, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arm_module, "SILENCE_SECONDS", -1.0)
+    with pytest.raises(NoAnswer, match=r"no resource|sends elsewhere"):
+        Endpoint(accepted(), answer).arm.delete(POOL, {})
+
+
+@pytest.mark.parametrize(
+    ("details", "told"),
+    [
+        (None, "X: No."),
+        ("Ask somebody.", "X: No. Ask somebody."),
+        (["Ask.", None, 7, {"message": None}, {"message": "Wait."}], "X: No. Ask. 7 Wait."),
+        ({"message": "Ask."}, "X: No. Ask."),
+    ],
+)
+def test_details_of_any_kind_are_told(details: object, told: str) -> None:
+    with pytest.raises(Refused) as refused:
+        Endpoint(reply(400, {"error": {"code": "X", "message": "No.", "details": details}})).arm.get(POOL)
+    assert str(refused.value) == told
+
+
+@pytest.mark.parametrize("properties", [None, "text", [], {"provisioningState": None}])
+def test_a_resource_without_a_state_is_told_and_not_waited_for(properties: object) -> None:
+    resource = {"id": POOL, "properties": properties}
+    assert (arm_module.state_of(resource), arm_module.etag_of(resource)) == ("", None)
+    with pytest.raises(NoAnswer, match="shows no provisioning state of p"):
+        Endpoint(reply(200, resource)).arm.settled(POOL)
+
+
 def test_reads_are_repeated_once_somebody_answered_there() -> None:
     silence = httpx.ConnectError("refused")
     with pytest.raises(NoAnswer, match="does not answer: refused"):
@@ -142,7 +211,10 @@ def test_a_token_goes_to_the_chosen_endpoint_alone() -> None:
 def test_a_resource_is_settled_when_no_operation_works_on_it() -> None:
     working = reply(200, {"properties": {"provisioningState": "Creating"}})
     there = Endpoint(
-        working, reply(200, READY), reply(200, {"properties": {"provisioningState": "Deleting"}}), reply(404)
+        working,
+        reply(200, READY),
+        reply(200, {"properties": {"provisioningState": "Deleting"}}),
+        reply(404, {"error": {"code": "AgentPoolNotFound", "message": "-"}}),
     )
     assert there.arm.settled(POOL) == READY
     assert there.arm.settled(POOL) is None

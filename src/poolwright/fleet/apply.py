@@ -20,7 +20,7 @@ from enum import StrEnum
 from typing import Any, Final, Protocol
 
 from poolwright.domain.node_pool_kind import Mode, PowerState
-from poolwright.fleet.arm import Arm, Json, NoAnswer, Refused, etag_of, state_of, unquoted
+from poolwright.fleet.arm import Arm, Json, NoAnswer, Refused, etag_of, properties_of, state_of, unquoted
 from poolwright.fleet.audit import image_stem
 from poolwright.fleet.document import Document
 from poolwright.fleet.formats import read_pool
@@ -491,7 +491,7 @@ class Application:
         """Change some properties of a node pool, if it is still the one that was looked at."""
         etag = etag_of(resource)
         condition = {"If-Match": f'"{etag}"'} if etag else {}
-        body = {"properties": {**resource["properties"], **request.properties}}
+        body = {"properties": {**properties_of(resource), **request.properties}}
         self._arm.put(request.pool, body, {**request.headers, **condition})
 
     # --- the journal --------------------------------------------------------------------------------------------------
@@ -607,8 +607,9 @@ def _why_not_ready(move: PoolMove, resource: Json) -> str | None:
     missing = {size.to.size.lower() for size in move.sizes} - {size.lower() for size in pool.sizes}
     if missing:
         return f"{name} has no machines of {', '.join(sorted(missing))}"
-    observed = resource["properties"].get("poolwright", {}).get("observedGenerations", {})
-    if observed.get("V1"):
+    own = properties_of(resource).get("poolwright")
+    observed = own.get("observedGenerations") if isinstance(own, dict) else None
+    if isinstance(observed, dict) and observed.get("V1"):
         return f"{observed['V1']} machines of {name} show Generation 1"
     return None
 

@@ -26,6 +26,9 @@ _SILENT_PAUSE_SECONDS: Final = 1.0
 _FIRST_PAUSE_SECONDS: Final = 0.05
 _LONGEST_PAUSE_SECONDS: Final = 30.0
 _ENDED: Final = ("Succeeded", "Failed", "Canceled")
+# Codes of a 404 that say that the resource itself is not there. That its subscription, group or cluster is not, or that
+# a proxy knows no such page, says that something was asked in the wrong place.
+_GONE: Final = frozenset({"NotFound", "ResourceNotFound", "AgentPoolNotFound"})
 
 Json = dict[str, Any]
 # Returns an access token; a new one with True, when the last was refused.
@@ -35,9 +38,10 @@ Tokens = Callable[[bool], str]
 class Refused(Exception):
     """The endpoint refused a request, or an operation failed; the text has the code and the message."""
 
-    def __init__(self, text: str, *, status: int | None = None) -> None:
+    def __init__(self, text: str, *, status: int | None = None, code: str | None = None) -> None:
         super().__init__(text)
         self.status = status
+        self.code = code
 
 
 class NoAnswer(Exception):
@@ -87,11 +91,15 @@ class Arm:
     def get(self, path: str, api_version: str = API_VERSION) -> Json | None:
         """Return the resource, None where there is none. Raises `Refused` and `NoAnswer`."""
         try:
-            return _json(self._read(path, params={"api-version": api_version})) or None
+            reply = self._read(path, params={"api-version": api_version})
         except Refused as refused:
-            if refused.status == 404:
+            if refused.status == 404 and refused.code in _GONE:
                 return None
             raise
+        resource = _json(reply)
+        if not resource:
+            raise self._no_resource(reply)
+        return resource
 
     def put(self, path: str, body: Json, headers: Mapping[str, str]) -> None:
         """Send a resource, and return when its operation has succeeded. Raises `Refused` and `NoAnswer`."""
@@ -112,6 +120,9 @@ class Arm:
             resource = self.get(path)
             if resource is None or state_of(resource) in _ENDED:
                 return resource
+            if not state_of(resource):
+                # Waiting would have no end.
+                raise NoAnswer(f"{self.url} shows no provisioning state of {path.rpartition('/')[2]}")
             self.pause(pause)
             pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS)
 
@@ -137,6 +148,8 @@ class Arm:
                 # The request was taken; only how it ends is not shown.
                 raise NoAnswer(f"how the operation ends cannot be seen: {refused}") from refused
             operation = _json(reply)
+            if not operation and reply.content.strip() and reply.status_code == 200:
+                raise self._no_resource(reply)
             # The resource itself, or nothing: what a Location answers with when it is over.
             status = operation.get("status", "InProgress" if reply.status_code == 202 else "Succeeded")
             if status == "Succeeded":
@@ -177,10 +190,19 @@ class Arm:
             elif reply.status_code >= 500:
                 raise NoAnswer(f"{self.url} failed: {_told(_json(reply), f'HTTP {reply.status_code}')}")
             elif reply.status_code >= 400:
-                raise Refused(_told(_json(reply), f"HTTP {reply.status_code}"), status=reply.status_code)
+                answer = _json(reply)
+                told = _told(answer, f"HTTP {reply.status_code}")
+                raise Refused(told, status=reply.status_code, code=_code(answer))
+            elif reply.status_code >= 300:
+                # Azure Resource Manager sends nobody elsewhere; a proxy, or a page to log in, does.
+                raise NoAnswer(f"{self.url} answers with HTTP {reply.status_code}, which sends elsewhere")
             else:
                 self._heard = True
                 return reply
+
+    def _no_resource(self, reply: httpx.Response) -> NoAnswer:
+        kind = reply.headers.get("content-type", "no content type")
+        return NoAnswer(f"{self.url} answers with what is no resource: HTTP {reply.status_code}, {kind}")
 
     def pause(self, seconds: float) -> None:
         """Return after so many seconds. Raises `Interrupted` at once after `stop`."""
@@ -190,12 +212,18 @@ class Arm:
 
 def state_of(resource: Json) -> str:
     """Return the provisioning state of a resource."""
-    return str(resource.get("properties", {}).get("provisioningState", ""))
+    return str(properties_of(resource).get("provisioningState") or "")
+
+
+def properties_of(resource: Json) -> Json:
+    """Return the properties of a resource, none where it shows none."""
+    found = resource.get("properties")
+    return found if isinstance(found, dict) else {}
 
 
 def etag_of(resource: Json) -> str | None:
     """Return the ETag of a node pool, which Azure has among its properties and az beside them."""
-    found = resource.get("properties", {}).get("eTag") or resource.get("eTag") or resource.get("etag")
+    found = properties_of(resource).get("eTag") or resource.get("eTag") or resource.get("etag")
     return unquoted(found) if isinstance(found, str) else None
 
 
@@ -217,8 +245,18 @@ def _told(answer: Json, otherwise: str) -> str:
     if not isinstance(error, dict) or "message" not in error:
         return otherwise
     parts = [f"{error.get('code', 'Error')}: {error['message']}"]
-    parts += [str(detail["message"]) for detail in error.get("details", []) if detail.get("message")]
+    details = error.get("details")
+    for detail in details if isinstance(details, list) else [details]:
+        text = detail.get("message") if isinstance(detail, dict) else detail
+        if text:
+            parts.append(str(text))
     return " ".join(parts)
+
+
+def _code(answer: Json) -> str | None:
+    error = answer.get("error", answer)
+    code = error.get("code") if isinstance(error, dict) else None
+    return code if isinstance(code, str) else None
 
 
 def _retry_after(reply: httpx.Response) -> float:

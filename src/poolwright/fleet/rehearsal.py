@@ -329,7 +329,11 @@ def as_loaded(plan: Plan, arm: Arm) -> Plan:
     etags: dict[str, str | None] = {}
     for cluster in plan.found:
         for pool in cluster.pools:
-            resource = arm.get(_pool_id(cluster, pool))
+            try:
+                resource = arm.get(_pool_id(cluster, pool))
+            except Refused:
+                # Where a cluster was not loaded its resource group may not be there either.
+                resource = None
             state = (resource or {}).get("properties", {}).get("poolwright", {}).get("resolvedGeneration")
             if resource is not None and (pool.generation is None or state == pool.generation):
                 etags[_pool_id(cluster, pool).lower()] = etag_of(resource)
