@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -140,3 +141,48 @@ def test_a_full_disk_ends_it_and_leaves_a_journal_that_can_be_gone_on_with(path:
 def test_a_plan_is_known_by_what_it_says(plan: Plan, other: Plan) -> None:
     assert digest(plan) == digest(plan)
     assert digest(plan) != digest(other)
+
+
+def test_an_entry_that_is_written_in_parts_is_whole(path: Path, plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = os.write
+    with opened(path, plan, HERE, now) as journal, monkeypatch.context() as patched:
+        patched.setattr(os, "write", lambda file, content: write(file, content[:7]))
+        journal.append("q", "confirm", Event.DONE, {"etag": "e" * 100})
+    assert glanced_at(path, plan, HERE, now).entries[-1].told == {"etag": "e" * 100}
+
+
+@pytest.mark.parametrize("then", ["nothing", "full"])
+def test_an_entry_that_is_written_in_part_is_refused_and_nothing_follows(
+    path: Path, plan: Plan, monkeypatch: pytest.MonkeyPatch, then: str
+) -> None:
+    write, calls = os.write, 0
+
+    def short(file: int, content: bytes) -> int:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            return write(file, content[:7])
+        if then == "full":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return 0
+
+    with opened(path, plan, HERE, now) as journal:
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "write", short)
+            with pytest.raises(JournalProblem, match="nothing further was begun"):
+                journal.append("q", "confirm", Event.DONE)
+        with pytest.raises(JournalProblem):
+            journal.append("q", "confirm", Event.DONE)
+    with opened(path, plan, HERE, now) as journal:
+        assert len(journal.entries) == 3
+        journal.append("q", "confirm", Event.DONE)
+    assert len(glanced_at(path, plan, HERE, now).entries) == 4
+
+
+def test_a_journal_that_cannot_be_begun_is_told(tmp_path: Path, plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "write", lambda file, content: 0)
+    with (
+        pytest.raises(JournalProblem, match="cannot be written: Input/output error"),
+        opened(tmp_path / "j", plan, HERE, now),
+    ):
+        pass

@@ -8,6 +8,7 @@ was never relied on, and is taken away; any other damage is refused. One process
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -128,15 +129,18 @@ def opened(path: Path, plan: Plan, endpoint: str, now: Callable[[], datetime]) -
         kept, entries = _read(content, header, path)
 
         def write(line: bytes) -> None:
-            os.write(file, line)
+            _write_whole(file, line)
             os.fsync(file)
 
         if kept < len(content):
             os.ftruncate(file, kept)
         os.lseek(file, kept, os.SEEK_SET)
         if not kept:
-            write(json_of(header) + b"\n")
-            _sync_directory(path.parent)
+            try:
+                write(json_of(header) + b"\n")
+                _sync_directory(path.parent)
+            except OSError as error:
+                raise JournalProblem(f"the journal {path} cannot be written: {error.strerror}") from error
         yield Journal(entries, write, now)
     finally:
         os.close(file)
@@ -161,6 +165,16 @@ def in_memory(now: Callable[[], datetime]) -> Journal:
 
 def _not_written(line: bytes) -> None:
     raise AssertionError("who only looks writes nothing")
+
+
+def _write_whole(file: int, content: bytes) -> None:
+    """Write all of it. Raises `OSError`; a disk that fills up takes the first part and says so only at the next."""
+    left = memoryview(content)
+    while left:
+        written = os.write(file, left)
+        if written <= 0:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        left = left[written:]
 
 
 def _all(file: int) -> bytes:
