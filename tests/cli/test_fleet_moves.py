@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import typer
 
 from poolwright.cli import fleet_moves
+from poolwright.cli.failure import Failure
 from poolwright.domain.profile import Profile
+from poolwright.fleet.apply import MoveResult, Outcome
 from poolwright.fleet.plan import Plan
 from tests.fleet.fleets import SUBSCRIPTION, cluster, fleet_of, pool
 from tests.fleet.sites import plan_of
@@ -54,3 +58,30 @@ def test_a_name_that_is_of_two_subscriptions_is_refused_with_both(plan: Plan, pa
 def test_without_a_name_all_are_meant(plan: Plan) -> None:
     assert len(fleet_moves._chosen(plan, None, "--only")) == 4
     assert fleet_moves._has_several_subscriptions(plan)
+
+
+def test_a_roll_back_that_comes_too_late_prints_the_lines_that_are_left(
+    plan: Plan, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (move,) = fleet_moves._chosen(plan, ["lab/test/web"], "--roll-back")
+    result = MoveResult(
+        id=move.id,
+        resource_group="lab",
+        cluster="test",
+        pool="web",
+        replacement="webg2",
+        outcome=Outcome.MOVED,
+        why="web is deleted, so nothing is taken back",
+        next=None,
+        run=("az one", "az two"),
+        taken=(),
+        seconds=0.0,
+    )
+    with pytest.raises(Failure) as failed:
+        fleet_moves._end([result], True, Path("plan.json.journal"), True)
+    assert failed.value.code == 1
+    assert capsys.readouterr().err.splitlines() == [
+        f"{SUBSCRIPTION}/lab/test/web: web is deleted, so nothing is taken back. What makes it again:",
+        "az one",
+        "az two",
+    ]

@@ -221,6 +221,11 @@ def _end(results: Sequence[MoveResult], yes: bool, path: Path, several: bool) ->
             f"{name} waits: with kubectl at cluster {result.cluster} run\n{lines}\nand then the same command with "
             f"--kubectl-done {shlex.quote(name)}"
         )
+    # A roll-back that comes when the old node pool is deleted has only lines that make it again.
+    late = [result for result in results if result.outcome is Outcome.MOVED and result.run]
+    for result in late:
+        lines = "\n".join(result.run)
+        note(f"{_called(result.id, several)}: {result.why}. What makes it again:\n{lines}")
     bad = [result for result in results if result.outcome in (Outcome.FAILED, Outcome.CHANGED)]
     _tell_bad(bad, several)
     if not yes:
@@ -228,6 +233,8 @@ def _end(results: Sequence[MoveResult], yes: bool, path: Path, several: bool) ->
     if bad:
         what = f"did not move. What was done is in {path}" if yes else "would not move"
         raise Failure(f"{_counted(len(bad), 'node pool')} {what}", code=FAILED)
+    if late:
+        raise Failure(f"{_counted(len(late), 'node pool')} not rolled back", code=FAILED)
     if waiting:
         raise Failure(f"{_counted(len(waiting), 'node pool')} waiting for kubectl", code=GATE)
 
