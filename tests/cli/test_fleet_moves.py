@@ -85,3 +85,38 @@ def test_a_roll_back_that_comes_too_late_prints_the_lines_that_are_left(
         "az one",
         "az two",
     ]
+
+
+def test_a_report_takes_the_place_of_nothing_that_is_needed(tmp_path: Path) -> None:
+    plan_file, journal = tmp_path / "plan.json", tmp_path / "plan.json.journal"
+    plan_file.write_text("{}")
+    (tmp_path / "link").symlink_to(plan_file)
+    (tmp_path / "hard").hardlink_to(plan_file)
+    for to in (plan_file, journal, tmp_path / "x" / ".." / "plan.json", tmp_path / "link", tmp_path / "hard"):
+        with pytest.raises(typer.BadParameter, match="is the plan or its journal"):
+            fleet_moves._require_writable(to, plan_file, journal)
+    for to in (tmp_path, tmp_path / "nowhere" / "report.md"):
+        with pytest.raises(Failure, match="cannot be written"):
+            fleet_moves._require_writable(to, plan_file, journal)
+    kept = tmp_path / "report.md"
+    fleet_moves._require_writable(kept, plan_file, journal)
+    assert not kept.exists()
+    kept.write_text("before")
+    fleet_moves._require_writable(kept, plan_file, journal)
+    fleet_moves._require_writable(None, plan_file, journal)
+    assert (kept.read_text(), plan_file.read_text()) == ("before", "{}")
+
+
+def test_a_report_that_cannot_be_written_after_all_goes_to_stdout(
+    plan: Plan, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = []
+    with (
+        pytest.raises(Failure, match="cannot be written"),
+        fleet_moves._report_written(fleet_moves.ReportOutput.JSON, tmp_path, plan, (), lambda: iter(())),
+    ):
+        told.append("how it went")
+    assert told == ["how it went"]
+    written = capsys.readouterr()
+    assert '"clusters"' in written.out
+    assert "cannot be written" in written.err

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from poolwright.fleet.document import Document
     from poolwright.fleet.journal import Entry
     from poolwright.fleet.plan import Plan, PoolMove
+    from poolwright.fleet.rehearsal import Rehearsal
     from poolwright.reports.blocks import Block
 
 # Azure's endpoints, by the documents of its clouds; a token for one is asked for by its name.
@@ -81,11 +82,12 @@ def rehearse(
     """
     from poolwright.child_service import ServiceEnded
     from poolwright.fleet import rehearsal
-    from poolwright.fleet.apply_report import rehearsal_outline, summary
+    from poolwright.fleet.apply_report import rehearsal_outline
     from poolwright.fleet.arm import NoAnswer, Refused
     from poolwright.seed.reading import WrongSeed
 
     plan = _plan(plan_file)
+    _require_writable(to, plan_file)
     conditions = rehearsal.Conditions(parallel=parallel, boot_seconds=boot_seconds, seed=seed)
     try:
         with _shown(f"rehearsing {plan_file.name}", plan, output, to) as (say, tell):
@@ -98,7 +100,14 @@ def rehearse(
         raise Failure(f"error: {error.filename}: {error.strerror}", code=NOT_FOUND) from error
     except (OSError, ServiceEnded, Refused, NoAnswer) as error:
         raise Failure(f"error: the rehearsal could not be carried out: {error}") from error
-    _write_report(output, to, done, done.results, lambda: rehearsal_outline(done, plan))
+    with _report_written(output, to, done, done.results, lambda: rehearsal_outline(done, plan)):
+        _tell_rehearsed(plan, done)
+
+
+def _tell_rehearsed(plan: Plan, done: Rehearsal) -> None:
+    """Say what a rehearsal came to, and end with the code that says how it went."""
+    from poolwright.fleet.apply_report import summary
+
     note(summary(done.results))
     note(f"At most {done.peak_machines:,} more machines at one time.")
     if done.clusters:
@@ -180,6 +189,7 @@ def apply(
     if len(back) > 1:
         raise typer.BadParameter(f"{roll_back} names {len(back)} node pools; one at a time", param_hint="--roll-back")
     path = journal_file or plan_file.with_name(f"{plan_file.name}.journal")
+    _require_writable(to, plan_file, path)
     try:
         with _connected(endpoint, data_dir) as arm:
             arm.log_in()
@@ -204,9 +214,9 @@ def apply(
     except (Refused, NoAnswer) as error:
         raise Failure(f"error: {error}") from error
     report = Report(plan=journal.digest(plan), endpoint=url, only_looked=not yes, results=results, stays=plan.stays)
-    _write_report(output, to, report, results, lambda: apply_outline(report))
-    note(summary(results))
-    _end(results, yes, path, _has_several_subscriptions(plan))
+    with _report_written(output, to, report, results, lambda: apply_outline(report)):
+        note(summary(results))
+        _end(results, yes, path, _has_several_subscriptions(plan))
 
 
 def _end(results: Sequence[MoveResult], yes: bool, path: Path, several: bool) -> None:
@@ -410,13 +420,42 @@ def _shown(
         yield say, tell
 
 
-def _write_report(
+def _require_writable(to: Path | None, *taken: Path) -> None:
+    """Return when a report can be written there, and takes the place of none of the files this needs."""
+    if to is None:
+        return
+    for path in taken:
+        if to.resolve() == path.resolve() or (to.exists() and path.exists() and to.samefile(path)):
+            raise typer.BadParameter(f"{to} is the plan or its journal; name another file", param_hint="--to")
+    there = to.exists()
+    # Opening a pipe would wait for its reader.
+    if there and not (to.is_file() or to.is_dir()):
+        return
+    try:
+        with to.open("ab"):
+            pass
+        if not there:
+            to.unlink()
+    except OSError as error:
+        raise _not_writable(to, error) from error
+
+
+def _not_writable(to: Path, error: OSError) -> Failure:
+    return Failure(f"error: {to} cannot be written: {error.strerror}; name another file with --to")
+
+
+@contextmanager
+def _report_written(
     output: ReportOutput,
     to: Path | None,
     document: Document,
     results: Iterable[MoveResult],
     outline: Callable[[], Iterator[Block]],
-) -> None:
+) -> Iterator[None]:
+    """Write the report before what is within says how it went; a file that takes none fails only after that.
+
+    What was done is done: the report then goes to stdout.
+    """
     from poolwright.fleet.document import json_of
     from poolwright.reports.blocks import markdown
 
@@ -428,13 +467,19 @@ def _write_report(
             text = json_of(document, indent=2).decode() + "\n"
         case ReportOutput.MARKDOWN:
             text = markdown(outline())
-    if to is None:
-        sys.stdout.write(text)
-        return
+    failed = None
     try:
-        to.write_text(text, encoding="utf-8")
+        if to is not None:
+            to.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise Failure(f"error: {to} cannot be written: {error.strerror}; name another file with --to") from error
+        failed = _not_writable(to, error) if to is not None else None
+    if to is None or failed is not None:
+        sys.stdout.write(text)
+    if failed is not None:
+        note(str(failed))
+    yield
+    if failed is not None:
+        raise failed
 
 
 def _row(result: MoveResult) -> dict[str, object]:
