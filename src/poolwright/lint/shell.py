@@ -11,9 +11,10 @@ Invariant: a word that is not `Unknown` is what the shell would pass, whatever h
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
+from itertools import pairwise
 from typing import Final, TypeAlias
 
 import tree_sitter_bash
@@ -31,6 +32,8 @@ _MAX_ELEMENTS: Final = 4_096
 _MAX_SHOWN: Final = 80
 
 Value: TypeAlias = str | Unknown
+# Names of variables; None are all there may be.
+Names: TypeAlias = set[str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +79,37 @@ _LOOPS: Final = ("for_statement", "c_style_for_statement", "while_statement", "u
 _BRANCHES: Final = ("elif_clause", "else_clause", "case_item")
 # Their own copy of the variables: what they assign is gone with them.
 _SUBSHELLS: Final = ("subshell", "pipeline", "command_substitution", "process_substitution")
-_ASSIGNING: Final = ("read", "mapfile", "readarray", "getopts", "printf", "let")
 _FORGETTING: Final = ("source", ".", "eval")
+# What assigns the variables that its words name, with the letters of its options that take a word of another kind.
+_ASSIGNING: Final[Mapping[str, str]] = {
+    "read": "dinNptu",
+    "mapfile": "CcdnOsu",
+    "readarray": "CcdnOsu",
+    "getopts": "",
+    "let": "",
+    "unset": "",
+    "wait": "",
+    "declare": "",
+    "typeset": "",
+    "local": "",
+    "export": "",
+    "readonly": "",
+}
+# What they assign without being told.
+_UNTOLD: Final = frozenset(("REPLY", "MAPFILE", "OPTARG", "OPTIND"))
+# Declarations that hide what a variable held before, where they give no value.
+_HIDING: Final = ("declare", "typeset", "local")
+# The options of those that leave values as they are written; with others they are numbers, capitals or references.
+_PLAIN_OPTION: Final = re.compile(r"[-+][aAfFgprtx]*")
+_ASSIGNED_NAME: Final = re.compile(r"""["']?([A-Za-z_]\w*)(?:\[.*|\+?=.*)?["']?""", re.DOTALL)
+_NAME: Final = re.compile(r"[A-Za-z_]\w*")
+_ARITHMETIC: Final = ("arithmetic_expansion", "compound_statement", "c_style_for_statement")
+_ARITHMETIC_ASSIGNS: Final = re.compile(r"\+\+|--|(?<![=!<>])=(?!=)|<<=|>>=")
+_EXPANSION_ASSIGNS: Final = re.compile(r"\$\{(\w+)(?:\[[^]]*\])?:?=")
+_TARGETED: Final = (
+    *("variable_assignment", "for_statement", "command", "unset_command", "declaration_command", "expansion"),
+    *_ARITHMETIC,
+)
 _ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
 _PATTERN: Final = re.compile(r"(?<!\\)[*?\[]|^~|\{[^}]*(?:,|\.\.)[^}]*\}")
 # Also in quotes it may be any number of words.
@@ -109,7 +141,9 @@ class Script:
             if (name := node.child_by_field_name("name")) is not None
         }
         self._left = _MAX_WORDS
-        self._assigned_by: dict[str, set[str]] = {}
+        self._assigned_by: dict[str, Names] = {}
+        self._targets_of: dict[int, Names] = {}
+        self._never_known = self._shadowed()
 
     def first_error(self) -> Place | None:
         """Return where the syntax is wrong first, None where it is not."""
@@ -159,22 +193,47 @@ class Script:
                 _forget(inside, self._assigned_in(node))
             told = condition or self._headline(node)
             before = inside.copy()
-            for child in node.named_children:
+            for assigned in self._before_branches(node):
+                _forget(before, assigned)
+            for child, own in self._statements(node, inside):
                 # Every branch begins with what held before; the first one stands in the statement itself.
-                branch = before.copy() if child.type in _BRANCHES else inside
+                branch = before.copy() if child.type in _BRANCHES else own
                 yield from self._walk(child, branch, told, depth + 1)
             _forget(state, self._assigned_in(node))
         elif kind in _SUBSHELLS:
-            own = state.copy()
-            for child in node.named_children:
+            for child, own in self._statements(node, state.copy()):
                 yield from self._walk(child, own, condition, depth + 1)
         elif kind == "list":
             yield from self._list(node, state, condition, depth)
         elif kind in ("heredoc_body", "comment"):
             return
+        elif kind == "compound_statement" and self._is_arithmetic(node):
+            yield from self._inner(node, state, condition, depth)
+            _forget(state, self._targets(node))
         else:
-            for child in node.named_children:
-                yield from self._walk(child, state, condition, depth + 1)
+            for child, own in self._statements(node, state):
+                yield from self._walk(child, own, condition, depth + 1)
+
+    @staticmethod
+    def _statements(node: Node, state: _State) -> Iterator[tuple[Node, _State]]:
+        """What stands in the node, each with the variables it works on: `a &` has its own copy of them."""
+        for child, after in pairwise([*node.children, None]):
+            if child is not None and child.is_named:
+                yield child, state.copy() if after is not None and after.type == "&" else state
+
+    def _before_branches(self, node: Node) -> Iterator[Names]:
+        """What may be assigned in a statement before a branch of it other than the first begins."""
+        if node.type == "case_statement":
+            # After `;&` and `;;&` the branch before has run.
+            if any(part.type in (";&", ";;&") for child in node.named_children for part in child.children[-1:]):
+                yield self._assigned_in(node)
+        elif node.type == "if_statement":
+            for each in (node, *(child for child in node.named_children if child.type == "elif_clause")):
+                for child in each.children:
+                    if child.type == "then":
+                        break
+                    if child.is_named:
+                        yield self._assigned_in(child)
 
     def _list(self, node: Node, state: _State, condition: str | None, depth: int) -> Iterator[Command]:
         """`a && b || c`: after the first, nothing is certain to run."""
@@ -198,33 +257,55 @@ class Script:
         for child in node.named_children:
             if child.type in ("command_substitution", "process_substitution"):
                 yield from self._walk(child, state, condition, depth + 1)
-            elif child.named_child_count and child.type != "heredoc_body":
+                continue
+            if child.type in ("expansion", "arithmetic_expansion"):
+                _forget(state, self._targets(child))
+            if child.named_child_count and child.type != "heredoc_body":
                 if depth > _MAX_DEPTH:
                     raise Broken(self.place(child), f"the script is nested deeper than {_MAX_DEPTH} levels")
                 yield from self._inner(child, state, condition, depth + 1)
 
     def _command(self, node: Node, state: _State, condition: str | None, depth: int) -> Iterator[Command]:
         yield from self._inner(node, state, condition, depth)
+        name = node.child_by_field_name("name")
+        if name is not None and b"\n" in self._raw[node.start_byte : name.start_byte]:
+            # The grammar takes the line `A=x > file` for the beginning of the command after it.
+            _forget(state, self._assigned_in_front(node))
+        words, whole = self._command_words(node, state)
+        self._left -= whole
+        if self._left < 0:
+            raise Broken(self.place(node), f"the script has more than {_MAX_WORDS} words")
+        if words and words[0].value:
+            yield Command(tuple(words), words[0].place, condition)
+        _forget(state, self._assigned_by_command(node, words))
+
+    def _command_words(self, node: Node, state: _State) -> tuple[list[Word], int]:
+        """The words of the command that runs in the end, and the number of those around it and its own."""
         words: list[Word] = []
         for child in node.named_children:
             if child.type in ("variable_assignment", "heredoc_redirect", "file_redirect", "herestring_redirect"):
                 continue
             words += self._words(child, state)
-        self._left -= len(words)
-        if self._left < 0:
-            raise Broken(self.place(node), f"the script has more than {_MAX_WORDS} words")
+        whole = len(words)
         while words and words[0].value in _WRAPPERS:
             words = _unwrapped(words)
-        if not words:
-            return
-        yield Command(tuple(words), words[0].place, condition)
+        return words, whole
+
+    def _assigned_in_front(self, node: Node) -> Names:
+        """The variables of `A=x` before the name of a command."""
+        return _together(self._targets(child) for child in node.named_children if child.type == "variable_assignment")
+
+    def _assigned_by_command(self, node: Node, words: list[Word]) -> Names:
+        """The variables that the command with these words may assign."""
+        if not words or not words[0].value:
+            # Nothing runs, so that `A=x > file` assigns.
+            return self._assigned_in_front(node)
         name = words[0].value
         if name in _FORGETTING or isinstance(name, Unknown):
-            state.known.clear()
-        elif name in _ASSIGNING:
-            _forget(state, {word.value for word in words[1:] if isinstance(word.value, str)})
-        elif name in self._functions:
-            _forget(state, self._assigned_by_function(str(name)))
+            return None
+        if name in self._functions:
+            return self._assigned_by_function(name)
+        return _assigned_by_builtin(name, words[1:])
 
     def _words(self, node: Node, state: _State) -> list[Word]:
         """The words that one argument becomes."""
@@ -338,14 +419,12 @@ class Script:
 
     def _assign(self, node: Node, state: _State) -> None:
         """Carry out the assignments of a statement."""
+        if node.type != "variable_assignment":
+            _forget(state, self._targets(node))
         if node.type == "unset_command":
-            _forget(state, {self._source(child) for child in node.named_children})
             return
         assignments = [node] if node.type == "variable_assignment" else []
-        if node.type == "declaration_command":
-            for child in node.named_children:
-                if child.type == "variable_assignment":
-                    assignments.append(child)
+        assignments += [child for child in node.named_children if child.type == "variable_assignment"]
         for each in assignments:
             target, value = each.child_by_field_name("name"), each.child_by_field_name("value")
             if target is None:
@@ -362,7 +441,8 @@ class Script:
                 new = self._value(value, state)
             if is_more:
                 new = _more(state.known.get(name, Unknown(f"${name}")), new)
-            state.known[name] = new
+            if not self._is_never_known(name):
+                state.known[name] = new
 
     def _array(self, node: Node, state: _State) -> Value | list[Word]:
         """The elements of `(a "$b" "${c[@]}")`."""
@@ -373,59 +453,109 @@ class Script:
                 return Unknown(self._shown(node))
         return elements
 
-    def _assigned_in(self, node: Node) -> set[str]:
+    def _assigned_in(self, node: Node) -> Names:
         """The variables that something in the node may assign."""
+        return _together((self._directly_in(node), *map(self._assigned_by_function, self._called_in(node))))
+
+    def _directly_in(self, node: Node) -> Names:
+        return _together(self._targets(each) for each in self._all(node, *_TARGETED))
+
+    def _called_in(self, node: Node) -> set[str]:
+        """The functions of the script that are called in the node."""
+        commands = (self._command_words(each, _State())[0] for each in self._all(node, "command"))
+        names = {words[0].value for words in commands if words}
+        return {name for name in names if isinstance(name, str) and name in self._functions}
+
+    @cached_property
+    def _every_name(self) -> Names:
+        return self._directly_in(self._root)
+
+    def _targets(self, node: Node) -> Names:
+        """The variables that the node itself may assign, whatever they hold; not what a function does that it calls."""
+        if node.id not in self._targets_of:
+            self._targets_of[node.id] = self._targets_now(node)
+        return self._targets_of[node.id]
+
+    def _targets_now(self, node: Node) -> Names:
+        match node.type:
+            case "command":
+                words = self._command_words(node, _State())[0]
+                calls = words and words[0].value in self._functions
+                return set() if calls else self._assigned_by_command(node, words)
+            case "declaration_command" | "unset_command":
+                return self._declared(node)
+            case "expansion":
+                found = _EXPANSION_ASSIGNS.match(self._source(node))
+                return {found[1]} if found is not None else set()
+            case "variable_assignment" | "for_statement":
+                target = node.child_by_field_name("name" if node.type == "variable_assignment" else "variable")
+                return {self._source(target).partition("[")[0]} if target is not None else set()
+        if not self._is_arithmetic(node):
+            return set()
+        body = node.child_by_field_name("body")
+        end = body.start_byte if body is not None else node.end_byte
+        source = self._raw[node.start_byte : end].decode("utf-8", "replace")
+        return set(_NAME.findall(source)) if _ARITHMETIC_ASSIGNS.search(source) else set()
+
+    def _is_arithmetic(self, node: Node) -> bool:
+        """Whether it is one of `((a))`, `$((a))` and `for ((a; b; c))`, not `{ a; }`."""
+        return node.type != "compound_statement" or self._raw[node.start_byte : node.start_byte + 2] == b"(("
+
+    def _declared(self, node: Node) -> Names:
+        """What `declare` or `unset` names beside its assignments, as far as it does not hold what it held."""
         found: set[str] = set()
-        for each in self._all(node, "variable_assignment", "for_statement", "command", "unset_command"):
-            if each.type == "command":
-                first, *rest = [self._source(child) for child in each.named_children] or [""]
-                if first in _ASSIGNING:
-                    found.update(rest)
-                elif first in self._functions:
-                    found |= self._assigned_by_function(first)
-                elif first in _FORGETTING:
-                    found |= self._every_name
+        hides = node.type == "unset_command" or self._keyword(node) in _HIDING
+        for child in node.named_children:
+            source = self._source(child)
+            if child.type == "variable_assignment" or (child.type == "word" and source[:1] in ("-", "+")):
                 continue
-            if each.type == "unset_command":
-                found |= {self._source(child) for child in each.named_children}
+            if child.type == "variable_name":
+                found |= {source} if hides else set()
                 continue
-            target = each.child_by_field_name("name" if each.type == "variable_assignment" else "variable")
-            if target is not None:
-                found.add(self._source(target).partition("[")[0])
+            name = _ASSIGNED_NAME.fullmatch(source)
+            if name is None:
+                return None
+            found.add(name[1])
         return found
 
-    def _assigned_by_function(self, name: str) -> set[str]:
+    def _keyword(self, node: Node) -> str:
+        return self._source(node.children[0]) if node.children else ""
+
+    def _shadowed(self) -> Names:
+        """The variables that other names stand for, or whose values are not what is assigned, anywhere."""
+        found: set[str] = set()
+        for node in self._all(self._root, "declaration_command"):
+            children = [(child, self._source(child)) for child in node.named_children]
+            options = [source for child, source in children if child.type == "word" and source[:1] in ("-", "+")]
+            if self._keyword(node) not in _HIDING or all(map(_PLAIN_OPTION.fullmatch, options)):
+                continue
+            for _, source in children:
+                if source in options:
+                    continue
+                name, _, value = source.strip("\"'").partition("=")
+                refers = any("n" in option for option in options)
+                if not _NAME.fullmatch(name) or (refers and not _NAME.fullmatch(value.strip("\"'"))):
+                    return None
+                found |= {name, value.strip("\"'")} if refers else {name}
+        return found
+
+    def _is_never_known(self, name: str) -> bool:
+        return self._never_known is None or name in self._never_known
+
+    def _assigned_by_function(self, name: str) -> Names:
         """The variables that calling a function may assign: those of every function, where it calls others."""
         if name not in self._assigned_by:
             node = self._functions[name]
-            calls = {self._source(call) for call in self._all(node, "command_name")}
-            wide = bool(calls & (self._functions.keys() | set(_FORGETTING)) - {name})
-            self._assigned_by[name] = self._every_name if wide else self._named_in(node)
+            wide = bool(self._called_in(node) - {name})
+            self._assigned_by[name] = self._every_name if wide else self._directly_in(node)
         return self._assigned_by[name]
-
-    def _named_in(self, node: Node) -> set[str]:
-        found: set[str] = set()
-        for each in self._all(node, "variable_assignment", "for_statement", "command"):
-            if each.type == "command":
-                first, *rest = [self._source(child) for child in each.named_children] or [""]
-                found.update(rest if first in _ASSIGNING else ())
-                continue
-            target = each.child_by_field_name("name" if each.type == "variable_assignment" else "variable")
-            if target is not None:
-                found.add(self._source(target).partition("[")[0])
-        return found
-
-    @cached_property
-    def _every_name(self) -> set[str]:
-        return self._named_in(self._root)
 
     def _assigned_once(self) -> dict[str, int]:
         """The variables that are assigned at one place of the script only, with that place."""
         places: dict[str, list[int]] = {}
-        for each in self._all(self._root, "variable_assignment"):
-            target = each.child_by_field_name("name")
-            if target is not None:
-                places.setdefault(self._source(target).partition("[")[0], []).append(each.start_byte)
+        for each in self._all(self._root, *_TARGETED):
+            for name in self._targets(each) or ():
+                places.setdefault(name, []).append(each.start_byte)
         return {name: found[0] for name, found in places.items() if len(found) == 1}
 
     def _first_calls(self) -> dict[str, int]:
@@ -484,7 +614,54 @@ def _unescaped(text: str) -> str:
     return re.sub(r'\\([$`"\\\n])', lambda found: "" if found[1] == "\n" else found[1], text)
 
 
-def _forget(state: _State, names: set[str]) -> None:
+def _assigned_by_builtin(name: str, rest: list[Word]) -> Names:
+    """The variables that a command of bash itself may assign, by its arguments."""
+    if name == "printf":
+        # Only with -v, which comes first.
+        if not rest or (isinstance(rest[0].value, Unknown) and not rest[0].may_split):
+            return set()
+        first, rest = rest[0].value, rest[1:]
+        if isinstance(first, Unknown):
+            return None
+        if not first.startswith("-v"):
+            return set()
+        words: list[Value] = [first[2:]] if first != "-v" else [word.value for word in rest[:1]]
+    elif name in _ASSIGNING:
+        words = [word.value for word in rest]
+        if name == "getopts":
+            words = words[1:]
+    else:
+        return set()
+    found = set(_UNTOLD)
+    skips = False
+    for value in words:
+        if isinstance(value, Unknown):
+            if not skips:
+                return None
+        elif value.startswith("-"):
+            if name in _HIDING and not _PLAIN_OPTION.fullmatch(value):
+                return None
+            skips = value[-1] in _ASSIGNING.get(name, "")
+            continue
+        else:
+            found |= set(_NAME.findall(value)) if name == "let" else {re.split(r"\[|\+?=", value)[0]}
+        skips = False
+    return found
+
+
+def _together(parts: Iterable[Names]) -> Names:
+    found: set[str] = set()
+    for part in parts:
+        if part is None:
+            return None
+        found |= part
+    return found
+
+
+def _forget(state: _State, names: Names) -> None:
+    if names is None:
+        state.known.clear()
+        return
     for name in names:
         state.known.pop(name, None)
 
