@@ -238,6 +238,37 @@ def test_arguments_of_az(arguments: str, expected: dict[str, Any]) -> None:
     assert only(reading).properties == expected
 
 
+CREATE = "az aks create -g g -n c -l eastus -k 1.33\n"
+
+
+@pytest.mark.parametrize(
+    ("script", "location"),
+    [
+        (CREATE + "az aks nodepool add -g g --cluster-name c -n p", "eastus"),
+        (CREATE + "az aks nodepool add --resource-group G --cluster-name C -n p", "eastus"),
+        ("G=g\n" + CREATE + "az aks nodepool add -g $G --cluster-name c -n p", "eastus"),
+        (CREATE + CREATE + "az aks nodepool add -g g --cluster-name c -n p", "eastus"),
+        (
+            CREATE
+            + CREATE.replace("-g g", "-g h").replace("eastus", "w")
+            + "az aks nodepool add -g h --cluster-name c",
+            "w",
+        ),
+        (CREATE + "az aks nodepool add -g h --cluster-name c -n p", None),
+        (CREATE + "az aks nodepool add -g $1 --cluster-name c -n p", None),
+        (CREATE + "az aks nodepool add --cluster-name c -n p", None),
+        (CREATE + "az aks nodepool add -g g --cluster-name c -n p --subscription other", None),
+        (CREATE.replace("-g g", "-g $1") + "az aks nodepool add -g $1 --cluster-name c -n p", None),
+        (CREATE + CREATE.replace("eastus", "westus") + "az aks nodepool add -g g --cluster-name c -n p", None),
+    ],
+)
+def test_a_node_pool_is_where_its_cluster_was_created(script: str, location: str | None) -> None:
+    reading, _ = read_script(Text("f", script), Given())
+    found = reading.pools[-1].cluster
+    assert found.location == location if location is not None else isinstance(found.location, Unknown)
+    assert isinstance(found.version, Unknown) == (location is None)
+
+
 def test_arguments_that_may_say_anything() -> None:
     reading, _ = read_script(Text("f", "az aks nodepool add --cluster-name c -n p -s Standard_D2_v2 $MORE"), Given())
     assert only(reading).open_ended == Unknown("$MORE")

@@ -57,10 +57,15 @@ _VERSION: Final = ("--kubernetes-version", "-k")
 _LOCATION: Final = ("--location", "-l")
 _HEADERS: Final = "--aks-custom-headers"
 _NAME: Final = ("--name", "-n")
+_GROUP: Final = ("--resource-group", "-g")
+_SUBSCRIPTION: Final = ("--subscription",)
 _CLUSTER_NAME: Final = ("--cluster-name",)
 _POOL_NAME: Final = ("--nodepool-name", "--name", "-n")
 _NAMED: Final = re.compile(r"--[a-z][a-z-]*=")
 _LISTS: Final[Mapping[str, str]] = {"--zones": "availabilityZones", "-z": "availabilityZones"}
+
+# Subscription ("" is the one that is logged in), resource group and name of a cluster, in small letters.
+_ClusterKey = tuple[str, str, str]
 
 
 @dataclass(slots=True)
@@ -86,7 +91,7 @@ class _Arguments:
 def read_script(text: Text, given: Given) -> tuple[Reading, Place | None]:
     """Return the node pools of a shell script, and where its syntax is wrong. Raises `Broken`."""
     reading = Reading()
-    clusters: list[tuple[Value | None, FoundCluster]] = []
+    clusters: dict[_ClusterKey, list[FoundCluster]] = {}
     script = Script(text)
     for command in script.commands():
         words = command.words
@@ -96,16 +101,26 @@ def read_script(text: Text, given: Given) -> tuple[Reading, Place | None]:
         if verbs[1:2] == ["create"]:
             arguments = _arguments(words[3:])
             cluster = _cluster(arguments, given)
-            clusters.append((arguments.first(_NAME), cluster))
+            key = _cluster_key(arguments, _NAME)
+            if key is not None:
+                clusters.setdefault(key, []).append(cluster)
             reading.pools.append(_pool(command, arguments, cluster, Action.CREATE, is_first=True))
         elif verbs[1:2] == ["nodepool"] and verbs[2:3] and verbs[2] in _ACTIONS:
             arguments = _arguments(words[4:])
-            of_cluster = arguments.first(_CLUSTER_NAME)
-            cluster = next(
-                (known for name, known in clusters if name is not None and name == of_cluster), _unseen(given)
-            )
+            key = _cluster_key(arguments, _CLUSTER_NAME)
+            first, *others = (clusters.get(key) if key is not None else None) or [_unseen(given)]
+            # A script that creates it here or there says not where it is.
+            cluster = first if all(other == first for other in others) else _unseen(given)
             reading.pools.append(_pool(command, arguments, cluster, _ACTIONS[verbs[2]], is_first=False))
     return reading, script.first_error()
+
+
+def _cluster_key(arguments: _Arguments, name: Iterable[str]) -> _ClusterKey | None:
+    """What names the cluster; None where some of it is not known, so that it may be any."""
+    subscription, group, called = (arguments.first(each) for each in (_SUBSCRIPTION, _GROUP, name))
+    if not isinstance(group, str) or not isinstance(called, str) or isinstance(subscription, Unknown):
+        return None
+    return (subscription or "").lower(), group.lower(), called.lower()
 
 
 _ACTIONS: Final = {"add": Action.CREATE, "update": Action.UPDATE, "upgrade": Action.UPGRADE}
