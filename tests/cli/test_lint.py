@@ -178,3 +178,14 @@ def test_a_link_that_leads_nowhere_and_one_in_a_circle_do_not_stop_it(tmp_path: 
     assert ended.returncode == 1
     assert "lost.json:1:1: cannot be read: the file cannot be read" in ended.stdout
     assert ended.stdout.count("c/p (ARM template)") == 1
+
+
+def test_a_pipe_in_a_folder_is_named_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.json")
+    template(tmp_path / "b.json", "Standard_D2_v2")
+    ended = run(".", "-o", "json", "--fail-on", "never", cwd=tmp_path)
+    document: dict[str, Any] = json.loads(ended.stdout)
+    assert document["summary"]["pools"] == 1
+    (broken,) = document["broken"]
+    assert "a.json" in str(broken)
+    assert "it is no regular file and was not read" in str(broken)

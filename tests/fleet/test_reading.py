@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -264,6 +266,24 @@ def test_files_that_hold_nothing_are_named(tmp_path: Path) -> None:
     found = [(problem.kind, Path(problem.origin.file).name, problem.origin.line) for problem in fleet.problems]
     unreadable = ProblemKind.UNREADABLE
     assert found == [(unreadable, "empty.json", 0), (unreadable, "folder", 0), (unreadable, "latin.json", 2)]
+
+
+def test_a_pipe_in_a_folder_is_named_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.json")
+    (tmp_path / "b.json").write_text(json.dumps([cluster(pool())]))
+    fleet = read_paths([str(tmp_path)])
+    assert len(fleet.clusters) == 1
+    (problem,) = fleet.problems
+    assert (problem.kind, problem.origin) == (ProblemKind.UNREADABLE, Origin(str(tmp_path / "a.json")))
+
+
+def test_a_pipe_that_is_named_is_read(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_text, args=(json.dumps([cluster(pool())]),))
+    writer.start()
+    assert len(read_paths([str(pipe)]).clusters) == 1
+    writer.join()
 
 
 def test_a_path_that_is_not_there_is_an_error() -> None:

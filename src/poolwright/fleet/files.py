@@ -15,6 +15,7 @@ from poolwright.fleet.reading import Reading
 from poolwright.fleet.values import Origin, ProblemKind
 
 STANDARD_INPUT: Final = "-"
+_NO_REGULAR_FILE: Final = "it is no regular file and was not read"
 
 
 def take_paths(reading: Reading, paths: Sequence[str]) -> None:
@@ -48,6 +49,10 @@ def _contents(paths: Sequence[str], reading: Reading) -> Iterator[tuple[str, byt
             reading.complain(ProblemKind.UNREADABLE, Origin(text), "the folder has no file whose name ends with .json")
         for file in found:
             try:
+                # A pipe in a folder would be waited for without end; one that is named itself is meant: <(az aks list).
+                if file != path and file.exists() and not file.is_file():
+                    reading.complain(ProblemKind.UNREADABLE, Origin(str(file)), _NO_REGULAR_FILE)
+                    continue
                 yield str(file), file.read_bytes()
             except OSError as error:
                 reading.complain(ProblemKind.UNREADABLE, Origin(str(file)), error.strerror or str(error))

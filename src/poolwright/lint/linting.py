@@ -197,5 +197,11 @@ def _in_folder(folder: Path, broken: list[tuple[Place, str]]) -> Iterator[Path]:
     for place, folders, names in os.walk(folder, onerror=told):
         folders[:] = sorted(name for name in folders if name not in _LEFT_OUT)
         for name in sorted(names):
-            if name.lower().endswith(_READ):
-                yield Path(place) / name
+            if not name.lower().endswith(_READ):
+                continue
+            file = Path(place) / name
+            # A pipe would be waited for without end.
+            if file.exists() and not file.is_file():
+                broken.append((Place(str(file), 1, 1), "it is no regular file and was not read"))
+                continue
+            yield file
