@@ -149,7 +149,7 @@ def test_paper_has_every_pool_and_no_controls(browser: Browser, tmp_path: Path) 
 
 def test_nothing_of_a_fleet_runs(browser: Browser, tmp_path: Path) -> None:
     file = tmp_path / "nasty.html"
-    file.write_text(audit_page(audited(fleet_of(cluster(pool(vmSize=NASTY), location=NASTY)))))
+    file.write_text(audit_page(audited(fleet_of(cluster(pool(vmSize=NASTY))))))
     page = browser.new_page()
     visit = Visit(page, file.as_uri())
     assert visit.rows()[0][5] == NASTY
