@@ -45,11 +45,11 @@ from poolwright.lint.findings import (
     VM_GENERATION,
     Finding,
     Kind,
-    Level,
     LintedPool,
     Outcome,
 )
 from poolwright.lint.pools import Action, FoundPool, Json
+from poolwright.reports.sarif import Level
 from poolwright.templates.partial import Unknown, holds_unknown
 
 # A node pool of which more is unknown than this many combinations is itself unknown.

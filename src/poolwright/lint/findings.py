@@ -7,21 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
 from typing import Final
 
 from poolwright.domain.generation import Generation
 from poolwright.domain.profile import Profile
 from poolwright.lint.pools import FoundPool
 from poolwright.lint.texts import Place
-
-
-class Level(Enum):
-    """How bad it is: an error is refused or fails, a warning works and surprises, a note only tells."""
-
-    ERROR = "error"
-    WARNING = "warning"
-    NOTE = "note"
+from poolwright.reports.sarif import Level
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,13 +19,14 @@ from poolwright.lint.arm_templates import Given, is_template, parameters_in, rea
 from poolwright.lint.az_commands import read_script
 from poolwright.lint.catalogs import Catalogs
 from poolwright.lint.decision import Decider
-from poolwright.lint.findings import TEMPLATE, Finding, Level, LintedPool, LintReport
+from poolwright.lint.findings import TEMPLATE, Finding, LintedPool, LintReport
 from poolwright.lint.guard import within_limits
 from poolwright.lint.json_text import JsonText
 from poolwright.lint.pools import Reading
 from poolwright.lint.terraform import is_terraform, read_terraform
 from poolwright.lint.texts import Broken, Place, Text, read_text
 from poolwright.lint.yaml_files import read_yaml
+from poolwright.reports.sarif import Level
 
 _JSON: Final = (".json", ".tfstate", ".jsonc")
 _YAML: Final = (".yaml", ".yml")

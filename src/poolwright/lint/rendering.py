@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from poolwright.lint.findings import Finding, Level, LintedPool, LintReport, Outcome
+from poolwright.lint.findings import Finding, LintedPool, LintReport, Outcome
 from poolwright.lint.pools import Action
 from poolwright.lint.texts import Place
-from poolwright.reports.sarif import Level as SarifLevel
-from poolwright.reports.sarif import SarifNotification, SarifPlace, SarifResult, SarifRule, sarif
+from poolwright.reports.sarif import Level, SarifNotification, SarifPlace, SarifResult, SarifRule, sarif
 from poolwright.templates.partial import Unknown
 
 VERSION: Final = 1
@@ -88,7 +87,7 @@ def sarif_of(report: LintReport, tool_version: str) -> Json:
     for finding in sorted(findings, key=lambda each: list(Level).index(each.level)):
         worst.setdefault(finding.kind.id, finding)
     rules = [
-        SarifRule(kind_id, each.kind.text, f"{each.kind.text} Source: {each.kind.source}", _SARIF_LEVELS[each.level])
+        SarifRule(kind_id, each.kind.text, f"{each.kind.text} Source: {each.kind.source}", each.level)
         for kind_id, each in worst.items()
     ]
     results = [
@@ -96,7 +95,7 @@ def sarif_of(report: LintReport, tool_version: str) -> Json:
             finding.kind.id,
             f"{_subject(finding)}{finding.message}" + (f"\nRemedy: {finding.remedy}" if finding.remedy else ""),
             _sarif_place(finding.place, finding.pool.address if finding.pool is not None else None),
-            _SARIF_LEVELS[finding.level],
+            finding.level,
         )
         for finding in findings
     ]
@@ -104,9 +103,6 @@ def sarif_of(report: LintReport, tool_version: str) -> Json:
         SarifNotification(f"cannot be read: {reason}", _sarif_place(place, None)) for place, reason in report.broken
     ]
     return sarif(tool_version, rules, results, broken)
-
-
-_SARIF_LEVELS: Final = {level: SarifLevel(level.value) for level in Level}
 
 
 def _subject(finding: Finding) -> str:

@@ -22,7 +22,7 @@ Json = dict[str, Any]
 
 
 class Level(StrEnum):
-    """How bad it is, in SARIF's words."""
+    """How bad it is, in SARIF's words, worst first."""
 
     ERROR = "error"
     WARNING = "warning"
