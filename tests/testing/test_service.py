@@ -182,3 +182,12 @@ def test_importing_it_costs_nothing() -> None:
     program = "import sys, poolwright.testing.plugin; print(*sorted(sys.modules))"
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert not re.findall(r"\b(httpx|pydantic|sqlalchemy|dbos|starlette|typer|rich|yaml)\b", ended.stdout)
+
+
+def test_the_log_up_to_now_has_every_request_that_was_answered_as_whole_lines() -> None:
+    with testing.service() as service:
+        for number in range(1, 201):
+            service.client.put(service.client.group(f"g{number}"), json={"location": "mars"})
+            until_now = service.log_path.read_bytes()[: service.logged()].decode()
+            assert until_now.endswith("\n")
+            assert until_now.count("method=PUT") == number

@@ -68,7 +68,7 @@ def poolwright_az(poolwright_service: Service) -> dict[str, str]:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     running = item.config.stash.get(_SERVICE, None)
-    item.stash[_LOG_BEGINS] = running.log_path.stat().st_size if running is not None else 0
+    item.stash[_LOG_BEGINS] = running.logged() if running is not None and _uses_service(item) else 0
 
 
 @pytest.hookimpl(wrapper=True)
@@ -76,7 +76,11 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     """Put what the service has logged during a failed test beside the failure."""
     report = yield
     running = item.config.stash.get(_SERVICE, None)
-    if report.failed and running is not None and "poolwright_service" in getattr(item, "fixturenames", ()):
+    if report.failed and running is not None and _uses_service(item):
         logged = running.log(item.stash.get(_LOG_BEGINS, 0)).rstrip()
         report.sections.append(("Poolwright service log", logged or "nothing was logged during this test"))
     return report
+
+
+def _uses_service(item: pytest.Item) -> bool:
+    return "poolwright_service" in getattr(item, "fixturenames", ())

@@ -93,10 +93,18 @@ class Service(ChildService):
 
     def log(self, since: int = 0) -> str:
         """Return what the service has logged, from a byte on, up to the last request that was answered."""
-        if self._client is not None and self.is_running:
-            # An answer is there before its line in the log; one more answer later, both are.
-            self._client.is_healthy()
+        self._finish_log()
         return super().log(since)
+
+    def logged(self) -> int:
+        """Return how many bytes the service has logged, up to the last request that was answered."""
+        self._finish_log()
+        return self.log_path.stat().st_size
+
+    def _finish_log(self) -> None:
+        # An answer is there before its line in the log; one more answer later, both are.
+        if self._client is not None and self.is_running:
+            self._client.is_healthy()
 
     def wait(self) -> int:
         """Wait until the process ends by itself and return its exit code."""
