@@ -188,6 +188,7 @@ def test_the_log_up_to_now_has_every_request_that_was_answered_as_whole_lines() 
     with testing.service() as service:
         for number in range(1, 201):
             service.client.put(service.client.group(f"g{number}"), json={"location": "mars"})
-            until_now = service.log_path.read_bytes()[: service.logged()].decode()
+            end = service.logged()
+            until_now = service.log_path.read_bytes()[:end].decode()
             assert until_now.endswith("\n")
             assert until_now.count("method=PUT") == number
