@@ -54,15 +54,15 @@ GROUPS = (
     Group("lint", (sys.executable, "-m", "ruff", "check", "."), quick=True),
     Group("types", (sys.executable, "-m", "mypy"), quick=True),
     Group("unit", _pytest(*(f"tests/{name}" for name in _UNIT)), quick=True),
-    Group("scenarios", _pytest("tests/scenarios", "tests/cli", "tests/testing")),
+    Group("scenarios", _pytest("tests/scenarios", "tests/cli", "tests/testing", workers=3)),
     Group("browser", _pytest("tests/browser")),
-    Group("hostile", _pytest("tests/hostile")),
+    Group("hostile", _pytest("tests/hostile", workers=3)),
     # These wait for the disk more than for a processor.
     Group("durability", _pytest("tests/durability", distribution="load", workers=3)),
     Group("local", _pytest("tests/local", distribution="load")),
     Group(
         "az",
-        _pytest("tests/az"),
+        _pytest("tests/az", workers=3),
         preparation=(sys.executable, "-c", "from poolwright.az import installation; installation.ensure_az()"),
     ),
     Group(
