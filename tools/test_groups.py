@@ -59,7 +59,7 @@ GROUPS = (
     Group("hostile", _pytest("tests/hostile", workers=3)),
     # These wait for the disk more than for a processor.
     Group("durability", _pytest("tests/durability", distribution="load", workers=3)),
-    Group("local", _pytest("tests/local", distribution="load")),
+    Group("local", _pytest("tests/local", distribution="worksteal", workers=3)),
     Group(
         "az",
         _pytest("tests/az", workers=3),

@@ -22,16 +22,22 @@ V1_ONLY = "Standard_D2_v3"
 PATIENCE_SECONDS = 600
 
 
-def cluster_of(service: Service, size: str = V1_ONLY) -> dict[str, Any]:
-    """A cluster with one machine."""
+def put_cluster(service: Service, size: str = V1_ONLY, **properties: Any) -> httpx.Response:
+    """Ask for a cluster with one machine. `properties` are further ones of its node pool."""
     client = service.client
-    pool = {"name": "sys", "mode": "System", "count": 1, "vmSize": size}
+    pool = {"name": "sys", "mode": "System", "count": 1, "vmSize": size, **properties}
     body = {
         "location": "eastus",
         "identity": {"type": "SystemAssigned"},
         "properties": {"agentPoolProfiles": [pool]},
     }
-    ended = client.operation(client.put(client.cluster(), json=body), PATIENCE_SECONDS)
+    return client.put(client.cluster(), json=body)
+
+
+def cluster_of(service: Service, size: str = V1_ONLY, **properties: Any) -> dict[str, Any]:
+    """The node pool of a cluster with one machine, once that is there."""
+    client = service.client
+    ended = client.operation(put_cluster(service, size, **properties), PATIENCE_SECONDS)
     assert ended["status"] == "Succeeded", ended
     return dict(client.get(client.pool("sys")).json()["properties"])
 

@@ -32,10 +32,16 @@ class TestLocalEngine(EngineContract):
     def test_a_changed_specification_makes_the_machine_again(self, bench: Bench, what: str) -> None:
         super().test_a_changed_specification_makes_the_machine_again(bench, what)
 
+    def test_an_ensured_machine_is_there_as_specified(self, bench: Bench) -> None:
+        super().test_an_ensured_machine_is_there_as_specified(bench)
+        assert isinstance(bench, LocalBench)
+        _require_shown_by_the_guests(bench)
 
-def test_gen1_gen2_and_trusted_launch_show_what_they_are(bench: LocalBench) -> None:
+
+def _require_shown_by_the_guests(bench: LocalBench) -> None:
+    """The machines that are there, of Generation 1 and of Trusted Launch, and one of plain Generation 2."""
     plain = replace(V2, key="pool/machines/m3")
-    bench.ensure(V1, TRUSTED, plain)
+    bench.ensure(plain)
     facts = bench.engine.observe([V1.key, V2.key, plain.key])
     assert {key: (fact.observed, fact.secure_boot, fact.vtpm, fact.partition_table) for key, fact in facts.items()} == {
         V1.key: (Generation.V1, None, False, "mbr"),

@@ -151,13 +151,6 @@ def test_hybrid_boots_by_both_and_panics_only_in_a_test(
         assert machine.ended() == 0
 
 
-def test_unsigned_is_refused_by_secure_boot(node_images: dict[Form, DiskImage], short_directory: Path) -> None:
-    hardware = Hardware(generation=2, secure_boot=True)
-    with booted(node_images[Form.UNSIGNED].path, hardware, short_directory) as machine:
-        machine.console_shows("Security Violation")
-        assert "poolwright-agent" not in machine.console
-
-
 def test_a_kernel_that_secure_boot_refuses_ends_the_machine_instead_of_burning_a_core(
     node_images: dict[Form, DiskImage], short_directory: Path
 ) -> None:

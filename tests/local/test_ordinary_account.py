@@ -23,7 +23,7 @@ from poolwright.machines.images.build import Form
 from poolwright.machines.images.store import DiskImage
 from poolwright.machines.local.daemon import ACCOUNT
 from poolwright.testing.process import Service
-from tests.local.service import PATIENCE_SECONDS, cluster_of, end, lives, machines, processes_with, wait
+from tests.local.service import PATIENCE_SECONDS, cluster_of, end, lives, machines, processes_with, put_cluster, wait
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another account")
 
@@ -130,7 +130,8 @@ def test_machines_of_an_ordinary_account_come_up_outlive_its_service_and_leave_n
     # Its data directory is lost while a machine runs; another service's stays.
     client = service.client
     client.expect(201, client.put(client.group(), json={"location": "eastus"}))
-    cluster_of(service)
+    client.expect(201, put_cluster(service))
+    wait(lambda: len(emulators(ordinary)) == 1)
     assert ordinary.poolwright("host", "clean").stderr.splitlines()[-1] == "0 service(s) cleaned up after"
     assert len(emulators(ordinary)) == 1
     service.kill()

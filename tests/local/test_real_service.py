@@ -27,6 +27,7 @@ from tests.local.service import (
     lives,
     machines,
     put,
+    put_cluster,
     wait,
 )
 
@@ -80,10 +81,7 @@ def poolwright(service: Service, *arguments: str) -> subprocess.CompletedProcess
 
 def test_a_pool_is_rolled_from_bios_to_uefi_through_a_kill(service: Service, tmp_path: Path) -> None:
     """Killed while the first machine boots, and again while the wave's new one does."""
-    client = service.client
-    pool = {"name": "sys", "mode": "System", "count": 1, "vmSize": V1_ONLY}
-    body = {"location": "eastus", "identity": {"type": "SystemAssigned"}, "properties": {"agentPoolProfiles": [pool]}}
-    accepted = client.put(client.cluster(), json=body)
+    accepted = put_cluster(service)
     wait(lambda: machines(service, "sys"))
     service.kill()
     service.start()
@@ -123,13 +121,10 @@ def test_a_pool_is_rolled_from_bios_to_uefi_through_a_kill(service: Service, tmp
 def test_trusted_launch_is_seen_by_the_guest_and_its_unsigned_twin_does_not_come_up(
     service: Service, node_images: dict[Form, DiskImage]
 ) -> None:
-    cluster_of(service)
-    ended = service.client.operation(put(service, "tl", count=1, vmSize=BOTH, **TRUSTED), PATIENCE_SECONDS)
-    assert ended["status"] == "Succeeded", ended
-    assert [(m["secureBoot"], m["vtpm"], m["observedGeneration"]) for m in machines(service, "tl")] == [
+    definition = cluster_of(service, BOTH, **TRUSTED)["poolwright"]["image"]["definition"]
+    assert [(m["secureBoot"], m["vtpm"], m["observedGeneration"]) for m in machines(service, "sys")] == [
         (True, True, "V2")
     ]
-    definition = service.client.get(service.client.pool("tl")).json()["properties"]["poolwright"]["image"]["definition"]
     unsigned = str(node_images[Form.UNSIGNED].path)
     imported = poolwright(service, "images", "import", "--definition", definition, "--with-agent", unsigned)
     assert imported.returncode == 0, imported.stderr
@@ -139,12 +134,11 @@ def test_trusted_launch_is_seen_by_the_guest_and_its_unsigned_twin_does_not_come
     assert service.client.get(service.client.pool("twin")).json()["properties"]["provisioningState"] == "Failed"
 
 
-def test_a_machine_with_persistent_memory_is_reimaged_through_a_kill_and_sgx_is_refused(service: Service) -> None:
+def test_a_machine_with_persistent_memory_is_reimaged_through_a_kill_and_what_is_missing_here_is_refused(
+    service: Service,
+) -> None:
     client = service.client
-    pool = {"name": "sys", "mode": "System", "count": 1, "vmSize": BOTH, "vpmemMiB": 128}
-    body = {"location": "eastus", "identity": {"type": "SystemAssigned"}, "properties": {"agentPoolProfiles": [pool]}}
-    ended = client.operation(client.put(client.cluster(), json=body), PATIENCE_SECONDS)
-    assert ended["status"] == "Succeeded", ended
+    cluster_of(service, BOTH, vpmemMiB=128)
     [before] = machines(service, "sys")
     assert (before["observedGeneration"], before["vpmemMiB"]) == ("V2", 128)
     first = json.loads(poolwright(service, "machines", "evidence", before["name"]).stdout)
@@ -171,9 +165,7 @@ def test_a_machine_with_persistent_memory_is_reimaged_through_a_kill_and_sgx_is_
     assert "it has SGX, for which this host lacks KVM" in ended["error"]["message"]
     assert machines(service, "sgx") == []
 
-
-def test_windows_without_a_disk_is_refused_with_the_way_to_import_one(service: Service) -> None:
-    cluster_of(service)
+    # Windows without a disk is refused with the way to import one.
     ended = service.client.operation(
         put(service, "win", count=1, vmSize=BOTH, osType="Windows", osSKU="Windows2022"), PATIENCE_SECONDS
     )
@@ -185,17 +177,15 @@ def test_windows_without_a_disk_is_refused_with_the_way_to_import_one(service: S
 def test_stop_and_start_power_machines_down_and_up_again(service: Service) -> None:
     cluster_of(service)
     client = service.client
-    ended = client.operation(put(service, "np1", count=1, vmSize=V1_ONLY), PATIENCE_SECONDS)
-    assert ended["status"] == "Succeeded", ended
-    before = machines(service, "np1")
-    for code in ("Stopped", "Running"):
-        ended = client.operation(
-            put(service, "np1", count=1, vmSize=V1_ONLY, powerState={"code": code}), PATIENCE_SECONDS
-        )
+    [before] = machines(service, "sys")
+    for verb, code, phase in (("stop", "Stopped", "off"), ("start", "Running", "ready")):
+        ended = client.operation(client.post(f"{client.cluster()}/{verb}"), PATIENCE_SECONDS)
         assert ended["status"] == "Succeeded", ended
-        assert client.get(client.pool("np1")).json()["properties"]["powerState"]["code"] == code
-    assert [machine["name"] for machine in machines(service, "np1")] == [machine["name"] for machine in before]
-    assert machines(service, "np1")[0]["observedGeneration"] == "V1"
+        assert client.get(client.pool("sys")).json()["properties"]["powerState"]["code"] == code
+        assert lives(service)["sys"]["phase"] == phase
+    [after] = machines(service, "sys")
+    assert (after["name"], after["observedGeneration"]) == (before["name"], "V1")
+    assert lives(service)["sys"]["boots"] == 2
 
 
 def test_a_host_that_reboots_brings_its_machines_up_again(service: Service) -> None:

@@ -168,8 +168,8 @@ class EngineContract:
 
     def test_unknown_keys_are_missing_from_what_is_observed(self, bench: Bench) -> None:
         assert bench.engine.observe(["nowhere/machines/m0"]) == {}
-        bench.ensure(V1)
-        assert set(bench.engine.observe([V1.key, "nowhere/machines/m0"])) == {V1.key}
+        bench.ensure(OFF)
+        assert set(bench.engine.observe([OFF.key, "nowhere/machines/m0"])) == {OFF.key}
         assert bench.engine.observe([]) == {}
 
     def test_keys_are_those_of_all_machines(self, bench: Bench) -> None:
