@@ -116,6 +116,7 @@ def snapshot_of(pool: NodePool, name: str = "s1") -> Snapshot:
         {"vm_size": BOTH, "fips": True},
         {"vm_size": BOTH, "os_sku": OsSku.AZURE_LINUX, "kubernetes_version": "1.33.2"},
         {"vm_size": BOTH, "vtpm": True, "secure_boot": True},
+        {"vm_size": BOTH, "vpmem_mib": 128},
         {"vm_size": ARM},
         {"vm_size": CONFIDENTIAL},
         {"vm_size": BOTH, **WINDOWS},
@@ -130,6 +131,15 @@ def test_a_new_node_pool_is_what_the_snapshot_s_was_although_newer_images_exist(
     assert made.snapshot == str(snapshot_of(source).id)
     assert (made.rule.id, made.wish, made.late_failure) == ("snapshot", None, None)
     assert put(surroundings=around(catalog=later_catalog()), **properties).node_image != made.node_image
+
+
+def test_persistent_memory_comes_to_new_node_pools_only_and_may_be_asked_for_otherwise() -> None:
+    snapshot = snapshot_of(put(vm_size=BOTH, vpmem_mib=128))
+    for asked, has in ((256, 256), (None, None)):
+        assert put(snapshot=snapshot, vpmem_mib=asked).vpmem_mib == has
+    for present in (None, 64):
+        old = put(vm_size=BOTH, kubernetes_version="1.33", vpmem_mib=present)
+        assert put(old, snapshot=snapshot).vpmem_mib == present
 
 
 def test_what_az_sends_for_everybody_does_not_contradict_a_snapshot() -> None:

@@ -51,6 +51,19 @@ def test_machines_have_what_the_pool_asks_for_until_it_asks_for_something_else(c
     assert list(machines(client, "np1").values()) == [0]
 
 
+def test_a_snapshot_keeps_it_for_new_node_pools(client: ArmClient) -> None:
+    put(client, "source", vmSize=BOTH, count=1, vpmemMiB=64)
+    snapshot = f"{client.group()}/providers/Microsoft.ContainerService/snapshots/s1"
+    creation = {"creationData": {"sourceResourceId": client.pool("source")}}
+    taken = client.put(snapshot, json={"location": "eastus", "properties": creation}).json()
+    assert taken["properties"]["poolwright"]["vpmemMiB"] == 64
+
+    from_it = {"creationData": {"sourceResourceId": snapshot}}
+    assert put(client, "copy", count=1, **from_it)["vpmemMiB"] == 64
+    assert list(machines(client, "copy").values()) == [64]
+    assert "vpmemMiB" not in put(client, "without", count=1, vpmemMiB=0, **from_it)
+
+
 @pytest.mark.parametrize(
     ("properties", "words"),
     [

@@ -67,6 +67,7 @@ def encode_snapshot(snapshot: Snapshot) -> bytes:
                     "image": image_block(taken.image_definition),
                     "vtpm": taken.vtpm,
                     "secureBoot": taken.secure_boot,
+                    "vpmemMiB": taken.vpmem_mib,
                 },
             },
         }

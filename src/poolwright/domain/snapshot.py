@@ -25,7 +25,7 @@ from poolwright.domain.resource_id import SnapshotId
 from poolwright.domain.rules import Rule, first_match, when
 from poolwright.domain.size_name import SizeName
 from poolwright.domain.vm_size import VmSize
-from poolwright.domain.wish import Wish
+from poolwright.domain.wish import Absent, Wish
 
 _PAGE: Final = "Node pool snapshots (node-pool-snapshot.md, 01/29/2024)"
 
@@ -45,6 +45,7 @@ class Configuration:
     generation: Generation
     image_definition: str
     node_image: str
+    vpmem_mib: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +77,7 @@ def captured(pool: NodePool) -> Configuration:
         generation=pool.generation,
         image_definition=pool.image_definition,
         node_image=pool.node_image,
+        vpmem_mib=pool.vpmem_mib,
     )
 
 
@@ -187,8 +189,10 @@ SNAPSHOT_TABLE: Final = (
 def taken(request: NodePoolRequest, kept: Configuration, old: NodePool | None) -> NodePoolRequest:
     """Return the request with what it leaves to the snapshot.
 
-    az always sends enableFIPS, false where nobody asked; so false says nothing about a new snapshot.
+    az always sends enableFIPS, false where nobody asked; so false says nothing about a new snapshot. Persistent memory
+    comes to new node pools, as the size does: no node image depends on it.
     """
+    is_silent = isinstance(request.vpmem_mib, Absent)
     return replace(
         request,
         os_type=request.os_type or kept.os_type,
@@ -199,6 +203,7 @@ def taken(request: NodePoolRequest, kept: Configuration, old: NodePool | None) -
         vtpm=kept.vtpm if request.vtpm is None else request.vtpm,
         secure_boot=kept.secure_boot if request.secure_boot is None else request.secure_boot,
         workload_runtime=request.workload_runtime or kept.workload_runtime,
+        vpmem_mib=kept.vpmem_mib if old is None and is_silent else request.vpmem_mib,
     )
 
 
