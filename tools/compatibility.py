@@ -20,6 +20,8 @@ from poolwright.arm.faults import fault_schema
 from poolwright.arm.not_offered import known_operations, missing, reason_of
 from poolwright.arm.offered import AREAS, LOCAL_AREAS, rows_of
 from poolwright.catalog.catalog import Catalog
+from poolwright.cli.not_taken import NOT_TAKEN
+from poolwright.cli.pool_options import POOL_OPTIONS, Taker
 from poolwright.domain.change import CHANGES, REFUSED_CHANGES
 from poolwright.domain.fault import EFFECTS, EffectRow
 from poolwright.domain.generation import Generation
@@ -141,6 +143,8 @@ def tables() -> dict[str, str]:
         ),
         "aks-operations": _aks_operations(),
         "az-commands": _az_commands(),
+        "pool-options": _pool_options(),
+        "options-not-taken": _options_not_taken(),
         "plans": _table(
             ("operation", "steps"),
             [(kind.words, " → ".join(_steps(part) for part in plan)) for kind, plan in PLANS.items()],
@@ -213,6 +217,37 @@ def _aks_operations() -> str:
         for row in known
     ]
     return f"Offered: {' and '.join(counts)}.\n\n" + _table(("operation", "method", "here"), rows)
+
+
+def _pool_options() -> str:
+    """The options that say something about node pools, and which commands take them."""
+    names = {
+        Taker.ADD: "`add`",
+        Taker.UPDATE: "`update`",
+        Taker.UPGRADE: "`upgrade`",
+        Taker.CREATE: "`aks create`",
+        Taker.EXPLAIN: "`explain`",
+    }
+    rows = []
+    for row in POOL_OPTIONS:
+        takers = [
+            f"{name} as `{row.words_of_create}`" if taker is Taker.CREATE and row.words_of_create else name
+            for taker, name in names.items()
+            if row.takers & taker
+        ]
+        spelled = ", ".join(f"`{word}`" for word in row.words.split())
+        rows.append((spelled, f"`{row.path}`", ", ".join(takers)))
+    return _table(("option", "property", "taken by"), rows)
+
+
+def _options_not_taken() -> str:
+    return _table(
+        ("command", "options of az", "not taken here: why, and the way round"),
+        [
+            (f"`{row.command}`" if row.command else "all", ", ".join(f"`{name}`" for name in row.spellings), row.why)
+            for row in NOT_TAKEN
+        ],
+    )
 
 
 def _az_commands() -> str:

@@ -16,7 +16,8 @@ def describe(names):
         help_cls=cli.help_cls,
     )
     loader = cli.invocation.commands_loader
-    loader.load_command_table(["aks"])
+    # az's index of commands knows which modules have those of one group; None loads all of them.
+    loader.load_command_table(["aks"] if {name.split()[0] for name in names} == {"aks"} else None)
     for name in names:
         cli.invocation.data["command_string"] = name
         loader.load_arguments(name)

@@ -62,6 +62,30 @@ REFUSED = [
         {"vmSize": "Standard_D2s_v5", "vmGeneration": "V1", **WINDOWS},
         "true",
     ),
+    Asked("-s Standard_D2_v3 --vpmem-mib 128", {"vmSize": "Standard_D2_v3", "vpmemMiB": 128}),
+    Asked("-s Standard_D2s_v5 --vpmem-mib 100", {"vmSize": "Standard_D2s_v5", "vpmemMiB": 100}),
+    Asked(
+        "-s Standard_D2s_v5 --priority Spot --mode System --max-pods 5 -e --min-count 3 --max-count 2",
+        {
+            "vmSize": "Standard_D2s_v5",
+            "scaleSetPriority": "Spot",
+            "mode": "System",
+            "maxPods": 5,
+            "enableAutoScaling": True,
+            "minCount": 3,
+            "maxCount": 2,
+        },
+    ),
+    Asked(
+        "-s Standard_D2s_v5 --vm-set-type VirtualMachines -z 1 2 --node-taints nonsense --labels a_=b",
+        {
+            "vmSize": "Standard_D2s_v5",
+            "type": "VirtualMachines",
+            "availabilityZones": ["1", "2"],
+            "nodeTaints": ["nonsense"],
+            "nodeLabels": {"a_": "b"},
+        },
+    ),
 ]
 
 ACCEPTED = [
@@ -71,6 +95,7 @@ ACCEPTED = [
     Asked("-s Standard_D4ads_v5 --os-type windows --header TRUE", {"vmSize": "Standard_D4ads_v5", **WINDOWS}, "true"),
     Asked("-s Standard_D2s_v5 --header true", {"vmSize": "Standard_D2s_v5"}, "true"),
     Asked("-s Standard_D2s_v5 --enable-fips-image", {"vmSize": "Standard_D2s_v5", "enableFIPS": True}),
+    Asked("-s Standard_D2s_v5 --vpmem-mib 128", {"vmSize": "Standard_D2s_v5", "vpmemMiB": 128}),
     Asked("-s Standard_D2s_v5 -k 1.33", {"vmSize": "Standard_D2s_v5", "orchestratorVersion": "1.33"}),
 ]
 

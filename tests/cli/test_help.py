@@ -119,6 +119,17 @@ def test_a_wrong_command_line_ends_with_2(arguments: list[str], alone: CommandLi
     assert ended.err
 
 
+OF_AZ = [path for path in TREE if path[0] in ("aks", "group", "vm") and not hasattr(TREE[path], "commands")]
+
+
+@pytest.mark.parametrize("path", OF_AZ, ids=" ".join)
+def test_a_command_of_az_s_name_says_which_options_it_does_not_take(path: tuple[str, ...], alone: CommandLine) -> None:
+    ended = alone(*path, "--query=name")
+
+    assert (ended.code, ended.out) == (2, "")
+    assert f"az takes it, and `poolwright {' '.join(path)}` does not: an option of az itself: use" in ended.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "shown"),
     [

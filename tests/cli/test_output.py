@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from poolwright.cli import options, progress
+from poolwright.cli import option_rows, options, progress
 from poolwright.cli.options import _one_value_each
 from poolwright.cli.output import decision_text, error_text, table
 from poolwright.cli.progress import detail
@@ -184,8 +184,8 @@ def test_a_list_option_takes_every_value_up_to_the_next_option(given: str, under
 
 
 def test_an_empty_text_clears_labels_and_taints() -> None:
-    assert options.pairs([""], "--labels") == {}
-    assert options.listed("") == []
+    assert option_rows.labels([""]) == option_rows.tags([""]) == {}
+    assert option_rows.listed("") == []
 
 
 @pytest.mark.parametrize(("given", "sent"), [("abc", '"abc"'), ('"abc"', '"abc"'), ("*", "*")])

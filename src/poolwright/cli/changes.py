@@ -26,9 +26,17 @@ def put(client: ServiceClient, path: str, body: Json, headers: Mapping[str, str]
     return client.get(path)
 
 
-def begin(client: ServiceClient, path: str, body: Json | None, doing: str, *, no_wait: bool) -> None:
+def begin(
+    client: ServiceClient,
+    path: str,
+    body: Json | None,
+    doing: str,
+    *,
+    no_wait: bool,
+    headers: Mapping[str, str] | None = None,
+) -> None:
     """Send a POST that begins an operation, and wait for its end unless `no_wait` is set."""
-    reply = client.begin(path, body)
+    reply = client.begin(path, body, headers or {})
     if no_wait:
         _note_accepted(client.polling(reply))
     else:

@@ -160,9 +160,9 @@ class ServiceClient:
         """Return the answer to a POST. Raises `Refused`."""
         return _json_object(self._send("POST", path, params=_VERSIONED, json=body, headers=headers))
 
-    def begin(self, path: str, body: Json | None = None) -> httpx.Response:
+    def begin(self, path: str, body: Json | None, headers: Mapping[str, str]) -> httpx.Response:
         """Return the first reply to a POST that begins an operation; `wait` takes it. Raises `Refused`."""
-        return self._send("POST", path, params=_VERSIONED, json=body)
+        return self._send("POST", path, params=_VERSIONED, json=body, headers=headers)
 
     def put(self, path: str, body: Json, headers: Mapping[str, str]) -> httpx.Response:
         """Return the first reply to a PUT; `wait` takes it. Raises `Refused`."""

@@ -2,101 +2,92 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import typer
 
 from poolwright.cli import changes, machines, node_pools, options
+from poolwright.cli.cluster_options import ADMINISTRATOR, CLUSTER_OPTIONS, PUBLIC_KEYS
 from poolwright.cli.connection import connect
 from poolwright.cli.failure import Failure, Refused
-from poolwright.cli.node_pools import changed
+from poolwright.cli.option_rows import Asked, all_in, refuse_alone, with_options
 from poolwright.cli.options import (
     DEFAULT_COUNT,
     AnyGroup,
-    AnyLocation,
     AzStyleCommand,
-    Count,
+    CustomHeaders,
     DataDir,
     Group,
     IfMatch,
     IfNoneMatch,
-    KubernetesVersion,
     Location,
     NoWait,
     OutputForm,
     OwnClusterName,
-    SecureBoot,
-    Size,
-    Tags,
-    VmGenerationOption,
-    Vpmem,
-    Vtpm,
     Yes,
-    Zones,
     examples,
-    value_of,
 )
 from poolwright.cli.output import Json, Output, print_answer
+from poolwright.cli.pool_options import NEW_POOL, Taker, taken_by
+from poolwright.cli.ssh_keys import DEFAULT_FILE, public_key
 
 app = typer.Typer(no_args_is_help=True, help="Clusters, node pools and machines.")
 app.add_typer(node_pools.app, name="nodepool")
 app.add_typer(machines.app, name="machine")
 
 
-@app.command(cls=AzStyleCommand, epilog=examples("poolwright aks create -g rg -n c1 -s Standard_D2s_v5 -c 1"))
+_FIRST_POOL: Final = taken_by(Taker.CREATE)
+_HIDDEN: Final = "az's scripts pass it; there is nothing to switch here"
+
+
+@app.command(
+    cls=AzStyleCommand,
+    epilog=examples(
+        "poolwright aks create -g rg -n c1 -s Standard_D2s_v5 -c 1",
+        "poolwright aks create -g rg -n c1 --generate-ssh-keys --nodepool-labels team=a --network-plugin azure",
+    ),
+)
+@with_options(first=_FIRST_POOL, cluster=CLUSTER_OPTIONS)
 def create(
     resource_group: Group,
     name: OwnClusterName,
-    no_ssh_key: Annotated[bool, typer.Option("--no-ssh-key", "-x", hidden=True)] = False,
-    location: AnyLocation = None,
-    kubernetes_version: KubernetesVersion = None,
-    vm_size: Size = None,
-    node_count: Count = DEFAULT_COUNT,
+    cluster: Asked,
+    first: Asked,
     nodepool_name: Annotated[str, typer.Option(help="First node pool, of mode System.")] = "nodepool1",
-    os_sku: options.OsSku = None,
-    zones: Zones = None,
-    fips: options.Fips = None,
-    vtpm: Vtpm = None,
-    secure_boot: SecureBoot = None,
-    vm_generation: VmGenerationOption = None,
-    vpmem_mib: Vpmem = None,
-    network_plugin: Annotated[str | None, typer.Option(help="azure (the default), kubenet or none.")] = None,
-    tags: Tags = None,
+    ssh_key_value: Annotated[
+        str | None, typer.Option(metavar="FILE|KEY", help=f"SSH public key; else {DEFAULT_FILE} where it is.")
+    ] = None,
+    generate_ssh_keys: Annotated[bool, typer.Option("--generate-ssh-keys", help="Make that file if missing.")] = False,
+    no_ssh_key: Annotated[bool, typer.Option("--no-ssh-key", "-x", help="Send no SSH key.")] = False,
+    enable_managed_identity: Annotated[
+        bool, typer.Option("--enable-managed-identity", hidden=True, help=_HIDDEN)
+    ] = False,
+    aks_custom_headers: CustomHeaders = None,
     if_match: IfMatch = None,
     if_none_match: IfNoneMatch = None,
+    yes: options.NothingAsked = False,
     no_wait: NoWait = False,
     data_dir: DataDir = None,
     output: OutputForm = Output.TABLE,
 ) -> None:
     """Create a cluster with its first node pool. Without --location: where its resource group is."""
-    pool = changed(
-        {"name": nodepool_name, "mode": "System", "osType": "Linux"},
-        vmSize=vm_size,
-        count=node_count,
-        osSKU=os_sku,
-        availabilityZones=zones,
-        enableFIPS=fips,
-        enableVTPM=vtpm,
-        enableSecureBoot=secure_boot,
-        vmGeneration=value_of(vm_generation),
-        vpmemMiB=vpmem_mib,
-    )
-    properties: Json = {"agentPoolProfiles": [pool]}
-    if kubernetes_version is not None:
-        properties["kubernetesVersion"] = kubernetes_version
-    if network_plugin is not None:
-        properties["networkProfile"] = {"networkPlugin": network_plugin}
-    body: Json = {"identity": {"type": "SystemAssigned"}, "properties": properties}
-    given_tags = options.pairs(tags, "--tags")
-    if location is not None:
-        body["location"] = location
-    if given_tags is not None:
-        body["tags"] = given_tags
+    refuse_alone(first, _FIRST_POOL, NEW_POOL)
+    refuse_alone(cluster, CLUSTER_OPTIONS, {})
+    is_automatic = cluster.get("sku.name") == "Automatic"  # its nodes take no key
+    settings: dict[str, Any] = dict(cluster)
+    key = None if no_ssh_key or is_automatic else public_key(ssh_key_value, generate=generate_ssh_keys)
+    if key is not None:
+        settings = {ADMINISTRATOR: "azureuser"} | settings | {PUBLIC_KEYS: [{"keyData": key}]}
+    else:
+        settings.pop(ADMINISTRATOR, None)  # az sends no account without a key either
+    pool = {"name": nodepool_name, "mode": "System", "osType": "Linux", "count": DEFAULT_COUNT} | all_in(first)
+    body = {"identity": {"type": "SystemAssigned"}} | all_in(settings | {"properties.agentPoolProfiles": [pool]})
     conditions = options.precondition_headers(if_match, if_none_match) or {"If-None-Match": "*"}
+    headers = options.custom_headers(aks_custom_headers) | conditions
     with connect(data_dir, output) as client:
         path = client.cluster_path(resource_group, name)
         try:
-            cluster = changes.put(client, path, body, conditions, f"creating cluster '{name}'", no_wait=no_wait)
+            made = changes.put(client, path, body, headers, f"creating cluster '{name}'", no_wait=no_wait)
         except Refused as refused:
             if refused.status == 412 and not (if_match or if_none_match):
                 raise Failure(
@@ -104,10 +95,10 @@ def create(
                     document=refused.document,
                 ) from refused
             raise
-        print_answer(cluster, [_row(cluster)], output)
+        print_answer(made, [_row(made)], output)
 
 
-@app.command(epilog=examples("poolwright aks show -g rg -n c1"))
+@app.command(cls=AzStyleCommand, epilog=examples("poolwright aks show -g rg -n c1"))
 def show(
     resource_group: Group, name: OwnClusterName, data_dir: DataDir = None, output: OutputForm = Output.TABLE
 ) -> None:
@@ -117,7 +108,7 @@ def show(
         print_answer(cluster, [_row(cluster)], output)
 
 
-@app.command("list", epilog=examples("poolwright aks list", "poolwright aks list -g rg"))
+@app.command("list", cls=AzStyleCommand, epilog=examples("poolwright aks list", "poolwright aks list -g rg"))
 def list_clusters(resource_group: AnyGroup = None, data_dir: DataDir = None, output: OutputForm = Output.TABLE) -> None:
     """List the clusters of the subscription or of a resource group."""
     with connect(data_dir, output) as client:
@@ -125,7 +116,7 @@ def list_clusters(resource_group: AnyGroup = None, data_dir: DataDir = None, out
         print_answer(clusters, [_row(cluster) for cluster in clusters["value"]], output)
 
 
-@app.command(epilog=examples("poolwright aks delete -g rg -n c1 --yes"))
+@app.command(cls=AzStyleCommand, epilog=examples("poolwright aks delete -g rg -n c1 --yes"))
 def delete(
     resource_group: Group,
     name: OwnClusterName,
@@ -147,7 +138,7 @@ def delete(
         )
 
 
-@app.command(epilog=examples("poolwright aks stop -g rg -n c1"))
+@app.command(cls=AzStyleCommand, epilog=examples("poolwright aks stop -g rg -n c1"))
 def stop(
     resource_group: Group,
     name: OwnClusterName,
@@ -163,7 +154,7 @@ def stop(
         print_answer(cluster, [_row(cluster)], output)
 
 
-@app.command(epilog=examples("poolwright aks start -g rg -n c1"))
+@app.command(cls=AzStyleCommand, epilog=examples("poolwright aks start -g rg -n c1"))
 def start(
     resource_group: Group,
     name: OwnClusterName,
@@ -179,7 +170,7 @@ def start(
         print_answer(cluster, [_row(cluster)], output)
 
 
-@app.command("get-versions", epilog=examples("poolwright aks get-versions -l eastus"))
+@app.command("get-versions", cls=AzStyleCommand, epilog=examples("poolwright aks get-versions -l eastus"))
 def get_versions(location: Location, data_dir: DataDir = None, output: OutputForm = Output.TABLE) -> None:
     """List the Kubernetes versions that a location offers."""
     with connect(data_dir, output) as client:

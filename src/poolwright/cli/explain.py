@@ -17,24 +17,10 @@ import typer
 from poolwright.cli import connection, options
 from poolwright.cli.failure import USAGE, Failure, NoService, Refused
 from poolwright.cli.node_pools import print_decision
-from poolwright.cli.options import (
-    CustomHeaders,
-    DataDir,
-    Fips,
-    GpuDriverOption,
-    KubernetesVersion,
-    ModeOption,
-    OsSku,
-    OsTypeOption,
-    OutputForm,
-    SecureBoot,
-    VmGenerationOption,
-    Vtpm,
-    WorkloadRuntimeOption,
-    in_any_case,
-    value_of,
-)
+from poolwright.cli.option_rows import Asked, all_in, refuse_alone, with_options
+from poolwright.cli.options import CustomHeaders, DataDir, OutputForm, in_any_case
 from poolwright.cli.output import Json, Output, error_text
+from poolwright.cli.pool_options import NEW_POOL, Taker, taken_by
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -46,6 +32,7 @@ if TYPE_CHECKING:
     from poolwright.domain.node_pool import NodePool, NodePoolRequest
     from poolwright.domain.resource_id import ClusterId
 
+_OPTIONS = taken_by(Taker.EXPLAIN)
 _HEADER = "usewindowsgen2vm"
 _NO_SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
 # Every refusal of `settle` is an InvalidRequest.
@@ -62,11 +49,10 @@ class Truth(StrEnum):
     FALSE = "false"
 
 
+@with_options(asked=_OPTIONS)
 def explain(
     vm_size: Annotated[str, typer.Option("--vm-size", "--node-vm-size", "-s", help="VM size of the machines.")],
-    os_type: OsTypeOption = options.OsType.LINUX,
-    os_sku: OsSku = None,
-    kubernetes_version: KubernetesVersion = None,
+    asked: Asked,
     use_windows_gen2_vm: Annotated[
         Truth | None,
         typer.Option(
@@ -77,13 +63,6 @@ def explain(
         ),
     ] = None,
     aks_custom_headers: CustomHeaders = None,
-    vm_generation: VmGenerationOption = None,
-    fips: Fips = None,
-    vtpm: Vtpm = None,
-    secure_boot: SecureBoot = None,
-    workload_runtime: WorkloadRuntimeOption = None,
-    gpu_driver: GpuDriverOption = None,
-    mode: ModeOption = options.Mode.USER,
     name: Annotated[str, typer.Option("--name", "-n", help="Node pool.")] = "np1",
     location: Annotated[str, typer.Option("--location", "-l", help="Location.")] = "eastus",
     profile: Annotated[
@@ -105,37 +84,16 @@ def explain(
     accepted and then fail.
     """
     from poolwright import errors
-    from poolwright.domain.generation import Generation
-    from poolwright.domain.node_pool import NodePoolRequest
-    from poolwright.domain.node_pool_kind import Mode
-    from poolwright.domain.os_sku import OsSku as KnownOsSku
-    from poolwright.domain.os_sku import OsType
+    from poolwright.arm.wire import decode_node_pool
     from poolwright.domain.profile import Profile
-    from poolwright.domain.wish import ABSENT
 
-    try:
-        known_os_sku = KnownOsSku.parse(os_sku) if os_sku else None
-    except ValueError:
-        known = ", ".join(sku.value for sku in KnownOsSku)
-        raise typer.BadParameter(f"'{os_sku}' is not one of {known}", param_hint="--os-sku") from None
-    request = NodePoolRequest(
-        sent={},
-        vm_generation=Generation(vm_generation.value) if vm_generation else ABSENT,
-        vm_size=vm_size,
-        os_type=OsType(os_type.value) if os_type else None,
-        os_sku=known_os_sku,
-        kubernetes_version=kubernetes_version,
-        mode=Mode(mode.value) if mode else None,
-        fips=fips,
-        vtpm=vtpm,
-        secure_boot=secure_boot,
-        workload_runtime=value_of(workload_runtime),
-        gpu_driver=value_of(gpu_driver),
-    )
+    refuse_alone(asked, _OPTIONS, NEW_POOL)
+    followed = Profile(profile.value)
     header = _header(use_windows_gen2_vm, aks_custom_headers)
     catalog, called = _catalogue(location, None if built_in else service_directory(data_dir))
     try:
-        pool = _settled(name, request, catalog, Profile(profile.value), header, _subscription())
+        request = decode_node_pool({"properties": all_in({"vmSize": vm_size} | asked)}, followed)
+        pool = _settled(name, request, catalog, followed, header, _subscription())
     except errors.InvalidRequest as error:
         from poolwright.arm.errors import error_body
 

@@ -4,33 +4,32 @@ from __future__ import annotations
 
 import typer
 
-from poolwright.cli import changes, options
+from poolwright.cli import changes
 from poolwright.cli.connection import connect
-from poolwright.cli.options import AzStyleCommand, DataDir, GroupName, Location, NoWait, OutputForm, Tags, Yes, examples
+from poolwright.cli.option_rows import TAGS, Asked, OptionRow, with_options
+from poolwright.cli.options import AzStyleCommand, DataDir, GroupName, Location, NoWait, OutputForm, Yes, examples
 from poolwright.cli.output import Json, Output, print_answer
 
 app = typer.Typer(no_args_is_help=True, help="Resource groups.")
 
 
 @app.command(cls=AzStyleCommand, epilog=examples("poolwright group create -n rg -l eastus"))
+@with_options(wanted=[OptionRow(words="--tags", path="tags", form=TAGS, help="Tags: a=b c=d.")])
 def create(
     name: GroupName,
     location: Location,
-    tags: Tags = None,
+    wanted: Asked,
     data_dir: DataDir = None,
     output: OutputForm = Output.TABLE,
 ) -> None:
     """Create a resource group, or change its tags."""
-    body: Json = {"location": location}
-    given = options.pairs(tags, "--tags")
-    if given is not None:
-        body["tags"] = given
+    body: Json = {"location": location, **wanted}
     with connect(data_dir, output) as client:
         group = client.put(client.group_path(name), body, {}).json()
         print_answer(group, [_row(group)], output)
 
 
-@app.command(epilog=examples("poolwright group show -n rg"))
+@app.command(cls=AzStyleCommand, epilog=examples("poolwright group show -n rg"))
 def show(name: GroupName, data_dir: DataDir = None, output: OutputForm = Output.TABLE) -> None:
     """Show a resource group."""
     with connect(data_dir, output) as client:
@@ -38,7 +37,7 @@ def show(name: GroupName, data_dir: DataDir = None, output: OutputForm = Output.
         print_answer(group, [_row(group)], output)
 
 
-@app.command("list", epilog=examples("poolwright group list"))
+@app.command("list", cls=AzStyleCommand, epilog=examples("poolwright group list"))
 def list_groups(data_dir: DataDir = None, output: OutputForm = Output.TABLE) -> None:
     """List the resource groups."""
     with connect(data_dir, output) as client:
@@ -46,7 +45,7 @@ def list_groups(data_dir: DataDir = None, output: OutputForm = Output.TABLE) -> 
         print_answer(groups, [_row(group) for group in groups["value"]], output)
 
 
-@app.command(epilog=examples("poolwright group delete -n rg --yes"))
+@app.command(cls=AzStyleCommand, epilog=examples("poolwright group delete -n rg --yes"))
 def delete(
     name: GroupName,
     yes: Yes = False,

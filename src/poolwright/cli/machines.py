@@ -7,6 +7,7 @@ import typer
 from poolwright.cli import changes
 from poolwright.cli.connection import connect
 from poolwright.cli.options import (
+    AzStyleCommand,
     ClusterName,
     DataDir,
     Group,
@@ -21,7 +22,11 @@ from poolwright.cli.output import Json, Output, print_answer
 app = typer.Typer(no_args_is_help=True, help="Machines of a node pool.")
 
 
-@app.command("list", epilog=examples("poolwright aks machine list -g rg --cluster-name c1 --nodepool-name np1"))
+@app.command(
+    "list",
+    cls=AzStyleCommand,
+    epilog=examples("poolwright aks machine list -g rg --cluster-name c1 --nodepool-name np1"),
+)
 def list_machines(
     resource_group: Group,
     cluster_name: ClusterName,
@@ -36,10 +41,11 @@ def list_machines(
 
 
 @app.command(
+    cls=AzStyleCommand,
     epilog=examples(
         "poolwright aks machine show -g rg --cluster-name c1 --nodepool-name np1 "
         "--machine-name aks-np1-12345678-vmss000000"
-    )
+    ),
 )
 def show(
     resource_group: Group,
@@ -57,10 +63,11 @@ def show(
 
 
 @app.command(
+    cls=AzStyleCommand,
     epilog=examples(
         "poolwright aks machine reimage -g rg --cluster-name c1 --nodepool-name np1 "
         "--machine-name aks-np1-12345678-vmss000000"
-    )
+    ),
 )
 def reimage(
     resource_group: Group,

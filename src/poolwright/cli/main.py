@@ -36,7 +36,7 @@ from poolwright.cli.explain import explain
 from poolwright.cli.failure import Failure
 from poolwright.cli.generations import generations
 from poolwright.cli.lint import lint
-from poolwright.cli.options import examples
+from poolwright.cli.options import AzStyleCommand, examples
 from poolwright.cli.output import note, print_json
 from poolwright.cli.requests import requests
 from poolwright.cli.up import up
@@ -80,11 +80,13 @@ app.command(epilog=examples("poolwright up", "poolwright up --port 0 --data-dir 
 app.command(epilog=examples('eval "$(poolwright env)"', "poolwright env --json"))(credentials.env)
 app.command(cls=PassThrough, add_help_option=False)(az)
 app.command(
+    cls=AzStyleCommand,
     epilog=examples(
         "poolwright explain --vm-size Standard_D2s_v5",
         "poolwright explain --vm-size Standard_D4ads_v6 --os-type Windows --os-sku Windows2022 "
         "--aks-custom-headers UseWindowsGen2VM=true",
-    )
+        "poolwright explain --vm-size Standard_D2s_v5 --vpmem-mib 128 --priority Spot --zones 1 2",
+    ),
 )(explain)
 app.add_typer(fleet.app, name="fleet")
 app.command(

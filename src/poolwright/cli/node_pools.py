@@ -13,10 +13,10 @@ import typer
 from poolwright.cli import changes, options
 from poolwright.cli.connection import connect
 from poolwright.cli.failure import FAILED, Failure, Refused
+from poolwright.cli.option_rows import Asked, put_in, refuse_alone, with_options
 from poolwright.cli.options import (
     DEFAULT_COUNT,
     AzStyleCommand,
-    ChangeOptions,
     ClusterName,
     Count,
     CustomHeaders,
@@ -24,20 +24,17 @@ from poolwright.cli.options import (
     Group,
     IfMatch,
     IfNoneMatch,
-    KubernetesVersion,
     MachineNames,
-    NewPoolOptions,
     NodeImageOnly,
     NoWait,
     OutputForm,
     PoolName,
-    PoolOptions,
-    RolloutOptions,
+    UpdateAutoscaler,
     Yes,
     examples,
-    spread,
 )
 from poolwright.cli.output import Json, Output, decision_text, error_text, note, note_warnings, print_answer, print_json
+from poolwright.cli.pool_options import NEW_POOL, Taker, taken_by
 
 if TYPE_CHECKING:
     from poolwright.cli.client import ServiceClient
@@ -46,16 +43,11 @@ app = typer.Typer(no_args_is_help=True, help="Node pools of a cluster.")
 
 # What az's own model of a node pool leaves out of a PUT, and what only Poolwright adds to the reply.
 _NOT_SENT_BACK: Final = ("eTag", "provisioningState", "currentOrchestratorVersion", "status", "poolwright")
-_INSIDE: Final = {
-    "enableVTPM": "securityProfile",
-    "enableSecureBoot": "securityProfile",
-    "driver": "gpuProfile",
-    "maxSurge": "upgradeSettings",
-    "maxUnavailable": "upgradeSettings",
-    "drainTimeoutInMinutes": "upgradeSettings",
-    "nodeSoakDurationInMinutes": "upgradeSettings",
-    "undrainableNodeBehavior": "upgradeSettings",
-}
+_ADD, _UPDATE, _UPGRADE = taken_by(Taker.ADD), taken_by(Taker.UPDATE), taken_by(Taker.UPGRADE)
+_EITHER = taken_by(Taker.ADD | Taker.UPDATE)
+# What a new node pool has by az where nothing is asked; its OS type may be a snapshot's.
+_UNASKED: Final = {"count": DEFAULT_COUNT, "mode": "User"}
+_SNAPSHOT: Final = "creationData.sourceResourceId"
 
 
 @app.command(
@@ -66,12 +58,13 @@ _INSIDE: Final = {
         "-s Standard_D4ads_v6 --aks-custom-headers UseWindowsGen2VM=true",
     ),
 )
-@spread
+@with_options(asked=_ADD)
 def add(
     resource_group: Group,
     cluster_name: ClusterName,
     name: PoolName,
-    wanted: NewPoolOptions,
+    asked: Asked,
+    aks_custom_headers: CustomHeaders = None,
     if_match: IfMatch = None,
     if_none_match: IfNoneMatch = None,
     no_wait: NoWait = False,
@@ -79,8 +72,11 @@ def add(
     output: OutputForm = Output.TABLE,
 ) -> None:
     """Add a node pool to a cluster, and wait until its machines run."""
-    body = {"properties": changed({}, **wanted.asked())}
-    headers = wanted.headers() | (options.precondition_headers(if_match, if_none_match) or {"If-None-Match": "*"})
+    refuse_alone(asked, _ADD, NEW_POOL)
+    body = {"properties": changed(_UNASKED, asked)}
+    headers = options.custom_headers(aks_custom_headers) | (
+        options.precondition_headers(if_match, if_none_match) or {"If-None-Match": "*"}
+    )
     with connect(data_dir, output) as client:
         path = client.pool_path(resource_group, cluster_name, name)
         try:
@@ -96,7 +92,7 @@ def add(
         _print(pool, output)
 
 
-@app.command(epilog=examples("poolwright aks nodepool show -g rg --cluster-name c1 -n np1 -o json"))
+@app.command(cls=AzStyleCommand, epilog=examples("poolwright aks nodepool show -g rg --cluster-name c1 -n np1 -o json"))
 def show(
     resource_group: Group,
     cluster_name: ClusterName,
@@ -110,7 +106,7 @@ def show(
         print_answer(pool, [pool_row(pool)], output)
 
 
-@app.command("list", epilog=examples("poolwright aks nodepool list -g rg --cluster-name c1"))
+@app.command("list", cls=AzStyleCommand, epilog=examples("poolwright aks nodepool list -g rg --cluster-name c1"))
 def list_pools(
     resource_group: Group, cluster_name: ClusterName, data_dir: DataDir = None, output: OutputForm = Output.TABLE
 ) -> None:
@@ -129,13 +125,14 @@ def list_pools(
         "poolwright aks nodepool update -g rg --cluster-name c1 -n np1 --labels team=a tier=web",
     ),
 )
-@spread
+@with_options(asked=_UPDATE)
 def update(
     resource_group: Group,
     cluster_name: ClusterName,
     name: PoolName,
-    wanted: ChangeOptions,
-    update_cluster_autoscaler: options.UpdateAutoscaler = False,
+    asked: Asked,
+    update_cluster_autoscaler: UpdateAutoscaler = False,
+    aks_custom_headers: CustomHeaders = None,
     if_match: IfMatch = None,
     if_none_match: IfNoneMatch = None,
     no_wait: NoWait = False,
@@ -147,8 +144,7 @@ def update(
     Reads it, changes it, sends the whole of it back. Without options: repairs it, or goes on with a change that
     stopped. `what-if` says before what would happen, `rollback` takes it back.
     """
-    asked = wanted.asked()
-    headers = wanted.headers() | options.precondition_headers(if_match, if_none_match)
+    headers = options.custom_headers(aks_custom_headers) | options.precondition_headers(if_match, if_none_match)
     with connect(data_dir, output) as client:
         path = client.pool_path(resource_group, cluster_name, name)
         present = client.get(path)["properties"]
@@ -156,24 +152,25 @@ def update(
             raise Failure(
                 f"error: the cluster autoscaler of node pool '{name}' is off: use --enable-cluster-autoscaler"
             )
-        body = {"properties": changed(present, **asked)}
+        refuse_alone(asked, _UPDATE, present)
+        body = {"properties": changed(present, asked)}
         pool = changes.put(client, path, body, headers, f"updating node pool '{name}'", no_wait=no_wait)
         _print(pool, output)
 
 
 @app.command(
+    cls=AzStyleCommand,
     epilog=examples(
         "poolwright aks nodepool upgrade -g rg --cluster-name c1 -n np1 --kubernetes-version 1.34",
         "poolwright aks nodepool upgrade -g rg --cluster-name c1 -n np1 --node-image-only",
-    )
+    ),
 )
-@spread
+@with_options(asked=_UPGRADE)
 def upgrade(
     resource_group: Group,
     cluster_name: ClusterName,
     name: PoolName,
-    rollout: RolloutOptions,
-    kubernetes_version: KubernetesVersion = None,
+    asked: Asked,
     node_image_only: NodeImageOnly = False,
     aks_custom_headers: CustomHeaders = None,
     if_match: IfMatch = None,
@@ -185,30 +182,36 @@ def upgrade(
 ) -> None:
     """Upgrade the Kubernetes version, or only the node image; the generation stays.
 
-    Without --kubernetes-version: to the version of the cluster.
+    Without --kubernetes-version: to the version of the cluster, or of the snapshot. Another version
+    without --snapshot-id leaves the snapshot that the node pool is from.
     """
-    asked = rollout.asked()
     headers = options.custom_headers(aks_custom_headers) | options.precondition_headers(if_match, if_none_match)
-    if node_image_only and (kubernetes_version or headers or any(value is not None for value in asked.values())):
+    if node_image_only and (headers or asked.keys() - {_SNAPSHOT}):
         raise typer.BadParameter(
-            "goes with no other change: a Kubernetes upgrade brings its node image, and how machines are replaced is "
-            "set with `nodepool update`",
+            "goes with --snapshot-id and with no other change: a Kubernetes upgrade brings its node image, and how "
+            "machines are replaced is set with `nodepool update`",
             param_hint="--node-image-only",
         )
     with connect(data_dir, output) as client:
         path = client.pool_path(resource_group, cluster_name, name)
         doing = f"upgrading node pool '{name}'"
         if node_image_only:
-            changes.begin(client, f"{path}/upgradeNodeImageVersion", None, doing, no_wait=no_wait)
+            snapshot = {"AKSSnapshotId": asked[_SNAPSHOT]} if _SNAPSHOT in asked else {}
+            changes.begin(client, f"{path}/upgradeNodeImageVersion", None, doing, no_wait=no_wait, headers=snapshot)
             _print(client.get(path), output)
             return
-        properties = client.get(path)["properties"]
-        # Blank means the cluster's version.
-        body = {"properties": changed(properties, orchestratorVersion=kubernetes_version or "", **asked)}
+        present = client.get(path)["properties"]
+        present.pop("creationData", None)
+        # Blank means the cluster's version, and with a snapshot the snapshot's.
+        body = {"properties": changed(present, {"orchestratorVersion": ""} | asked)}
         _print(changes.put(client, path, body, headers, doing, no_wait=no_wait), output)
 
 
-@app.command("get-upgrades", epilog=examples("poolwright aks nodepool get-upgrades -g rg --cluster-name c1 -n np1"))
+@app.command(
+    "get-upgrades",
+    cls=AzStyleCommand,
+    epilog=examples("poolwright aks nodepool get-upgrades -g rg --cluster-name c1 -n np1"),
+)
 def get_upgrades(
     resource_group: Group,
     cluster_name: ClusterName,
@@ -222,7 +225,7 @@ def get_upgrades(
         print_answer(profile, [upgrade_row(name, profile)], output)
 
 
-@app.command(epilog=examples("poolwright aks nodepool scale -g rg --cluster-name c1 -n np1 -c 5"))
+@app.command(cls=AzStyleCommand, epilog=examples("poolwright aks nodepool scale -g rg --cluster-name c1 -n np1 -c 5"))
 def scale(
     resource_group: Group,
     cluster_name: ClusterName,
@@ -243,12 +246,12 @@ def scale(
             )
         if properties["count"] == node_count:
             raise Failure(f"error: node pool '{name}' has {node_count} machines already")
-        body = {"properties": changed(properties, count=node_count)}
+        body = {"properties": changed(properties, {"count": node_count})}
         pool = changes.put(client, path, body, {}, f"scaling node pool '{name}'", no_wait=no_wait)
         _print(pool, output)
 
 
-@app.command(epilog=examples("poolwright aks nodepool rollback -g rg --cluster-name c1 -n np1"))
+@app.command(cls=AzStyleCommand, epilog=examples("poolwright aks nodepool rollback -g rg --cluster-name c1 -n np1"))
 def rollback(
     resource_group: Group,
     cluster_name: ClusterName,
@@ -265,7 +268,9 @@ def rollback(
 
 
 @app.command(
-    "operation-abort", epilog=examples("poolwright aks nodepool operation-abort -g rg --cluster-name c1 -n np1")
+    "operation-abort",
+    cls=AzStyleCommand,
+    epilog=examples("poolwright aks nodepool operation-abort -g rg --cluster-name c1 -n np1"),
 )
 def operation_abort(
     resource_group: Group,
@@ -308,7 +313,7 @@ def delete_machines(
         _print(client.get(path), output)
 
 
-@app.command(epilog=examples("poolwright aks nodepool stop -g rg --cluster-name c1 -n np1"))
+@app.command(cls=AzStyleCommand, epilog=examples("poolwright aks nodepool stop -g rg --cluster-name c1 -n np1"))
 def stop(
     resource_group: Group,
     cluster_name: ClusterName,
@@ -323,7 +328,7 @@ def stop(
         _print(_powered(client, path, "Stopped", f"stopping node pool '{name}'", no_wait=no_wait), output)
 
 
-@app.command(epilog=examples("poolwright aks nodepool start -g rg --cluster-name c1 -n np1"))
+@app.command(cls=AzStyleCommand, epilog=examples("poolwright aks nodepool start -g rg --cluster-name c1 -n np1"))
 def start(
     resource_group: Group,
     cluster_name: ClusterName,
@@ -338,7 +343,7 @@ def start(
         _print(_powered(client, path, "Running", f"starting node pool '{name}'", no_wait=no_wait), output)
 
 
-@app.command(epilog=examples("poolwright aks nodepool delete -g rg --cluster-name c1 -n np1"))
+@app.command(cls=AzStyleCommand, epilog=examples("poolwright aks nodepool delete -g rg --cluster-name c1 -n np1"))
 def delete(
     resource_group: Group,
     cluster_name: ClusterName,
@@ -369,12 +374,13 @@ def delete(
         "poolwright aks nodepool what-if -g rg --cluster-name c1 -n np1 --node-vm-size Standard_D4s_v6 --max-surge 33%",
     ),
 )
-@spread
+@with_options(asked=_EITHER)
 def what_if(
     resource_group: Group,
     cluster_name: ClusterName,
     name: PoolName,
-    wanted: PoolOptions,
+    asked: Asked,
+    aks_custom_headers: CustomHeaders = None,
     data_dir: DataDir = None,
     output: OutputForm = Output.TABLE,
 ) -> None:
@@ -383,13 +389,14 @@ def what_if(
     For a pool that exists: what differs, what of it replaces machines, the generation before and after with rule and
     source, waves, surge machines and their vCPUs, and warnings.
     """
-    asked, headers = wanted.asked(), wanted.headers()
+    headers = options.custom_headers(aks_custom_headers)
     with connect(data_dir, output) as client:
         path = client.pool_path(resource_group, cluster_name, name)
         pools = client.get(client.pool_path(resource_group, cluster_name))["value"]
         present = next((pool for pool in pools if pool["name"].lower() == name.lower()), None)
-        start = present["properties"] if present else {"count": DEFAULT_COUNT, "osType": "Linux", "mode": "User"}
-        print_decision(client.post(f"{path}/whatIf", {"properties": changed(start, **asked)}, headers), output)
+        refuse_alone(asked, _EITHER, present["properties"] if present else NEW_POOL)
+        body = {"properties": changed(present["properties"] if present else _UNASKED, asked)}
+        print_decision(client.post(f"{path}/whatIf", body, headers), output)
 
 
 def print_decision(decision: Json, output: Output) -> None:
@@ -424,20 +431,15 @@ def pool_row(pool: Json) -> dict[str, object]:
     }
 
 
-def changed(properties: Mapping[str, Any], **asked: Any) -> Json:
+def changed(properties: Mapping[str, Any], asked: Mapping[str, Any]) -> Json:
     """Return the properties to send: those there are, without what only replies have, with what was asked."""
     body = {name: value for name, value in properties.items() if name not in _NOT_SENT_BACK}
-    for name, value in asked.items():
-        if value is None:
-            continue
-        if name in _INSIDE:
-            body[_INSIDE[name]] = {**body.get(_INSIDE[name], {}), name: value}
-        else:
-            body[name] = value
+    for path, value in asked.items():
+        body = put_in(body, path, value)
     if not body.get("enableAutoScaling", True):
         # Bounds without an autoscaler are refused; az drops them as well.
         for name in ("minCount", "maxCount"):
-            if asked.get(name) is None:
+            if name not in asked:
                 body.pop(name, None)
     return body
 
@@ -459,7 +461,7 @@ def upgrade_row(name: str, profile: Json) -> dict[str, object]:
 
 
 def _powered(client: ServiceClient, path: str, power: str, doing: str, *, no_wait: bool) -> Json:
-    body = {"properties": changed(client.get(path)["properties"], powerState={"code": power})}
+    body = {"properties": changed(client.get(path)["properties"], {"powerState.code": power})}
     return changes.put(client, path, body, {}, doing, no_wait=no_wait)
 
 

@@ -5,20 +5,20 @@ az takes several values after one option (`--labels a=b c=d`); `AzStyleCommand` 
 
 from __future__ import annotations
 
-import functools
-import inspect
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import Sequence, Set
 from datetime import UTC, datetime, timedelta
 from enum import Enum, StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Final, get_type_hints
+from typing import Annotated, Any, Final
 
 import typer
 from typer.core import TyperCommand
 
-from poolwright.cli.output import Json, Output
+from poolwright.cli import option_rows
+from poolwright.cli.not_taken import why_not_taken
+from poolwright.cli.option_rows import PAIRS_SHOWN, labels, listed
+from poolwright.cli.output import Output
 
 DEFAULT_COUNT: Final = 3  # az's
 SINCE_HELP: Final = "From when: 30s, 5m, 6h, 7d ago, or a time such as 2026-01-31T12:00:00Z."
@@ -26,59 +26,9 @@ _AGO: Final = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
-class OsType(StrEnum):
-    LINUX = "Linux"
-    WINDOWS = "Windows"
-
-
-class Mode(StrEnum):
-    SYSTEM = "System"
-    USER = "User"
-
-
-class VmGeneration(StrEnum):
-    V1 = "V1"
-    V2 = "V2"
-
-
-class WorkloadRuntime(StrEnum):
-    OCI_CONTAINER = "OCIContainer"
-    WASM_WASI = "WasmWasi"
-    KATA_VM_ISOLATION = "KataVmIsolation"
-    KATA_MSHV_VM_ISOLATION = "KataMshvVmIsolation"
-
-
-class GpuDriver(StrEnum):
-    INSTALL = "Install"
-    NONE = "None"
-
-
-class UndrainableNodeBehavior(StrEnum):
-    SCHEDULE = "Schedule"
-    CORDON = "Cordon"
-
-
-class ScaleDownMode(StrEnum):
-    DELETE = "Delete"
-    DEALLOCATE = "Deallocate"
-
-
 def in_any_case(kind: type[StrEnum], *, shown: str | None = None) -> dict[str, Any]:
-    """Return what makes an option take the values of an enumeration in any case, and show them as documented.
-
-    typer's own `case_sensitive=False` shows them in lower case.
-    """
-    values = {choice.value.lower(): choice for choice in kind}
-
-    def read(text: str) -> StrEnum:
-        if text.lower() not in values:
-            raise typer.BadParameter(f"'{text}' is not one of {', '.join(repr(value.value) for value in kind)}.")
-        return values[text.lower()]
-
-    def complete(incomplete: str) -> list[str]:
-        return [value.value for value in kind if value.lower().startswith(incomplete.lower())]
-
-    return {"parser": read, "autocompletion": complete, "metavar": shown or "|".join(kind)}
+    """Return what makes an option take the values of an enumeration in any case, and show them as documented."""
+    return option_rows.in_any_case({value.value: value for value in kind}, shown=shown)
 
 
 DataDir = Annotated[
@@ -117,89 +67,9 @@ PoolOfMachines = Annotated[str, typer.Option("--nodepool-name", help="Node pool.
 MachineName = Annotated[str, typer.Option("--machine-name", "--name", "-n", help="Machine.")]
 Location = Annotated[str, typer.Option("--location", "-l", help="Location.")]
 AnyLocation = Annotated[str | None, typer.Option("--location", "-l", help="Location.")]
-Size = Annotated[str | None, typer.Option("--node-vm-size", "--vm-size", "-s", help="VM size of the machines.")]
 Count = Annotated[int | None, typer.Option("--node-count", "-c", help="How many machines.")]
-OsTypeOption = Annotated[OsType | None, typer.Option("--os-type", help="OS type.", **in_any_case(OsType))]
-OsSku = Annotated[
-    str | None,
-    typer.Option("--os-sku", help="OS SKU, for example Ubuntu, AzureLinux, Windows2022."),
-]
-KubernetesVersion = Annotated[str | None, typer.Option("--kubernetes-version", "-k", help="1.33 or 1.33.2.")]
-ModeOption = Annotated[Mode | None, typer.Option("--mode", help="What the node pool is for.", **in_any_case(Mode))]
-Labels = Annotated[list[str] | None, typer.Option("--labels", help="Labels of the nodes: a=b c=d.")]
-Taints = Annotated[
-    str | None,
-    typer.Option("--node-taints", help="Taints, separated by commas: k=v:NoSchedule,..."),
-]
-Zones = Annotated[list[str] | None, typer.Option("--zones", "-z", help="Availability zones: 1 2 3.")]
-Tags = Annotated[list[str] | None, typer.Option("--tags", help="Tags: a=b c=d.")]
-Fips = Annotated[bool | None, typer.Option("--enable-fips-image/--disable-fips-image", help="FIPS image.")]
-Vtpm = Annotated[bool | None, typer.Option("--enable-vtpm/--disable-vtpm", help="vTPM.")]
-SecureBoot = Annotated[bool | None, typer.Option("--enable-secure-boot/--disable-secure-boot", help="Secure Boot.")]
-VmGenerationOption = Annotated[
-    VmGeneration | None,
-    typer.Option(
-        "--vm-generation",
-        help="Ask for a VM generation (properties.vmGeneration, Poolwright's own).",
-        **in_any_case(VmGeneration),
-    ),
-]
-Vpmem = Annotated[
-    int | None,
-    typer.Option(
-        "--vpmem-mib",
-        min=0,
-        help="Persistent memory (vPMEM) of each machine in MiB, 0 for none (properties.vpmemMiB, Poolwright's own).",
-    ),
-]
-WorkloadRuntimeOption = Annotated[
-    WorkloadRuntime | None,
-    typer.Option(
-        "--workload-runtime",
-        help="OCIContainer, WasmWasi, KataVmIsolation or KataMshvVmIsolation.",
-        **in_any_case(WorkloadRuntime, shown="NAME"),
-    ),
-]
-GpuDriverOption = Annotated[
-    GpuDriver | None, typer.Option("--gpu-driver", help="GPU driver.", **in_any_case(GpuDriver))
-]
-MaxSurge = Annotated[
-    str | None, typer.Option("--max-surge", metavar="N|N%", help="Machines beyond the count while replacing: 1 or 33%.")
-]
-MaxUnavailable = Annotated[
-    str | None,
-    typer.Option("--max-unavailable", metavar="N|N%", help="Machines that may be missing while replacing: 1 or 5%."),
-]
-DrainTimeout = Annotated[
-    int | None, typer.Option("--drain-timeout", min=1, max=1440, help="Minutes that pods have to leave a node.")
-]
-NodeSoak = Annotated[
-    int | None, typer.Option("--node-soak-duration", min=0, max=30, help="Minutes to wait after each drained node.")
-]
-UndrainableOption = Annotated[
-    UndrainableNodeBehavior | None,
-    typer.Option(
-        "--undrainable-node-behavior",
-        help="When pods do not leave in time: stop and take pods again, or leave the node cordoned and go on.",
-        **in_any_case(UndrainableNodeBehavior),
-    ),
-]
-Autoscaler = Annotated[
-    bool | None,
-    typer.Option("--enable-cluster-autoscaler/--disable-cluster-autoscaler", "-e/-d", help="Cluster autoscaler."),
-]
 UpdateAutoscaler = Annotated[
     bool, typer.Option("--update-cluster-autoscaler", "-u", help="Change the bounds of the autoscaler that is on.")
-]
-MinCount = Annotated[int | None, typer.Option("--min-count", help="Fewest machines of the autoscaler.")]
-MaxCount = Annotated[int | None, typer.Option("--max-count", help="Most machines of the autoscaler.")]
-ScaleDownOption = Annotated[
-    ScaleDownMode | None,
-    typer.Option(
-        "--scale-down-mode",
-        help="What becomes of machines that scaling down takes away.",
-        **in_any_case(ScaleDownMode),
-    ),
 ]
 CustomHeaders = Annotated[
     str | None,
@@ -215,155 +85,41 @@ NodeImageOnly = Annotated[bool, typer.Option("--node-image-only", help="Only the
 MachineNames = Annotated[list[str], typer.Option("--machine-names", help="Machines: name name.")]
 
 
-@dataclass(frozen=True, kw_only=True)
-class RolloutOptions:
-    """How machines are replaced."""
-
-    max_surge: MaxSurge = None
-    max_unavailable: MaxUnavailable = None
-    drain_timeout: DrainTimeout = None
-    node_soak_duration: NodeSoak = None
-    undrainable_node_behavior: UndrainableOption = None
-
-    def asked(self) -> Json:
-        """Return the properties that were given, by their ARM name; None where not given."""
-        return {
-            "maxSurge": self.max_surge,
-            "maxUnavailable": self.max_unavailable,
-            "drainTimeoutInMinutes": self.drain_timeout,
-            "nodeSoakDurationInMinutes": self.node_soak_duration,
-            "undrainableNodeBehavior": value_of(self.undrainable_node_behavior),
-        }
-
-
-@dataclass(frozen=True, kw_only=True)
-class ChangeOptions(RolloutOptions):
-    """What `update` takes. The OS type never changes; az's page of Generation 2 sends it all the same."""
-
-    vm_size: Size = None
-    os_type: OsTypeOption = None
-    os_sku: OsSku = None
-    mode: ModeOption = None
-    labels: Labels = None
-    node_taints: Taints = None
-    tags: Tags = None
-    fips: Fips = None
-    vtpm: Vtpm = None
-    secure_boot: SecureBoot = None
-    vm_generation: VmGenerationOption = None
-    vpmem_mib: Vpmem = None
-    autoscaler: Autoscaler = None
-    min_count: MinCount = None
-    max_count: MaxCount = None
-    scale_down_mode: ScaleDownOption = None
-    aks_custom_headers: CustomHeaders = None
-
-    def asked(self) -> Json:
-        return super().asked() | {
-            "vmSize": self.vm_size,
-            "osType": value_of(self.os_type),
-            "osSKU": self.os_sku,
-            "mode": value_of(self.mode),
-            "nodeLabels": pairs(self.labels, "--labels"),
-            "nodeTaints": listed(self.node_taints),
-            "tags": pairs(self.tags, "--tags"),
-            "enableFIPS": self.fips,
-            "enableVTPM": self.vtpm,
-            "enableSecureBoot": self.secure_boot,
-            "vmGeneration": value_of(self.vm_generation),
-            "vpmemMiB": self.vpmem_mib,
-            "enableAutoScaling": self.autoscaler,
-            "minCount": self.min_count,
-            "maxCount": self.max_count,
-            "scaleDownMode": value_of(self.scale_down_mode),
-        }
-
-    def headers(self) -> dict[str, str]:
-        return custom_headers(self.aks_custom_headers)
-
-
-@dataclass(frozen=True, kw_only=True)
-class PoolOptions(ChangeOptions):
-    """Everything of a node pool."""
-
-    node_count: Count = None
-    kubernetes_version: KubernetesVersion = None
-    zones: Zones = None
-    workload_runtime: WorkloadRuntimeOption = None
-    gpu_driver: GpuDriverOption = None
-
-    def asked(self) -> Json:
-        return super().asked() | {
-            "count": self.node_count,
-            "orchestratorVersion": self.kubernetes_version,
-            "availabilityZones": self.zones,
-            "workloadRuntime": value_of(self.workload_runtime),
-            "driver": value_of(self.gpu_driver),
-        }
-
-
-@dataclass(frozen=True, kw_only=True)
-class NewPoolOptions(PoolOptions):
-    """What `add` takes, with az's defaults."""
-
-    node_count: Count = DEFAULT_COUNT
-    os_type: OsTypeOption = OsType.LINUX
-    mode: ModeOption = Mode.USER
-
-
-def spread(command: Callable[..., None]) -> Callable[..., None]:
-    """Return the command with the fields of each dataclass it takes as options of their own."""
-    hints = get_type_hints(command, include_extras=True)
-    groups: dict[str, type[Any]] = {}
-    parameters: list[inspect.Parameter] = []
-    for parameter in inspect.signature(command).parameters.values():
-        kind = hints[parameter.name]
-        if not (isinstance(kind, type) and is_dataclass(kind)):
-            parameters.append(parameter.replace(annotation=kind, kind=inspect.Parameter.KEYWORD_ONLY))
-            continue
-        groups[parameter.name] = kind
-        of_fields = get_type_hints(kind, include_extras=True)
-        parameters += [
-            inspect.Parameter(
-                field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=of_fields[field.name]
-            )
-            for field in fields(kind)
-        ]
-
-    @functools.wraps(command)
-    def gathered(**given: Any) -> None:
-        for name, kind in groups.items():
-            given[name] = kind(**{field.name: given.pop(field.name) for field in fields(kind)})
-        command(**given)
-
-    gathered.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what typer reads
-    gathered.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    return gathered
-
-
 class AzStyleCommand(TyperCommand):
-    """A command whose list options take every value up to the next option, as az's do."""
+    """A command whose list options take every value up to the next option, as az's do.
+
+    An option that az's command has and this one has not is refused with the reason and the way round.
+    """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        listing = {
-            spelling
-            for parameter in self.params
-            if getattr(parameter, "multiple", False)
-            for spelling in parameter.opts
-        }
-        return super().parse_args(ctx, _one_value_each(args, listing))
+        own = {spelling for parameter in self.params for spelling in (*parameter.opts, *parameter.secondary_opts)}
+        lists = [parameter for parameter in self.params if getattr(parameter, "multiple", False)]
+        names = ctx.command_path.split()[1:]
+        for argument in args:
+            option = argument.partition("=")[0]
+            why = None if option in own else why_not_taken(" ".join(names), option)
+            if why is not None and not ctx.resilient_parsing:
+                raise typer.BadParameter(why, ctx=ctx, param_hint=option)
+        may_be_empty = {name for parameter in lists if parameter.metavar == PAIRS_SHOWN for name in parameter.opts}
+        listing = {name for parameter in lists for name in parameter.opts}
+        return super().parse_args(ctx, _one_value_each(args, listing, may_be_empty))
 
 
-def _one_value_each(arguments: Sequence[str], listing: set[str]) -> list[str]:
-    """`--labels a=b c=d` as `--labels a=b --labels c=d`."""
+def _one_value_each(arguments: Sequence[str], listing: Set[str], may_be_empty: Set[str] = frozenset()) -> list[str]:
+    """`--labels a=b c=d` as `--labels a=b --labels c=d`, and `--labels` alone as `--labels ''`."""
     spread: list[str] = []
     option: str | None = None
     for position, argument in enumerate(arguments):
+        follows = arguments[position - 1] if position else None
         if argument.startswith("-") and argument != "-":
+            if option is not None and follows == option and option in may_be_empty:
+                spread.append("")
             option = argument if argument in listing else None
-        elif option is not None and arguments[position - 1] != option:
+        elif option is not None and follows != option:
             spread.append(option)
         spread.append(argument)
+    if arguments and arguments[-1] == option and option in may_be_empty:
+        spread.append("")
     return spread
 
 
@@ -372,28 +128,12 @@ def examples(*lines: str) -> str:
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
 
 
-def pairs(texts: Sequence[str] | None, option: str) -> dict[str, str] | None:
-    """Return `a=b` texts as a mapping; None when the option was not given, empty for one empty text."""
-    if texts is None:
-        return None
-    given: dict[str, str] = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if text and not (name and equals):
-            raise typer.BadParameter(f"'{text}' is not of the form key=value", param_hint=option)
-        if text:
-            given[name] = value
-    return given
-
-
-def listed(text: str | None) -> list[str] | None:
-    """Return comma-separated values; None when not given."""
-    return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
-
-
 def custom_headers(text: str | None) -> dict[str, str]:
     """Return the headers of `A=b,C=d`."""
-    headers = pairs(listed(text), "--aks-custom-headers") or {}
+    try:
+        headers = labels(listed(text or ""))
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--aks-custom-headers") from error
     for name, value in headers.items():
         if not (name.isascii() and name.replace("-", "").isalnum() and value.isascii() and value.isprintable()):
             raise typer.BadParameter(f"'{name}={value}' cannot be an HTTP header", param_hint="--aks-custom-headers")

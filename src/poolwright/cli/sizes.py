@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from poolwright.cli.connection import connect
-from poolwright.cli.options import AnyLocation, DataDir, OutputForm, examples
+from poolwright.cli.options import AnyLocation, AzStyleCommand, DataDir, OutputForm, examples
 from poolwright.cli.output import Json, Output, note, print_answer
 
 app = typer.Typer(no_args_is_help=True, help="VM sizes.")
@@ -22,6 +22,7 @@ def vm() -> None:
 
 @app.command(
     "list-skus",
+    cls=AzStyleCommand,
     epilog=examples(
         "poolwright vm list-skus -l eastus --size Standard_D4", "poolwright vm list-skus -l eastus --zone -o json"
     ),
