@@ -20,8 +20,9 @@ import pytest
 from poolwright.domain.profile import Profile
 from poolwright.fleet import arm as arm_module
 from poolwright.fleet import tokens
-from poolwright.fleet.apply import Application, MoveResult, Outcome, StepFailed
+from poolwright.fleet.apply import Application, MoveResult, Outcome
 from poolwright.fleet.arm import Arm, Interrupted
+from poolwright.fleet.comparison import StepFailed
 from poolwright.fleet.kubectl import Kubectl
 from tests.fleet.fleets import cluster, fleet_of, pool
 from tests.fleet.sites import Site, plan_of, site

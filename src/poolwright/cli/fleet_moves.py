@@ -168,15 +168,15 @@ def apply(
     place of the old one, it stops before kubectl's lines and prints them; --kubectl-done has it go on, and --kubectl
     has it run them itself.
 
-    Ends with 0 when all is moved (or would be begun), 1 when something failed or was changed by others, 2 when the
-    command line or the plan cannot be used, 3 when a file or service is not there, 4 when kubectl's lines have to be
-    run first, 130 after Ctrl-C.
+    Ends with 0 when all is moved (or would be begun), 1 when something failed (or would) or was changed by others, 2
+    when the command line or the plan cannot be used, 3 when a file or service is not there, 4 when kubectl's lines have
+    to be run first, 130 after Ctrl-C.
     """
     from poolwright.fleet import journal
     from poolwright.fleet.apply import Application, ByHand
     from poolwright.fleet.apply_report import Report, apply_outline, summary
     from poolwright.fleet.arm import NoAnswer, Refused
-    from poolwright.fleet.kubectl import Kubectl
+    from poolwright.fleet.kubectl import Kubectl, WouldRun
 
     plan = _plan(plan_file)
     if kubectl and kubectl_done:
@@ -196,8 +196,9 @@ def apply(
             url, wanted = arm.url, {move.id for move in back or chosen}
             if not yes:
                 seen = journal.glanced_at(path, plan, url, _now)
+                looking = WouldRun() if kubectl else ByHand(said, seen)
                 with _shown(plan_file.name, plan, output, to) as (_, tell):
-                    results = Application(plan, arm, seen, ByHand(said, seen), tell).look(wanted, parallel)
+                    results = Application(plan, arm, seen, looking, tell).look(wanted, parallel)
             else:
                 _confirm(arm, plan, back or chosen, confirm_subscription or [])
                 with (
@@ -236,6 +237,9 @@ def _end(results: Sequence[MoveResult], yes: bool, path: Path, several: bool) ->
     for result in late:
         lines = "\n".join(result.run)
         note(f"{_called(result.id, several)}: {result.why}. What makes it again:\n{lines}")
+    for result in results:
+        if result.outcome is Outcome.TO_DO and result.why:
+            note(f"{result.outcome.value}: {_called(result.id, several)}: {result.why}")
     bad = [result for result in results if result.outcome in (Outcome.FAILED, Outcome.CHANGED)]
     _tell_bad(bad, several)
     if not yes:

@@ -113,6 +113,14 @@ class Arm:
         """Ask for what only a POST shows, such as credentials. Raises `Refused` and `NoAnswer`."""
         return _json(self._send("POST", path, params={"api-version": API_VERSION}))
 
+    def what_if(self, path: str, body: Json, headers: Mapping[str, str]) -> Json:
+        """Ask a Poolwright what the same PUT of a node pool would do. Raises what the PUT would be refused with.
+
+        No published API of Azure has this; there it is `Refused` with status 404 or 405.
+        """
+        arguments: Json = {"params": {"api-version": API_VERSION}, "json": body, "headers": dict(headers)}
+        return properties_of(_json(self._send("POST", f"{path}/whatIf", **arguments)))
+
     def settled(self, path: str) -> Json | None:
         """Return the resource once no operation works on it, None once it is gone. Raises as `get` does."""
         pause = _FIRST_PAUSE_SECONDS
@@ -120,7 +128,7 @@ class Arm:
             resource = self.get(path)
             if resource is None or state_of(resource) in _ENDED:
                 return resource
-            if not state_of(resource):
+            if not is_busy(resource):
                 # Waiting would have no end.
                 raise NoAnswer(f"{self.url} shows no provisioning state of {path.rpartition('/')[2]}")
             self.pause(pause)
@@ -213,6 +221,11 @@ class Arm:
 def state_of(resource: Json) -> str:
     """Return the provisioning state of a resource."""
     return str(properties_of(resource).get("provisioningState") or "")
+
+
+def is_busy(resource: Json) -> bool:
+    """Return whether the resource shows that an operation works on it."""
+    return bool(state_of(resource)) and state_of(resource) not in _ENDED
 
 
 def properties_of(resource: Json) -> Json:

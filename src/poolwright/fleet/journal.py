@@ -13,16 +13,16 @@ import fcntl
 import hashlib
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
 from poolwright.fleet.document import Document, document_of, json_of
-from poolwright.fleet.plan import Plan
+from poolwright.fleet.plan import Plan, StepName
 
 FORMAT: Final = "poolwright-fleet-journal"
 VERSION: Final = 1
@@ -59,6 +59,66 @@ class Entry(Document):
     step: str
     event: Event
     told: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Past:
+    """What the entries about a move come to: its steps, and the node pool as the last one of them left it.
+
+    `printed` are the lines of kubectl that somebody was asked to run.
+    """
+
+    begun: dict[str, datetime] = field(default_factory=dict)
+    done: dict[str, Entry] = field(default_factory=dict)
+    undoing: set[str] = field(default_factory=set)
+    printed: set[str] = field(default_factory=set)
+    rolled_back: bool = False
+    etag: str | None = None
+    properties: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, entries: Iterable[Entry]) -> Past:
+        past = cls()
+        for entry in entries:
+            past.take(entry)
+        return past
+
+    def take(self, entry: Entry) -> None:
+        """Count with one more entry."""
+        match entry.event:
+            case Event.BEGUN:
+                self.begun.setdefault(entry.step, entry.at)
+            case Event.DONE:
+                self.done[entry.step] = entry
+                self.etag = entry.told.get("etag", self.etag)
+                self.properties = entry.told.get("properties", self.properties)
+            case Event.UNDOING:
+                self.undoing.add(entry.step)
+            case Event.UNDONE:
+                self.begun.pop(entry.step, None)
+                self.done.pop(entry.step, None)
+            case Event.WAITS:
+                self.printed.update(entry.told.get("run", ()))
+            case Event.ROLLED_BACK:
+                self.rolled_back = True
+
+    def suppose(self, step: StepName, told: Mapping[str, Any]) -> None:
+        """Count with a step that was not noted, as who only looks does."""
+        self.take(Entry(at=_NEVER, pool="", step=step, event=Event.DONE, told=dict(told)))
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether something of it was changed, and it is neither moved nor taken back."""
+        if self.rolled_back:
+            return False
+        if self.undoing:
+            return True
+        return not self.done.keys() & _LAST and bool(self.begun.keys() - {StepName.CONFIRM})
+
+
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
+# The steps with which a move is over.
+_LAST: Final = frozenset({StepName.CHANGE, StepName.DELETE_POOL})
 
 
 class JournalProblem(Exception):

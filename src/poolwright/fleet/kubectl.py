@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Final
 
 from poolwright.fleet import commands
-from poolwright.fleet.apply import StepFailed
 from poolwright.fleet.arm import Arm, Refused
+from poolwright.fleet.comparison import StepFailed
 from poolwright.fleet.plan import PoolMove
 
 # How long the nodes of a new node pool may take to be ready, after the endpoint says that it is.
@@ -39,9 +39,7 @@ class Kubectl:
 
     def done(self, move: PoolMove, lines: Sequence[str]) -> str | None:
         """Return how the lines were run. Raises `StepFailed` and `Refused` when one of them does not succeed."""
-        program = shutil.which(self._program)
-        if program is None:
-            raise StepFailed(f"there is no {self._program} on this machine: install it, or leave --kubectl out")
+        program = _found(self._program)
         with self._kubeconfig(move) as kubeconfig:
             self._require_nodes(move, program, kubeconfig)
             for line in lines:
@@ -99,6 +97,26 @@ class Kubectl:
             file.touch(mode=0o600)
             file.write_bytes(content)
             yield file
+
+
+class WouldRun:
+    """Has nothing run: for who only looks at what kubectl would be run for."""
+
+    def __init__(self, program: str = "kubectl") -> None:
+        self._program = program
+
+    def done(self, move: PoolMove, lines: Sequence[str]) -> str | None:
+        """Return that the lines would be run. Raises `StepFailed` where there is no kubectl."""
+        _found(self._program)
+        return "would be run by kubectl"
+
+
+def _found(name: str) -> str:
+    """The program's path. Raises `StepFailed`."""
+    program = shutil.which(name)
+    if program is None:
+        raise StepFailed(f"there is no {name} on this machine: install it, or leave --kubectl out")
+    return program
 
 
 def _end(running: subprocess.Popen[bytes]) -> None:
