@@ -60,6 +60,10 @@ def test_without_a_name_all_are_meant(plan: Plan) -> None:
     assert fleet_moves._has_several_subscriptions(plan)
 
 
+def asked(*options: str, takes_back: bool = False) -> fleet_moves._Asked:
+    return fleet_moves._Asked(Path("plan.json"), Path("plan.json.journal"), True, takes_back, True, options)
+
+
 def test_a_roll_back_that_comes_too_late_prints_the_lines_that_are_left(
     plan: Plan, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -76,9 +80,10 @@ def test_a_roll_back_that_comes_too_late_prints_the_lines_that_are_left(
         run=("az one", "az two"),
         taken=(),
         seconds=0.0,
+        first=None,
     )
     with pytest.raises(Failure) as failed:
-        fleet_moves._end([result], True, Path("plan.json.journal"), True)
+        fleet_moves._end([result], asked(takes_back=True))
     assert failed.value.code == 1
     assert capsys.readouterr().err.splitlines() == [
         f"{SUBSCRIPTION}/lab/test/web: web is deleted, so nothing is taken back. What makes it again:",

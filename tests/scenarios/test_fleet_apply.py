@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -377,6 +378,10 @@ def test_one_node_pool_is_taken_back(azure: Workplace) -> None:
     command = ("fleet", "apply", "plan.json", "--yes")
     assert azure(*command, "--only", "shop/prod/web").code == 4
     assert "webg2" in azure.pools("prod")
+    looked = azure.done("fleet", "apply", "plan.json", "--roll-back", "shop/prod/web")
+    assert "takes back cordon (by kubectl uncordon" in looked.err
+    assert "add-pool (deletes webg2)" in looked.err
+    assert "webg2" in azure.pools("prod")
     back = (*command, "--roll-back", "shop/prod/web")
     ended = azure(*back)
     assert (ended.code, "kubectl uncordon -l kubernetes.azure.com/agentpool=web" in ended.err) == (4, True)
@@ -384,3 +389,25 @@ def test_one_node_pool_is_taken_back(azure: Workplace) -> None:
     ended = azure.done(*back, "--kubectl-done", "shop/prod/web")
     assert "Node pools: 1 rolled back." in ended.err
     assert azure.pools("prod") == before
+
+
+def test_a_move_that_is_under_way_is_named_with_the_command_that_goes_on(azure: Workplace) -> None:
+    azure.planned()
+    (azure.directory / "plan.json").rename(azure.directory / "the plan.json")
+    command = ("fleet", "apply", "the plan.json", "--yes", "--journal", "moves")
+    assert azure(*command, "--only", "shop/prod/web").code == 4
+    before = azure.pools("prod")
+    for yes in ((), ("--yes",)):
+        ended = azure("fleet", "apply", "the plan.json", *yes, "--journal", "moves", "--only", "shop/prod/spot")
+        assert (ended.code, azure.pools("prod")) == (1, before)
+        assert "stopped: shop/prod/spot: shop/prod/web of the same cluster is under way" in ended.err
+        lines = [line.strip() for line in ended.err.splitlines() if line.startswith("  poolwright")]
+        assert lines == [
+            "poolwright fleet apply 'the plan.json' --yes --only shop/prod/web --journal moves",
+            "poolwright fleet apply 'the plan.json' --yes --roll-back shop/prod/web --journal moves",
+        ]
+    assert "1 node pool not begun: another one of the cluster is under way" in ended.err
+    ended = azure(*shlex.split(lines[0])[1:], "--kubectl-done", "shop/prod/web")
+    assert ended.code == 0, ended
+    ended = azure(*command, "--only", "shop/prod/system")
+    assert (ended.code, "comes before its turn: the plan has spot first" in ended.err) == (4, True), ended

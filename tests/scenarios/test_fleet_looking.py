@@ -228,3 +228,67 @@ def test_kubectl_that_would_be_run_has_to_be_there(azure: Site) -> None:
     assert (seen("sh").outcome, seen("sh").why) == (Outcome.TO_DO, "an earlier run began it")
     assert seen("no-such-kubectl").outcome is Outcome.FAILED
     assert seen("no-such-kubectl").why.startswith("cordon: there is no no-such-kubectl on this machine")
+
+
+# --- the way back -----------------------------------------------------------------------------------------------------
+
+
+def looked_back(there: Site, journal: Journal, name: str, *said: str) -> MoveResult:
+    before = there.pools()
+    result = application(there, kept(journal), *said).look_back(move(there, name))
+    assert there.pools() == before
+    return result
+
+
+def test_looking_at_a_roll_back_says_what_it_would_do(azure: Site) -> None:
+    journal = azure.journal()
+    chosen = {move(azure, "b").id}
+    seen = looked_back(azure, azure.journal(), "b")
+    assert (seen.outcome, seen.why) == (Outcome.ROLLED_BACK, "nothing of it is done")
+
+    application(azure, journal).run(chosen, 1)
+    uncordon = "kubectl uncordon -l kubernetes.azure.com/agentpool=b"
+    seen = looked_back(azure, journal, "b")
+    assert (seen.outcome, seen.next) == (Outcome.TO_DO, StepName.CORDON)
+    assert seen.why == f"takes back cordon (by {uncordon}), hold-autoscaler (changes b), add-pool (deletes bg2)"
+
+    back = application(azure, journal).roll_back(move(azure, "b"))
+    seen = looked_back(azure, journal, "b")
+    assert (seen.outcome, seen.run, seen.why) == (Outcome.WAITS, back.run, back.why)
+    seen = looked_back(azure, journal, "b", "b")
+    assert (seen.outcome, seen.why) == (Outcome.TO_DO, "takes back hold-autoscaler (changes b), add-pool (deletes bg2)")
+
+    assert application(azure, journal, "b").roll_back(move(azure, "b")).outcome is Outcome.ROLLED_BACK
+    assert looked_back(azure, journal, "b").outcome is Outcome.ROLLED_BACK
+
+
+def test_a_roll_back_that_would_be_refused_is_seen_by_looking_in_the_same_words(azure: Site) -> None:
+    journal = azure.journal()
+    application(azure, journal).run({move(azure, "a").id}, 1)
+    path = move(azure, "a").id
+    azure.arm.put(path, {"properties": {**shown(azure.pool(path)), "count": 0}}, {})
+    application(azure, journal).roll_back(move(azure, "a"))
+    seen = looked_back(azure, journal, "a", "a")
+    assert (seen.outcome, "a has no machines, and had 2: scale it" in seen.why) == (Outcome.FAILED, True), seen.why
+    came = application(azure, journal, "a").roll_back(move(azure, "a"))
+    assert (came.outcome, came.why) == (seen.outcome, seen.why)
+
+
+def test_what_is_deleted_is_seen_to_have_no_way_back(azure: Site) -> None:
+    journal = azure.journal()
+    azure.application(journal).run({move(azure, "a").id}, 1)
+    seen, came = looked_back(azure, journal, "a"), azure.application(journal).roll_back(move(azure, "a"))
+    assert (seen.outcome, seen.run, seen.why) == (Outcome.MOVED, came.run, came.why)
+
+
+def test_a_change_in_place_is_seen_to_be_changed_back_or_refused(tmp_path: Path) -> None:
+    with site(tmp_path / "data", two_pools(), Profile.DOCUMENTED) as own:
+        journal = own.journal()
+        own.application(journal).run({move(own, "a").id}, 1)
+        seen = looked_back(own, journal, "a")
+        assert (seen.outcome, seen.next, seen.why) == (Outcome.TO_DO, StepName.CHANGE, "takes back change (changes a)")
+        took_the_quota(own)
+        seen = looked_back(own, journal, "a")
+        assert (seen.outcome, "Quota" in seen.why) == (Outcome.FAILED, True), seen.why
+        came = own.application(journal).roll_back(move(own, "a"))
+        assert (came.outcome, came.why) == (seen.outcome, seen.why)

@@ -470,7 +470,7 @@ def test_without_a_cluster_it_stops_before_kubectl_and_goes_on_when_told(azure: 
     assert results["a"].outcome is Outcome.WAITS
     assert [line.split()[1] for line in results["a"].run] == ["cordon", "drain"]
     assert results["b"].outcome is Outcome.STOPPED
-    assert results["b"].why == "a of its cluster comes first"
+    assert results["b"].why == "a of its cluster is under way and comes first"
     assert results["c"].outcome is Outcome.WAITS
     assert azure.pool(move(azure, "a").id) is not None
 

@@ -10,8 +10,9 @@ import ipaddress
 import shlex
 import ssl
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from fnmatch import fnmatchcase
@@ -27,7 +28,7 @@ from poolwright.cli.options import DataDir, examples, in_any_case
 from poolwright.cli.output import note, table
 
 if TYPE_CHECKING:
-    from poolwright.fleet.apply import MoveResult, Tell
+    from poolwright.fleet.apply import Application, MoveResult, Tell
     from poolwright.fleet.arm import Arm
     from poolwright.fleet.document import Document
     from poolwright.fleet.journal import Entry
@@ -198,7 +199,9 @@ def apply(
                 seen = journal.glanced_at(path, plan, url, _now)
                 looking = WouldRun() if kubectl else ByHand(said, seen)
                 with _shown(plan_file.name, plan, output, to) as (_, tell):
-                    results = Application(plan, arm, seen, looking, tell).look(wanted, parallel)
+                    application = Application(plan, arm, seen, looking, tell)
+                    _tell_order(application, () if back else wanted, plan)
+                    results = (application.look_back(back[0]),) if back else application.look(wanted, parallel)
             else:
                 _confirm(arm, plan, back or chosen, confirm_subscription or [])
                 with (
@@ -207,6 +210,7 @@ def apply(
                 ):
                     nodes = Kubectl(arm, say) if kubectl else ByHand(said, kept)
                     application = Application(plan, arm, kept, nodes, tell)
+                    _tell_order(application, () if back else wanted, plan)
                     results = (application.roll_back(back[0]),) if back else application.run(wanted, parallel)
     except KeyboardInterrupt:
         raise Failure(_interrupted(path, yes), code=INTERRUPTED) from None
@@ -217,13 +221,50 @@ def apply(
     report = Report(plan=journal.digest(plan), endpoint=url, only_looked=not yes, results=results, stays=plan.stays)
     with _report_written(output, to, report, results, lambda: apply_outline(report)):
         note(summary(results))
-        _end(results, yes, path, _has_several_subscriptions(plan))
+        options = _again(
+            endpoint=endpoint,
+            data_dir=data_dir,
+            journal=journal_file,
+            kubectl=kubectl,
+            parallel=parallel if parallel != 1 else None,
+            confirm_subscription=confirm_subscription,
+        )
+        _end(results, _Asked(plan_file, path, yes, bool(back), _has_several_subscriptions(plan), options))
 
 
-def _end(results: Sequence[MoveResult], yes: bool, path: Path, several: bool) -> None:
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What apply was asked for, as far as a command that goes on has to say it again."""
+
+    plan_file: Path
+    journal: Path
+    yes: bool
+    takes_back: bool
+    several: bool
+    options: tuple[str, ...]
+
+    def command(self, *further: str) -> str:
+        """Return the command that carries out more of the same plan at the same endpoint."""
+        return shlex.join(["poolwright", "fleet", "apply", str(self.plan_file), "--yes", *further, *self.options])
+
+
+def _again(**options: object) -> tuple[str, ...]:
+    """The options that were given, as they were."""
+    words: list[str] = []
+    for name, given in options.items():
+        for value in given if isinstance(given, list) else [given]:
+            if value is True:
+                words.append(f"--{name.replace('_', '-')}")
+            elif value not in (None, False):
+                words += [f"--{name.replace('_', '-')}", str(value)]
+    return tuple(words)
+
+
+def _end(results: Sequence[MoveResult], asked: _Asked) -> None:
     """Say what comes next, and end with the code that says how it went."""
     from poolwright.fleet.apply import Outcome
 
+    several = asked.several
     waiting = [result for result in results if result.outcome is Outcome.WAITS]
     for result in waiting:
         name = _called(result.id, several)
@@ -242,15 +283,50 @@ def _end(results: Sequence[MoveResult], yes: bool, path: Path, several: bool) ->
             note(f"{result.outcome.value}: {_called(result.id, several)}: {result.why}")
     bad = [result for result in results if result.outcome in (Outcome.FAILED, Outcome.CHANGED)]
     _tell_bad(bad, several)
-    if not yes:
+    held = _tell_held_up(results, asked)
+    if not asked.yes:
         note("Nothing was changed: this only looked. --yes carries it out.")
     if bad:
-        what = f"did not move. What was done is in {path}" if yes else "would not move"
+        would = "be taken back" if asked.takes_back else "move"
+        did = "was not taken back" if asked.takes_back else "did not move"
+        what = f"{did}. What was done is in {asked.journal}" if asked.yes else f"would not {would}"
         raise Failure(f"{_counted(len(bad), 'node pool')} {what}", code=FAILED)
     if late:
         raise Failure(f"{_counted(len(late), 'node pool')} not rolled back", code=FAILED)
     if waiting:
         raise Failure(f"{_counted(len(waiting), 'node pool')} waiting for kubectl", code=GATE)
+    if held:
+        raise Failure(f"{_counted(held, 'node pool')} not begun: another one of the cluster is under way", code=FAILED)
+
+
+def _tell_held_up(results: Sequence[MoveResult], asked: _Asked) -> int:
+    """Say which moves have to end before others begin, by which commands; returns how many moves are held up."""
+    held: dict[str, list[MoveResult]] = {}
+    chosen = {result.id for result in results}
+    for result in results:
+        # Of one that was chosen itself it is told how it stands, and what helps.
+        if result.first is not None and result.first not in chosen:
+            held.setdefault(result.first, []).append(result)
+    for first, others in held.items():
+        name = _called(first, asked.several)
+        note(
+            f"stopped: {', '.join(_called(other.id, asked.several) for other in others)}: {name} of the same cluster "
+            f"is under way, and no other move begins there before it has ended. Go on with it:\n"
+            f"  {asked.command('--only', name)}\n"
+            f"or take it back:\n"
+            f"  {asked.command('--roll-back', name)}"
+        )
+    return sum(len(others) for others in held.values())
+
+
+def _tell_order(application: Application, chosen: Collection[str], plan: Plan) -> None:
+    """Say where --only has a system node pool move before its turn: the plan has them last."""
+    several = _has_several_subscriptions(plan)
+    for move, earlier in application.before_their_turn(chosen):
+        names = ", ".join(other.pool for other in earlier)
+        note(
+            f"note: {_called(move.id, several)} takes system pods and comes before its turn: the plan has {names} first"
+        )
 
 
 def _tell_bad(results: Iterable[MoveResult], several: bool) -> None:

@@ -6,24 +6,26 @@ A process that is killed anywhere in there goes on with the same step: what is b
 and sent only where it did not take effect. Who only looks has the same decisions made, and sends nothing.
 
 Invariant: a node pool that is not as it was planned for is not touched; the old node pool of a move is deleted only
-while its replacement is ready and of Generation 2; after the first failure no further step begins.
+while its replacement is ready and of Generation 2; after the first failure no further step begins; no move begins while
+another one of its cluster is under way.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, Protocol
 
+from poolwright.domain.node_pool_kind import Mode
 from poolwright.fleet.arm import Arm, Json, NoAnswer, Refused, is_busy, properties_of, state_of
 from poolwright.fleet.comparison import StepFailed, making_again
 from poolwright.fleet.deciding import Changed, Deciding, Done, Lines, Send
 from poolwright.fleet.document import Document
 from poolwright.fleet.journal import Entry, Event, Journal, Past
-from poolwright.fleet.plan import Plan, PoolMove, Step, StepName
+from poolwright.fleet.plan import ClusterPlan, Plan, PoolMove, Step, StepName
 
 # Refusals of HTTP after which a request may be taken all the same: a timeout, and throttling that a proxy answers.
 _MAY_STILL_TAKE_EFFECT: Final = (408, 429)
@@ -54,7 +56,8 @@ class StepTaken(Document):
 class MoveResult(Document):
     """How a move stands, why, what a person has to run, and what was done so far.
 
-    `next` is the step that comes now; where a roll-back was looked at, the one that is taken back first.
+    `next` is the step that comes now; where a roll-back was looked at, the one that is taken back first. `first` is the
+    ID of the move of the same cluster that has to come to its end before this one begins.
     """
 
     id: str
@@ -68,6 +71,7 @@ class MoveResult(Document):
     run: tuple[str, ...]
     taken: tuple[StepTaken, ...]
     seconds: float
+    first: str | None
 
 
 class Nodes(Protocol):
@@ -120,7 +124,7 @@ class Application:
 
         Raises `Interrupted` after `Arm.stop`.
         """
-        results = self._side_by_side(chosen, parallel, self._cluster)
+        results = self._side_by_side(chosen, parallel, self._carried_out)
         return tuple(results[move.id] for move in self._plan.moves if move.id in chosen)
 
     def look(self, chosen: Collection[str], parallel: int) -> tuple[MoveResult, ...]:
@@ -129,11 +133,7 @@ class Application:
         Changes nothing.
         """
 
-        def looked(moves: Sequence[PoolMove], results: dict[str, MoveResult]) -> None:
-            for move in moves:
-                results[move.id] = self._looked(move)
-
-        results = self._side_by_side(chosen, parallel, looked)
+        results = self._side_by_side(chosen, parallel, self._looked)
         return tuple(results[move.id] for move in self._plan.moves if move.id in chosen)
 
     def roll_back(self, move: PoolMove) -> MoveResult:
@@ -154,18 +154,54 @@ class Application:
             return self._result(move, Outcome.WAITS, str(waits), run=waits.lines)
         return self._result(move, Outcome.ROLLED_BACK, "")
 
+    def look_back(self, move: PoolMove) -> MoveResult:
+        """Return what taking back what was begun of a move would do, and what would refuse it now. Changes nothing."""
+        past = self._past(move)
+        if (over := self._nothing_to_take_back(move, past)) is not None:
+            return over
+        begun = [step for step in reversed(move.steps) if step.name in past.begun]
+        first, told = begun[0].name if begun else None, []
+        try:
+            self._looking.way_back(move, past)
+            for step in begun:
+                decision = self._looking.undo(move, step, past)
+                match decision:
+                    case Lines(lines) if self._nodes.done(move, lines) is None:
+                        if past.printed.issuperset(lines):
+                            return self._result(move, Outcome.WAITS, str(_Waits(lines)), run=lines, next_step=first)
+                        told.append(f"{step.name.value} (by {'; '.join(lines)})")
+                    case Send():
+                        self._asked_beforehand(move, step, decision)
+                        what = "deletes" if decision.method == "DELETE" else "changes"
+                        told.append(f"{step.name.value} ({what} {decision.path.rpartition('/')[2]})")
+        except (Refused, NoAnswer, StepFailed) as error:
+            return self._result(move, Outcome.FAILED, str(error), next_step=first)
+        except _Busy as busy:
+            told.append(str(busy))
+        why = f"takes back {', '.join(told)}" if told else "what was begun of it changed nothing"
+        return self._result(move, Outcome.TO_DO, why, next_step=first)
+
+    def before_their_turn(self, chosen: Collection[str]) -> Iterator[tuple[PoolMove, tuple[PoolMove, ...]]]:
+        """Yield the system node pools that would move before others of their cluster which the plan has first."""
+        for cluster in self._plan.clusters:
+            left = [move for move in cluster.moves if not self._past(move).has_ended]
+            users = tuple(move for move in left if move.mode == Mode.USER.value and move.id not in chosen)
+            for move in left:
+                if users and move.id in chosen and move.mode != Mode.USER.value:
+                    yield move, users
+
     # --- the course of it ---------------------------------------------------------------------------------------------
 
     def _side_by_side(
-        self,
-        chosen: Collection[str],
-        parallel: int,
-        work: Callable[[Sequence[PoolMove], dict[str, MoveResult]], None],
+        self, chosen: Collection[str], parallel: int, how: Callable[[PoolMove], MoveResult]
     ) -> dict[str, MoveResult]:
-        moves = [[move for move in cluster.moves if move.id in chosen] for cluster in self._plan.clusters]
         results: dict[str, MoveResult] = {}
         with ThreadPoolExecutor(parallel, thread_name_prefix="cluster") as pool:
-            running = [pool.submit(work, each, results) for each in moves if each]
+            running = [
+                pool.submit(self._cluster, cluster, chosen, how, results)
+                for cluster in self._plan.clusters
+                if any(move.id in chosen for move in cluster.moves)
+            ]
             try:
                 wait(running)
             except KeyboardInterrupt:
@@ -177,22 +213,39 @@ class Application:
             each.result()
         return results
 
-    def _cluster(self, moves: Sequence[PoolMove], results: dict[str, MoveResult]) -> None:
-        """The moves of one cluster, until one of them does not come to its end."""
-        waiting: MoveResult | None = None
+    def _cluster(
+        self,
+        cluster: ClusterPlan,
+        chosen: Collection[str],
+        how: Callable[[PoolMove], MoveResult],
+        results: dict[str, MoveResult],
+    ) -> None:
+        """The chosen moves of one cluster, one after the other: first those that are under way, as long as they end."""
+        under_way = [move for move in cluster.moves if self._past(move).is_under_way]
+        others = [move for move in cluster.moves if move not in under_way]
+        # A move that was not chosen and is under way keeps those from beginning that are not.
+        first = next((move for move in under_way if move.id not in chosen), None) if self._halts else None
         try:
-            for move in moves:
-                if waiting is not None:
-                    results[move.id] = self._result(move, Outcome.STOPPED, f"{waiting.pool} of its cluster comes first")
+            for move in (*under_way, *others):
+                if move.id not in chosen:
                     continue
-                result = results[move.id] = self._moved(move)
-                if result.outcome is Outcome.FAILED and self._halts:
-                    self._halted.set()
-                elif result.outcome is Outcome.WAITS:
-                    waiting = result
+                if first is not None and move not in under_way:
+                    why = f"{first.pool} of its cluster is under way and comes first"
+                    results[move.id] = self._result(move, Outcome.STOPPED, why, first=first)
+                    continue
+                result = results[move.id] = how(move)
+                ends = result.outcome in (Outcome.MOVED, Outcome.TO_DO, Outcome.ROLLED_BACK)
+                if not ends and self._halts and first is None and self._past(move).is_under_way:
+                    first = move
         except BaseException:
             self._halted.set()
             raise
+
+    def _carried_out(self, move: PoolMove) -> MoveResult:
+        result = self._moved(move)
+        if result.outcome is Outcome.FAILED and self._halts:
+            self._halted.set()
+        return result
 
     def _moved(self, move: PoolMove) -> MoveResult:
         if (over := self._over(move)) is not None:
@@ -353,7 +406,16 @@ class Application:
     def _note(self, move: PoolMove, step: str, event: Event, told: Mapping[str, Any] | None = None) -> None:
         self._tell(move, self._journal.append(move.id, str(step), event, told))
 
-    def _result(self, move: PoolMove, outcome: Outcome, why: str, *, run: tuple[str, ...] = ()) -> MoveResult:
+    def _result(
+        self,
+        move: PoolMove,
+        outcome: Outcome,
+        why: str,
+        *,
+        run: tuple[str, ...] = (),
+        next_step: StepName | None = None,
+        first: PoolMove | None = None,
+    ) -> MoveResult:
         past, cluster = self._past(move), self._clusters[move.id]
         taken = tuple(
             StepTaken(
@@ -364,7 +426,7 @@ class Application:
             for step in move.steps
             if step.name in past.done
         )
-        left = self._left(move)
+        left = [next_step] if next_step is not None else self._left(move)
         return MoveResult(
             id=move.id,
             resource_group=cluster.resource_group,
@@ -377,6 +439,7 @@ class Application:
             run=run,
             taken=taken,
             seconds=sum(each.seconds for each in taken),
+            first=first.id if first is not None else None,
         )
 
 

@@ -107,13 +107,14 @@ class Past:
         self.take(Entry(at=_NEVER, pool="", step=step, event=Event.DONE, told=dict(told)))
 
     @property
+    def has_ended(self) -> bool:
+        """Whether it is moved, or taken back: no step of it is taken any more."""
+        return self.rolled_back or (not self.undoing and bool(self.done.keys() & _LAST))
+
+    @property
     def is_under_way(self) -> bool:
-        """Whether something of it was changed, and it is neither moved nor taken back."""
-        if self.rolled_back:
-            return False
-        if self.undoing:
-            return True
-        return not self.done.keys() & _LAST and bool(self.begun.keys() - {StepName.CONFIRM})
+        """Whether something of it was changed, and it has not ended."""
+        return not self.has_ended and bool(self.undoing or self.begun.keys() - {StepName.CONFIRM})
 
 
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
