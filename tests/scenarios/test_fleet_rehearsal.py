@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from poolwright.domain.profile import Profile
 from poolwright.fleet.apply import Outcome
 from poolwright.fleet.journal import Event, in_memory
 from poolwright.fleet.plan import Plan, StepName
-from poolwright.fleet.rehearsal import Conditions, Rehearsal, _peak_machines, _peak_vcpus, rehearse
+from poolwright.fleet.rehearsal import Conditions, Rehearsal, _first_seed, _peak_machines, _peak_vcpus, rehearse
 from poolwright.fleet.values import Fleet
 from tests.fleet.fleets import SUBSCRIPTION, cluster, fleet_of, pool
 from tests.fleet.sites import plan_of
@@ -66,6 +67,19 @@ def test_what_cannot_be_loaded_and_what_is_assumed_is_told() -> None:
     assert [result.pool for result in came.results] == ["a"]
     assert any(remark.startswith("Kubernetes 1.33.0: taken to be offered in eastus") for remark in came.remarks)
     assert any(remark.startswith("Nothing was cordoned or drained") for remark in came.remarks)
+
+
+def test_no_file_of_a_rehearsal_is_named_by_the_fleet(tmp_path: Path) -> None:
+    plan = plan_of(fleet_of(cluster(SYSTEM, kubernetesVersion="1.33.0")), Profile.AZURE_2026)
+    elsewhere = replace(plan, found=(replace(plan.found[0], location="../../escaped"),))
+    scratch = tmp_path / "deeper" / "scratch"
+    scratch.mkdir(parents=True)
+    written, remarks = _first_seed(elsewhere, None, scratch)
+    (listed,) = json.loads(written.read_text())["catalogImports"]
+    assert listed["location"] == "../../escaped"
+    assert {path for path in tmp_path.rglob("*") if path.is_file()} == {written, Path(listed["file"])}
+    assert Path(listed["file"]).parent == scratch
+    assert len(remarks) == 1
 
 
 def test_an_empty_fleet_has_an_empty_rehearsal() -> None:

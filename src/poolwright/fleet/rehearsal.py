@@ -209,12 +209,12 @@ def _first_seed(plan: Plan, seed: SeedFile | None, scratch: Path) -> tuple[Path,
         assert seed is not None
         entry["file"] = str(Path(seed.name).absolute().parent / Path(entry["file"]).expanduser())
     remarks = []
-    for location in sorted({cluster.location or _SOMEWHERE for cluster in plan.found}):
+    for number, location in enumerate(sorted({cluster.location or _SOMEWHERE for cluster in plan.found})):
         if any(entry.get("location") == location for entry in imports):
             continue
         versions, assumed = _with_those_of(plan, location, KubernetesVersions.built_in())
         if assumed:
-            listed = scratch / f"versions-{location}.json"
+            listed = scratch / f"versions-{number}.json"
             listed.write_bytes(kubernetes_versions(versions))
             imports.append({"file": str(listed), "location": location})
             remarks.append(
