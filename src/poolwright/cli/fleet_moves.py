@@ -344,24 +344,15 @@ def _interrupted(path: Path, yes: bool) -> str:
 
 
 def _plan(path: Path) -> Plan:
-    """The plan of a file, all of which is understood."""
-    from poolwright.fleet.document import document_of
-    from poolwright.fleet.plan import SCHEMA_VERSION, Plan
+    """The plan of a file, all of which can be carried out."""
+    from poolwright.fleet.plan_file import BrokenPlan, OtherVersion, read_plan
 
     try:
-        made = document_of(Plan, path.read_bytes())
+        return read_plan(path)
     except OSError as error:
         raise Failure(f"error: {path}: {error.strerror}", code=NOT_FOUND) from error
-    except ValueError as error:
-        first = str(error).splitlines()
-        raise Failure(
-            f"error: {path} is no plan: {' '.join(part.strip() for part in first[1:3]) or first[0]}. Make one with "
-            "`poolwright fleet plan ... -o json --to FILE`",
-            code=USAGE,
-        ) from error
-    if made.schema_version != SCHEMA_VERSION:
-        raise Failure(f"error: {path} is a plan of version {made.schema_version}: plan anew", code=USAGE)
-    return made
+    except (BrokenPlan, OtherVersion) as error:
+        raise Failure(f"error: {error}", code=USAGE) from error
 
 
 def _chosen(plan: Plan, patterns: Sequence[str] | None, option: str) -> list[PoolMove]:

@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 D = TypeVar("D", bound="Document")
 
 
-def _camel(name: str) -> str:
+def member_name(name: str) -> str:
+    """Return what a field is called in JSON."""
     first, *others = name.split("_")
     return first + "".join(other.capitalize() for other in others)
 
@@ -25,7 +26,7 @@ class Document:
     """
 
     __slots__ = ()
-    __pydantic_config__ = {"alias_generator": _camel, "validate_by_name": True, "extra": "forbid"}  # noqa: RUF012 - pydantic reads a dict
+    __pydantic_config__ = {"alias_generator": member_name, "validate_by_name": True, "extra": "forbid"}  # noqa: RUF012 - pydantic reads a dict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +60,7 @@ def json_pieces(document: Document) -> Iterator[bytes]:
 
     for number, part in enumerate(fields(document)):  # type: ignore[arg-type] # every document is a dataclass
         value = getattr(document, part.name)
-        yield b'%s  "%s": ' % (b",\n" if number else b"{\n", _camel(part.name).encode())
+        yield b'%s  "%s": ' % (b",\n" if number else b"{\n", member_name(part.name).encode())
         if isinstance(value, tuple) and value and isinstance(value[0], Document):
             for index, element in enumerate(value):
                 # A text in JSON has no line breaks of its own.
