@@ -89,20 +89,85 @@ def test_another_file_is_not_overwritten(content: bytes, why: str, tmp_path: Pat
     assert (tmp_path / "j").read_bytes() == content
 
 
-def test_damage_in_the_middle_is_named_with_its_line(path: Path, plan: Plan) -> None:
+POOL = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.ContainerService/managedClusters/c1/agentPools/np1"
+# The entries of a move at a point of its course, and how that point is named; None where no move is under way.
+COURSES: list[tuple[list[tuple[str, Event]], str | None]] = [
+    ([], None),
+    ([("confirm", Event.BEGUN), ("confirm", Event.DONE)], None),
+    ([("confirm", Event.DONE), ("add-pool", Event.BEGUN)], "rg/c1/np1 (add-pool)"),
+    ([("confirm", Event.DONE), ("add-pool", Event.BEGUN), ("add-pool", Event.UNDONE)], None),
+    ([("add-pool", Event.BEGUN), ("add-pool", Event.DONE), ("cordon", Event.BEGUN)], "rg/c1/np1 (cordon)"),
+    ([("delete-pool", Event.BEGUN)], "rg/c1/np1 (delete-pool)"),
+    ([("delete-pool", Event.BEGUN), ("delete-pool", Event.DONE)], None),
+    ([("change", Event.BEGUN), ("change", Event.DONE)], None),
+    ([("change", Event.BEGUN), ("change", Event.DONE), ("change", Event.UNDOING)], "rg/c1/np1 (change)"),
+    ([("change", Event.UNDOING), ("change", Event.UNDONE), ("", Event.ROLLED_BACK)], None),
+]
+
+
+def problem(path: Path, plan: Plan, endpoint: str = HERE) -> str:
+    """What is told of a journal that cannot be used, by looking and by going on alike; the file stays as it is."""
+    content = path.read_bytes()
+    with pytest.raises(JournalProblem) as told, opened(path, plan, endpoint, now):
+        pass
+    with pytest.raises(JournalProblem) as seen:
+        glanced_at(path, plan, endpoint, now)
+    assert str(seen.value) == str(told.value)
+    assert path.read_bytes() == content
+    return str(told.value)
+
+
+@pytest.mark.parametrize(("course", "under_way"), COURSES)
+def test_a_journal_that_cannot_be_used_says_what_is_under_way_and_what_is_safe(
+    course: list[tuple[str, Event]], under_way: str | None, tmp_path: Path, plan: Plan, other: Plan
+) -> None:
+    path = tmp_path / "j"
+    with opened(path, plan, HERE, now) as journal:
+        for step, event in course:
+            journal.append(POOL, step, event)
+
+    told = problem(path, other)
+    assert f"{path} is the journal of another plan" in told
+    if under_way is not None:
+        assert f"By that plan these are under way: {under_way}. End them with that plan, or take them back" in told
+        assert "another file" not in told
+    else:
+        assert "No move is under way by it: keep it as a record, and name another file with --journal" in told
+
+    told = problem(path, plan, THERE)
+    assert f"tells of {HERE}, and this is {THERE}" in told
+    if under_way is not None:
+        assert f"Under way there: {under_way}. If this is the same service at another address" in told
+    assert ("No move is under way there: keep it as a record" in told) == (under_way is None)
+
+
+@pytest.mark.parametrize("damaged", [1, 3, 4])
+def test_damage_is_named_with_its_line_and_leads_nobody_to_begin_anew(damaged: int, path: Path, plan: Plan) -> None:
+    with opened(path, plan, HERE, now) as journal:
+        journal.append(POOL, "add-pool", Event.BEGUN)
+        journal.append("r", "confirm", Event.BEGUN)
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[damaged - 1] = b"{oops\n"
+    path.write_bytes(b"".join(lines))
+    told = problem(path, plan)
+    assert told.startswith(f"{path}:{damaged} is damaged: ")
+    assert "Bring the file back from where it was whole, and begin nothing without it: by what can be read" in told
+    assert "these are under way: rg/c1/np1 (add-pool)" in told
+    assert "another file" not in told
+
+
+def test_where_the_damaged_line_may_have_been_of_a_move_that_is_said(path: Path, plan: Plan) -> None:
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join([*lines[:2], b"{oops\n", *lines[3:]]))
-    with pytest.raises(JournalProblem, match="j:3 is damaged"), opened(path, plan, HERE, now):
-        pass
+    assert "no move is under way, but the damaged line may have been of one" in problem(path, plan)
 
 
-def test_another_plan_or_endpoint_needs_another_journal(path: Path, plan: Plan, other: Plan) -> None:
-    with pytest.raises(JournalProblem, match="of another plan"), opened(path, other, HERE, now):
-        pass
-    with pytest.raises(JournalProblem, match=f"tells of {HERE}, and this is {THERE}"), opened(path, plan, THERE, now):
-        pass
-    with pytest.raises(JournalProblem, match="of another plan"):
-        glanced_at(path, other, HERE, now)
+def test_of_many_moves_under_way_the_first_are_named(tmp_path: Path, plan: Plan, other: Plan) -> None:
+    with opened(tmp_path / "j", plan, HERE, now) as journal:
+        for number in range(12):
+            journal.append(f"{POOL}x{number}", "add-pool", Event.BEGUN)
+    told = problem(tmp_path / "j", other)
+    assert "rg/c1/np1x9 (add-pool) and 2 more. End them" in told
 
 
 def test_one_process_at_a_time_has_it(path: Path, plan: Plan) -> None:

@@ -244,7 +244,7 @@ def test_looking_at_a_roll_back_says_what_it_would_do(azure: Site) -> None:
     journal = azure.journal()
     chosen = {move(azure, "b").id}
     seen = looked_back(azure, azure.journal(), "b")
-    assert (seen.outcome, seen.why) == (Outcome.ROLLED_BACK, "nothing of it is done")
+    assert (seen.outcome, seen.why) == (Outcome.ROLLED_BACK, "by this journal nothing of it is done")
 
     application(azure, journal).run(chosen, 1)
     uncordon = "kubectl uncordon -l kubernetes.azure.com/agentpool=b"

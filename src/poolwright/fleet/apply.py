@@ -324,7 +324,7 @@ class Application:
     def _nothing_to_take_back(self, move: PoolMove, past: Past) -> MoveResult | None:
         """How a move stands of which nothing can be taken back; None where something can."""
         if past.rolled_back or not (past.begun or past.undoing):
-            return self._result(move, Outcome.ROLLED_BACK, "nothing of it is done")
+            return self._result(move, Outcome.ROLLED_BACK, "by this journal nothing of it is done")
         if StepName.DELETE_POOL in past.done:
             why = f"{move.pool} is deleted, so nothing is taken back"
             return self._result(move, Outcome.MOVED, why, run=making_again(move))

@@ -117,6 +117,8 @@ class Past:
         return not self.has_ended and bool(self.undoing or self.begun.keys() - {StepName.CONFIRM})
 
 
+# How many moves a problem with a journal lists.
+_MOST_LISTED: Final = 10
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 # The steps with which a move is over.
 _LAST: Final = frozenset({StepName.CHANGE, StepName.DELETE_POOL})
@@ -248,35 +250,91 @@ def _read(content: bytes, wanted: Header, path: Path) -> tuple[int, list[Entry]]
     lines = whole.splitlines()
     if not lines:
         if content and not _prefix_of(content, wanted):
-            raise JournalProblem(f"{path} is no journal of `poolwright fleet apply`; name another file with --journal")
+            raise JournalProblem(_no_journal(path))
         return 0, []
+    read = [_entry(line) for line in lines[1:]]
+    entries = [entry for entry in read if entry is not None]
     try:
         header = document_of(Header, lines[0])
     except ValueError:
-        raise JournalProblem(
-            f"{path} is no journal of `poolwright fleet apply`; name another file with --journal"
-        ) from None
+        raise JournalProblem(_damaged(path, 1, entries) if entries else _no_journal(path)) from None
+    _require_own(header, wanted, path, entries)
+    if len(entries) < len(read):
+        raise JournalProblem(_damaged(path, read.index(None) + 2, entries))
+    return len(whole), entries
+
+
+def _entry(line: bytes) -> Entry | None:
+    try:
+        return document_of(Entry, line)
+    except ValueError:
+        return None
+
+
+def _require_own(header: Header, wanted: Header, path: Path, entries: Iterable[Entry]) -> None:
+    """Return when the journal is that of this plan at this endpoint. Raises `JournalProblem`."""
+    under_way = _under_way(entries)
     if (header.format, header.version) != (FORMAT, VERSION):
-        raise JournalProblem(f"{path} is of another version of Poolwright ({header.format} {header.version})")
+        raise JournalProblem(
+            f"{path} is of another version of Poolwright ({header.format} {header.version}): go on with that version "
+            "until no move is under way; this one begins with a journal of its own, named with --journal"
+        )
     if header.plan != wanted.plan:
         raise JournalProblem(
-            f"{path} is the journal of another plan ({header.plan[:12]}, and this one is {wanted.plan[:12]}): go on "
-            "with that plan, or name another file with --journal"
+            f"{path} is the journal of another plan ({header.plan[:12]}, and this one is {wanted.plan[:12]}). "
+            + (
+                f"By that plan these are under way: {under_way}. End them with that plan, or take them back with it "
+                "(--roll-back), before this one begins: it knows nothing of them. The same exports, overrides and "
+                "--as-of give that plan again, byte for byte. Keep the journal until then"
+                if under_way
+                else "No move is under way by it: keep it as a record, and name another file with --journal"
+            )
         )
     if header.endpoint != wanted.endpoint:
         raise JournalProblem(
-            f"{path} tells of {header.endpoint}, and this is {wanted.endpoint}: name another file with --journal"
+            f"{path} tells of {header.endpoint}, and this is {wanted.endpoint}. "
+            + (
+                f"Under way there: {under_way}. If this is the same service at another address, have it listen where "
+                "it did, and go on there. If it is another one, name another file with --journal, and keep this one: "
+                "without it nobody can go on with them"
+                if under_way
+                else "No move is under way there: keep it as a record, and name another file with --journal"
+            )
         )
-    entries = []
-    for number, line in enumerate(lines[1:], 2):
-        try:
-            entries.append(document_of(Entry, line))
-        except ValueError:
-            raise JournalProblem(
-                f"{path}:{number} is damaged: no entry of a journal; bring the file back from where it was whole. "
-                "Without it nobody knows what was done: plan anew from a fresh export"
-            ) from None
-    return len(whole), entries
+
+
+def _no_journal(path: Path) -> str:
+    return f"{path} is no journal of `poolwright fleet apply`; name another file with --journal"
+
+
+def _damaged(path: Path, line: int, entries: Iterable[Entry]) -> str:
+    under_way = _under_way(entries)
+    known = (
+        f"by what can be read of it, these are under way: {under_way}"
+        if under_way
+        else "by what can be read of it no move is under way, but the damaged line may have been of one"
+    )
+    return (
+        f"{path}:{line} is damaged: no line of a journal. Bring the file back from where it was whole, and begin "
+        f"nothing without it: {known}. Where there is no whole copy, keep this one, and see at the endpoint which new "
+        "node pools stand beside their old ones; end or take back each of these by hand, by the plan's steps and "
+        "wayBack, before you plan anew from a fresh export"
+    )
+
+
+def _under_way(entries: Iterable[Entry]) -> str:
+    """The moves that were begun and have not ended, each with the last step that was begun; empty for none."""
+    of: dict[str, Past] = {}
+    for entry in entries:
+        of.setdefault(entry.pool, Past()).take(entry)
+    names = []
+    for pool, past in of.items():
+        if past.is_under_way:
+            parts = pool.strip("/").split("/")
+            step = [*past.begun, *past.undoing][-1]
+            names.append(f"{'/'.join((*parts[3:4], *parts[7::2])) or pool} ({step})")
+    more = f" and {len(names) - _MOST_LISTED:,} more" if len(names) > _MOST_LISTED else ""
+    return ", ".join(names[:_MOST_LISTED]) + more
 
 
 def _prefix_of(content: bytes, header: Header) -> bool:
