@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
@@ -19,6 +20,10 @@ from typing import Any
 
 import pytest
 
+from poolwright.domain.profile import Profile
+from poolwright.fleet.document import json_of
+from tests.fleet.fleets import cluster, fleet_of, pool
+from tests.fleet.sites import plan_of
 from tests.support.service import ServiceProcess
 
 ROOT = Path(__file__).parents[2]
@@ -273,6 +278,83 @@ def test_ctrl_c_says_what_comes_next_and_the_same_command_goes_on(azure: Workpla
     assert "The same command goes on" in seen
     assert "Traceback" not in seen
     assert azure(*command).code == 4
+    assert azure.sent() == [("PUT", "webg2")]
+
+
+def running_at(place: Path) -> list[int]:
+    """The processes of which an argument or a variable names the place."""
+    found = []
+    for process in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if process.name.isdecimal() and any(
+                bytes(place) in (process / part).read_bytes() for part in ("cmdline", "environ")
+            ):
+                found.append(int(process.name))
+    return found
+
+
+def ended_by(number: int, seen: str, *arguments: str, directory: Path, environment: dict[str, str]) -> Ended:
+    """Run a command, and send it the signal once it says so."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "poolwright.cli.main", *arguments],
+        cwd=directory,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # As a terminal and a service manager start it, whatever these tests are started by.
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL) if number != signal.SIGINT else None,
+    ) as process:
+        assert process.stderr is not None
+        told = ""
+        while seen not in told:
+            line = process.stderr.readline()
+            assert line, told
+            told += line
+        process.send_signal(number)
+        out, rest = process.communicate(timeout=60)
+    return Ended(process.returncode, out, told + rest)
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)],
+    ids=lambda value: str(value),
+)
+def test_a_rehearsal_that_a_signal_ends_leaves_nothing_behind(tmp_path: Path, number: int, code: int) -> None:
+    system = pool("sys", mode="System", vmSize="Standard_D4s_v5", count=1)
+    plan = plan_of(fleet_of(cluster(system, pool("web", count=1))), Profile.AZURE_2026)
+    (tmp_path / "plan.json").write_bytes(json_of(plan))
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    command = ("fleet", "rehearse", "plan.json", "--boot-seconds", "600")
+    environment = {**os.environ, "TMPDIR": str(scratch)}
+    ended = ended_by(number, "add-pool begun", *command, directory=tmp_path, environment=environment)
+    assert (ended.code, "The rehearsal is gone; nothing else was touched." in ended.err) == (code, True), ended
+    assert "Traceback" not in ended.err
+    assert list(scratch.iterdir()) == []
+    assert running_at(scratch) == []
+
+
+def test_sigterm_takes_kubectl_and_its_credentials_away_and_the_same_command_goes_on(azure: Workplace) -> None:
+    azure.planned()
+    for name in ("scratch", "bin"):
+        (azure.directory / name).mkdir()
+    kubectl = azure.directory / "bin" / "kubectl"
+    kubectl.write_text('#!/bin/sh\ncase "$*" in *drain*) sleep 600;; *) echo node/one;; esac\n')
+    kubectl.chmod(0o755)
+    command = ("fleet", "apply", "plan.json", "--yes", "--only", "shop/prod/web", "--kubectl")
+    around = {
+        **azure.environment,
+        "TMPDIR": str(azure.directory / "scratch"),
+        "PATH": f"{kubectl.parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    ended = ended_by(signal.SIGTERM, "kubectl drain", *command, directory=azure.directory, environment=around)
+    assert (ended.code, "The same command goes on" in ended.err) == (143, True), ended
+    assert list((azure.directory / "scratch").iterdir()) == []
+    assert running_at(azure.directory / "scratch") == []
+    assert azure("fleet", "apply", "plan.json", "--yes", "--only", "shop/prod/web").code == 4
     assert azure.sent() == [("PUT", "webg2")]
 
 

@@ -23,7 +23,8 @@ from urllib.parse import urlsplit
 import typer
 
 from poolwright.cli import connection, progress
-from poolwright.cli.failure import FAILED, GATE, INTERRUPTED, NOT_FOUND, USAGE, Failure
+from poolwright.cli.failure import FAILED, GATE, NOT_FOUND, USAGE, Failure
+from poolwright.cli.interruption import code_of, signals_interrupt
 from poolwright.cli.options import DataDir, examples, in_any_case
 from poolwright.cli.output import note, table
 
@@ -79,7 +80,7 @@ def rehearse(
     Nothing is drained, and nothing outside of that service is touched or asked.
 
     Ends with 0 when every move came to its end; with 1 when one failed, or its node pool could not be loaded, 2 when
-    plan or seed cannot be used, 3 when a file is not there.
+    plan or seed cannot be used, 3 when a file is not there, 130 after Ctrl-C, 143 after SIGTERM.
     """
     from poolwright.child_service import ServiceEnded
     from poolwright.fleet import rehearsal
@@ -91,10 +92,11 @@ def rehearse(
     _require_writable(to, plan_file)
     conditions = rehearsal.Conditions(parallel=parallel, boot_seconds=boot_seconds, seed=seed)
     try:
-        with _shown(f"rehearsing {plan_file.name}", plan, output, to) as (say, tell):
+        with signals_interrupt(), _shown(f"rehearsing {plan_file.name}", plan, output, to) as (say, tell):
             done = rehearsal.rehearse(plan, plan_file.name, conditions, say, tell)
-    except KeyboardInterrupt:
-        raise Failure("Interrupted. The rehearsal is gone; nothing else was touched.", code=INTERRUPTED) from None
+    except KeyboardInterrupt as interrupt:
+        told = "Interrupted. The rehearsal is gone; nothing else was touched."
+        raise Failure(told, code=code_of(interrupt)) from None
     except WrongSeed as error:
         raise Failure(f"error: {error}", code=USAGE) from error
     except FileNotFoundError as error:
@@ -171,7 +173,7 @@ def apply(
 
     Ends with 0 when all is moved (or would be begun), 1 when something failed (or would) or was changed by others, 2
     when the command line or the plan cannot be used, 3 when a file or service is not there, 4 when kubectl's lines have
-    to be run first, 130 after Ctrl-C.
+    to be run first, 130 after Ctrl-C, 143 after SIGTERM.
     """
     from poolwright.fleet import journal
     from poolwright.fleet.apply import Application, ByHand
@@ -192,7 +194,7 @@ def apply(
     path = journal_file or plan_file.with_name(f"{plan_file.name}.journal")
     _require_writable(to, plan_file, path)
     try:
-        with _connected(endpoint, data_dir) as arm:
+        with signals_interrupt(), _connected(endpoint, data_dir) as arm:
             arm.log_in()
             url, wanted = arm.url, {move.id for move in back or chosen}
             if not yes:
@@ -212,8 +214,8 @@ def apply(
                     application = Application(plan, arm, kept, nodes, tell)
                     _tell_order(application, () if back else wanted, plan)
                     results = (application.roll_back(back[0]),) if back else application.run(wanted, parallel)
-    except KeyboardInterrupt:
-        raise Failure(_interrupted(path, yes), code=INTERRUPTED) from None
+    except KeyboardInterrupt as interrupt:
+        raise Failure(_interrupted(path, yes), code=code_of(interrupt)) from None
     except journal.JournalProblem as error:
         raise Failure(f"error: {error}") from error
     except (Refused, NoAnswer) as error:
