@@ -281,6 +281,16 @@ def test_what_is_deleted_is_seen_to_have_no_way_back(azure: Site) -> None:
     assert (seen.outcome, seen.run, seen.why) == (Outcome.MOVED, came.run, came.why)
 
 
+def test_a_deletion_that_was_begun_is_seen_to_keep_a_move_from_being_taken_back(azure: Site) -> None:
+    done = azure.journal()
+    azure.application(done).run({move(azure, "a").id}, 1)
+    journal = Journal(list(done.entries[:-1]), lambda line: None, lambda: next(azure.clock))
+    seen, came = looked_back(azure, journal, "a"), azure.application(journal).roll_back(move(azure, "a"))
+    assert seen.outcome is Outcome.FAILED
+    assert seen.why.startswith("the deletion of a was begun and may have taken effect: nothing was taken back")
+    assert (came.outcome, came.why) == (seen.outcome, seen.why)
+
+
 def test_a_change_in_place_is_seen_to_be_changed_back_or_refused(tmp_path: Path) -> None:
     with site(tmp_path / "data", two_pools(), Profile.DOCUMENTED) as own:
         journal = own.journal()
