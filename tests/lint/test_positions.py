@@ -12,7 +12,7 @@ from yaml.nodes import ScalarNode
 
 from poolwright.lint.json_text import JsonText, Path
 from poolwright.lint.texts import Broken, Place, Text
-from poolwright.lint.yaml_text import Walk, documents, members, script_in
+from poolwright.lint.yaml_text import documents, mappings, members, script_in
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -70,14 +70,26 @@ def test_broken_json_is_named_by_its_place(content: str, line: int, column: int,
     assert reason in broken.value.reason
 
 
+# All below 4 KiB: 2 to the power of 40 values, levels upon levels, and many merges of many keys.
+BOMB = "a0: &a0 {0}x: x{1}\n" + "".join(f"a{n}: &a{n} {{2}}*a{n - 1}, *a{n - 1}{{3}}\n" for n in range(1, 40))
+CHAIN = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}]\n" for n in range(1, 200))
+MERGES = f"x: &x {{{', '.join(f'k{n}: 1' for n in range(100))}}}\nl: &l [{', '.join(['*x'] * 200)}]\n" + "".join(
+    f"n{n}: {{<<: *l}}\n" for n in range(100)
+)
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
         ("a: [", "this is not YAML"),
         ("[" * 10_000, "nested deeper than 64 levels"),
-        ("a: &a [*a]", "too large or endless"),
-        ("a: &a\n  b: *a", "too large or endless"),
-        ("a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 40)), "too large"),
+        ("a: &a [*a]", "the aliases of the YAML make it endless"),
+        ("a: &a\n  b: *a", "the aliases of the YAML make it endless"),
+        ("a: &a\n  <<: *a", "the aliases of the YAML make it endless"),
+        (BOMB.format(*"[]", *"[]"), "more than 500000 values with its aliases written out"),
+        (BOMB.format("{b: 1, ", "}", "{<<: [", "]}"), "more than 500000 values with its aliases written out"),
+        (CHAIN, "nested deeper than 64 levels with its aliases written out"),
+        (MERGES, "more than 500000 values with its aliases written out"),
         ("- a\n" * 500_001, "more than 500000 values"),
         ("a: " + "x" * 4_200_000, "longer than"),
     ],
@@ -85,7 +97,7 @@ def test_broken_json_is_named_by_its_place(content: str, line: int, column: int,
 def test_broken_and_hostile_yaml_ends_with_a_message(content: str, reason: str) -> None:
     text = Text("f", content)
     with pytest.raises(Broken) as broken:
-        [list(Walk(text).mappings(root)) for root in documents(text)]
+        [list(mappings(root)) for root in documents(text)]
     assert reason in broken.value.reason
 
 
@@ -103,7 +115,7 @@ def test_broken_and_hostile_yaml_ends_with_a_message(content: str, reason: str) 
 def test_scripts_in_yaml_know_their_lines_in_the_file(content: str, word: str, place: tuple[int, int]) -> None:
     text = Text("f", content)
     (root,) = documents(text)
-    (mapping,) = (each for each in Walk(text).mappings(root) if "run" in members(each))
+    (mapping,) = (each for each in mappings(root) if "run" in members(each))
     node = members(mapping)["run"]
     assert isinstance(node, ScalarNode)
     script = script_in(text, node)

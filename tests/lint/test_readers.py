@@ -326,3 +326,15 @@ def test_scripts_in_yaml(content: str) -> None:
 def test_the_planted_files_are_all_the_kinds_there_are() -> None:
     planted = {path.suffix for path in (Path(__file__).parent / "planted").iterdir()}
     assert planted == {".bicep", ".json", ".sh", ".yml"}
+
+
+def test_a_script_that_aliases_repeat_is_read_once() -> None:
+    pools = read_yaml(Text("f", "- run: &s az aks nodepool add -n p\n- run: *s\n- run: [*s, *s]\n"), Given())[0].pools
+    assert [pool.name for pool in pools] == ["p"]
+
+
+def test_node_pools_that_aliases_multiply_end_at_a_number() -> None:
+    pools = ", ".join(f"{{name: p{number}}}" for number in range(50))
+    tasks = "".join(f"- azure_rm_aks: {{name: c{number}, agent_pool_profiles: *l}}\n" for number in range(80))
+    with pytest.raises(Broken, match="more than 1000 node pools in the file"):
+        read_yaml(Text("f", f"- azure_rm_aks: {{name: c, agent_pool_profiles: &l [{pools}]}}\n{tasks}"), Given())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 from email import message_from_bytes
 from pathlib import Path
@@ -110,6 +111,13 @@ def test_a_cloud_config_and_a_script_are_user_data(content: bytes, kind: Kind) -
 
 
 SECRET = "hunter2-hunter2"
+NO_VALUES = (
+    *("!!int ''", "!!int x", "!!float ''", "!!bool x", "!!timestamp x", "2026-06-31", "1" * 5000),
+    f"1{':1' * 400}.0",
+)
+MERGE_BOMB = "#cloud-config\na0: &a0 {x: 1}\n" + "".join(
+    f"a{level}: &a{level} {{<<: [{', '.join([f'*a{level - 1}'] * 9)}]}}\n" for level in range(1, 9)
+)
 
 
 @pytest.mark.parametrize(
@@ -123,8 +131,15 @@ SECRET = "hunter2-hunter2"
         (f"#cloud-config\n- {SECRET}\n".encode(), "its YAML is no mapping"),
         (f"#cloud-config\na: *{SECRET}\n".encode(), "it is no YAML from line 2 on"),
         (f"#cloud-config\na: [{SECRET}\n".encode(), "it is no YAML from line 3 on"),
-        (b"#cloud-config\na: " + b"[" * 20_000, "it is no YAML"),
+        (b"#cloud-config\na: " + b"[" * 20_000, "nested deeper than 64 levels"),
         (b"#cloud-config\na: \x00", "it is no YAML"),
+        (b"#cloud-config\na: " + b"[" * 100 + b"]" * 100, "nested deeper than 64 levels (line 2)"),
+        (MERGE_BOMB.encode(), "more than 50000 values with its aliases written out"),
+        (b"#cloud-config\na: &a [*a]\n", "the aliases of the YAML make it endless"),
+        (b"#cloud-config\na: 1\n--- \nb: 1\n", "its YAML has a second document from line 4 on"),
+        (f"#cloud-config\na: !{SECRET} 1\n".encode(), "its YAML has a tag or a name on line 2"),
+        (b"#cloud-config\n? [a]\n: 1\n", "its YAML has a tag or a name on line 2"),
+        *((f"#cloud-config\na: {value}\n".encode(), "a value that is not of its type") for value in NO_VALUES),
         (b"#!/bin/sh\n\xff", "it is not UTF-8: byte 10"),
         (b"#!/bin/sh\n" + b"#" * LARGEST_USER_DATA_BYTES, "it has 65,546 bytes, and user data have 65,536 at most"),
     ],
@@ -135,6 +150,20 @@ def test_anything_else_is_refused_and_not_repeated(content: bytes, words: str) -
     assert words in str(refused.value)
     assert SECRET not in str(refused.value)
     assert refused.value.__cause__ is None
+
+
+def test_user_data_that_stand_for_millions_of_values_are_refused_at_once() -> None:
+    begun = time.process_time()
+    with pytest.raises(UserDataRefused, match="written out"):
+        user_data(MERGE_BOMB.encode())
+    assert time.process_time() - begun < 1
+
+
+@pytest.mark.parametrize(
+    "text", ["", "# nothing\n", "null\n", "a: &a {x: 1}\nb: {<<: *a, y: 2}\nc: [*a, 2026-06-30]\n"]
+)
+def test_aliases_merges_and_nothing_at_all_are_taken(text: str) -> None:
+    assert user_data(f"#cloud-config\n{text}".encode()).kind is Kind.CLOUD_CONFIG
 
 
 def test_user_data_are_not_shown_where_they_are_logged() -> None:

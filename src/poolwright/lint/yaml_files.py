@@ -18,9 +18,12 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from poolwright.lint.arm_templates import Given
 from poolwright.lint.az_commands import read_script
 from poolwright.lint.pools import ANSIBLE, Action, FoundCluster, FoundPool, Json, Reading
-from poolwright.lint.texts import Place, Text
-from poolwright.lint.yaml_text import Walk, documents, members, place_of, script_in
+from poolwright.lint.texts import Broken, Place, Text
+from poolwright.lint.yaml_text import documents, mappings, members, place_of, script_in
 from poolwright.templates.partial import Unknown
+
+# Aliases can make more of them than anybody writes.
+MAX_POOLS: Final = 1_000
 
 # What holds a script for a shell like bash.
 _SCRIPTS: Final = frozenset(
@@ -61,29 +64,35 @@ def read_yaml(text: Text, given: Given) -> tuple[Reading, list[Place]]:
     """Return the node pools of a YAML file, and where scripts in it are wrong. Raises `Broken`."""
     reading = Reading()
     wrong: list[Place] = []
-    walk = Walk(text)
-    for root in documents(text):
+    roots = documents(text)
+    seen: set[int] = set()
+    for root in roots:
         clusters: dict[Any, FoundCluster] = {}
-        seen: set[int] = set()
-        for mapping in walk.mappings(root):
-            if id(mapping) in seen:
-                continue  # an alias of what was read
-            seen.add(id(mapping))
+        for mapping in mappings(root):
             named = members(mapping)
             for name, node in named.items():
                 found = _PREFIX.fullmatch(name)
                 if found is not None and isinstance(node, MappingNode):
                     _read_task(reading, text, found[1], node, named, clusters, given)
                 elif name in _SCRIPTS:
-                    for script in _scripts(node):
+                    for script in _scripts(node, seen):
                         _read_script(reading, wrong, text, script, given)
     return reading, wrong
 
 
-def _scripts(node: Node) -> Iterator[ScalarNode]:
-    """The texts in which commands of az stand."""
+def _add(reading: Reading, pool: FoundPool) -> None:
+    if len(reading.pools) == MAX_POOLS:
+        raise Broken(pool.place, f"there are more than {MAX_POOLS} node pools in the file; split it")
+    reading.pools.append(pool)
+
+
+def _scripts(node: Node, seen: set[int]) -> Iterator[ScalarNode]:
+    """The texts in which commands of az stand, except those that were `seen`: an alias repeats them."""
     parts = node.value if isinstance(node, SequenceNode) else [node]
     for part in parts:
+        if id(part) in seen:
+            continue
+        seen.add(id(part))
         if isinstance(part, ScalarNode) and _AZ.search(part.value.replace("\\\n", " ")):
             yield part
 
@@ -94,7 +103,8 @@ def _read_script(reading: Reading, wrong: list[Place], text: Text, node: ScalarN
     # As long as what it stands for, and no variable of the script's.
     script.content = _FILLED_IN.sub(lambda found: "$" + "_" * (len(found[0]) - 1), script.content)
     found, place = read_script(script, given)
-    reading.pools += [_with_expressions(pool, filled) for pool in found.pools]
+    for pool in found.pools:
+        _add(reading, _with_expressions(pool, filled))
     wrong += [place] if place is not None else []
 
 
@@ -145,7 +155,7 @@ def _read_task(
             location=given.location or Unknown("the cluster's location"), version=Unknown("the cluster's version")
         )
         name = options.get("name")
-        reading.pools.append(_pool(text, node, options, cluster, f"{of_cluster}/{_text(name)}", condition))
+        _add(reading, _pool(text, node, options, cluster, f"{of_cluster}/{_text(name)}", condition))
         return
     location = _value(options["location"]) if "location" in options else None
     version = _value(options["kubernetes_version"]) if "kubernetes_version" in options else None
@@ -159,10 +169,10 @@ def _read_task(
     for each in pools.value if isinstance(pools, SequenceNode) else ():
         if isinstance(each, MappingNode):
             inner = members(each)
-            reading.pools.append(_pool(text, each, inner, cluster, f"{called}/{_text(inner.get('name'))}", condition))
+            _add(reading, _pool(text, each, inner, cluster, f"{called}/{_text(inner.get('name'))}", condition))
     if isinstance(pools, ScalarNode):
         unknown = {"vm_size": pools}
-        reading.pools.append(_pool(text, pools, unknown, cluster, f"{called}/?", condition))
+        _add(reading, _pool(text, pools, unknown, cluster, f"{called}/?", condition))
 
 
 def _pool(

@@ -1,7 +1,7 @@
 """YAML with the position of every value, and of every line of its texts.
 
-PyYAML reads it, with libyaml where that is there; its nodes carry their positions. Nothing in a file makes objects,
-and tags of other programs (`!vault`, `!reference`) are left alone.
+The nodes of PyYAML carry their positions. Nothing in a file makes objects, and tags of other programs (`!vault`,
+`!reference`) are left alone.
 
 Invariant: what is read is bounded in depth and number before anything walks it, also what aliases repeat.
 """
@@ -15,12 +15,10 @@ from typing import Any, Final
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from poolwright import bounded_yaml
 from poolwright.lint.texts import Broken, Place, Text
 
 MAX_CHARACTERS: Final = 4 * 1024 * 1024
-MAX_DEPTH: Final = 64
-MAX_VALUES: Final = 500_000
-_LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _WORD: Final = re.compile(r"\S")
 
 
@@ -29,8 +27,9 @@ def documents(text: Text) -> list[Node]:
     if len(text.content) > MAX_CHARACTERS:
         raise Broken(text.place(0), f"the YAML is longer than {MAX_CHARACTERS} characters; split it")
     try:
-        _require_bounded(text)
-        return [node for node in yaml.compose_all(text.content, Loader=_LOADER) if node is not None]
+        return bounded_yaml.documents(text.content)
+    except bounded_yaml.TooMuchYaml as error:
+        raise Broken(Place(text.file, error.line, error.column), f"{error}; split it") from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise Broken(_place(text, mark), f"this is not YAML: {error.problem or error}") from error
@@ -38,42 +37,18 @@ def documents(text: Text) -> list[Node]:
         raise Broken(text.place(0), f"this is not YAML: {' '.join(str(error).split())}") from error
 
 
-def _require_bounded(text: Text) -> None:
-    """Count without building anything: libyaml's composer calls itself for every level."""
-    depth = 0
-    for number, event in enumerate(yaml.parse(text.content, Loader=_LOADER)):
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-        if depth > MAX_DEPTH or number > MAX_VALUES:
-            what = (
-                f"nested deeper than {MAX_DEPTH} levels" if depth > MAX_DEPTH else f"of more than {MAX_VALUES} values"
-            )
-            raise Broken(_place(text, event.start_mark), f"the YAML is {what}; split it")
-
-
-class Walk:
-    """Goes through documents; what aliases repeat counts every time."""
-
-    def __init__(self, text: Text) -> None:
-        self._text = text
-        self._left = MAX_VALUES
-
-    def mappings(self, node: Node, depth: int = 0) -> Iterator[MappingNode]:
-        """Yield every mapping in the node, the outer ones first. Raises `Broken`."""
-        self._left -= 1
-        if self._left < 0 or depth > MAX_DEPTH:
-            raise Broken(
-                place_of(self._text, node), "the aliases of the YAML make it too large or endless; write it out"
-            )
+def mappings(root: Node) -> Iterator[MappingNode]:
+    """Yield every mapping in a document, the outer ones first; one that aliases repeat, once."""
+    seen: set[int] = set()
+    waiting = [root]
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
         if isinstance(node, MappingNode):
             yield node
-            for _, value in node.value:
-                yield from self.mappings(value, depth + 1)
-        elif isinstance(node, SequenceNode):
-            for value in node.value:
-                yield from self.mappings(value, depth + 1)
+        waiting += reversed(bounded_yaml.children_of(node))
 
 
 def members(node: Node) -> dict[str, Node]:
@@ -86,9 +61,9 @@ def members(node: Node) -> dict[str, Node]:
         elif isinstance(key, ScalarNode):
             found[key.value] = value
     for each in merged:
-        if isinstance(each, MappingNode) and each is not node:
-            own = {key.value: value for key, value in each.value if isinstance(key, ScalarNode) and key.value != "<<"}
-            found = own | found
+        for key, value in each.value if isinstance(each, MappingNode) else ():
+            if isinstance(key, ScalarNode) and key.value != "<<":
+                found.setdefault(key.value, value)
     return found
 
 

@@ -18,7 +18,10 @@ from enum import Enum
 from typing import Any, Final
 
 import yaml
+from yaml.constructor import SafeConstructor
+from yaml.nodes import Node
 
+from poolwright import bounded_yaml
 from poolwright.domain.machine import Login
 
 LABEL: Final = "CIDATA"
@@ -30,6 +33,8 @@ NETWORK_CONFIG: Final = "network-config"
 
 # As large as Azure's custom data may be: https://learn.microsoft.com/azure/virtual-machines/custom-data
 LARGEST_USER_DATA_BYTES: Final = 64 * 1024
+# With aliases and merges written out; as many as 64 KiB can hold without them.
+_MAX_VALUES: Final = 50_000
 _CLOUD_CONFIG: Final = "#cloud-config"
 # Without it, cloud-init keeps of two lists the first one: our users would keep the operator's out.
 _MERGED: Final = "list(append)+dict(recurse_list)+str()"
@@ -130,13 +135,34 @@ def _yaml(value: Mapping[str, Any]) -> str:
 
 
 def _require_mapping(text: str) -> None:
+    """Read it as cloud-init will, which says nothing on a machine where it cannot."""
     try:
-        found = yaml.safe_load(text)
+        roots = bounded_yaml.documents(text, max_values=_MAX_VALUES)
+    except bounded_yaml.TooMuchYaml as error:
+        raise UserDataRefused(f"{error} (line {error.line}); write less, or in fewer levels") from None
     except yaml.MarkedYAMLError as error:
         # Without what stands there, which may be a secret.
         at = f" from line {error.problem_mark.line + 1} on" if error.problem_mark is not None else ""
         raise UserDataRefused(f"it is no YAML{at}") from None
-    except (yaml.YAMLError, RecursionError, ValueError):
+    except yaml.YAMLError:
         raise UserDataRefused("it is no YAML") from None
+    if len(roots) > 1:
+        raise UserDataRefused(f"its YAML has a second document from line {roots[1].start_mark.line + 1} on")
+    found = _constructed(roots[0]) if roots else None
     if found is not None and not isinstance(found, dict):
         raise UserDataRefused("its YAML is no mapping of names to values")
+
+
+def _constructed(node: Node) -> Any:
+    """The value of the node. Raises `UserDataRefused`."""
+    try:
+        return SafeConstructor().construct_document(node)
+    except yaml.MarkedYAMLError as error:
+        at = f" on line {error.problem_mark.line + 1}" if error.problem_mark is not None else ""
+        raise UserDataRefused(f"its YAML has a tag or a name{at} that cloud-init does not take") from None
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+        # What PyYAML meets in a scalar that is not of its tag: `!!int ''`, `!!timestamp x`, `!!bool x`.
+        raise UserDataRefused(
+            "its YAML has a value that is not of its type, such as !!int '' or the 31st of June; correct it, or put it "
+            "in quotes"
+        ) from None
