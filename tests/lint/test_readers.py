@@ -234,7 +234,7 @@ def test_a_body_of_azapi_as_text_and_an_update() -> None:
 )
 def test_arguments_of_az(arguments: str, expected: dict[str, Any]) -> None:
     reading, wrong = read_script(Text("f", f"az aks nodepool add -g g --cluster-name c -n p {arguments}"), Given())
-    assert wrong is None
+    assert wrong == []
     assert only(reading).properties == expected
 
 
@@ -338,3 +338,85 @@ def test_node_pools_that_aliases_multiply_end_at_a_number() -> None:
     tasks = "".join(f"- azure_rm_aks: {{name: c{number}, agent_pool_profiles: *l}}\n" for number in range(80))
     with pytest.raises(Broken, match="more than 1000 node pools in the file"):
         read_yaml(Text("f", f"- azure_rm_aks: {{name: c, agent_pool_profiles: &l [{pools}]}}\n{tasks}"), Given())
+
+
+ADD = "aks nodepool add -g g --cluster-name c -n p -s Standard_D2_v2"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("az", "/usr/bin/az", "az.cmd", "az --debug", "az -o table --only-show-errors", "! az", "A=b az"),
+        *("sudo az", "sudo -u x az", "sudo -Eu x az", "sudo -ulee az", "sudo --user=x A=b az", "doas -u x az"),
+        *("env az", "env A=b az", "env -u A -i B=c az", "time az", "time -p az", "/usr/bin/time -f %e az"),
+        *("timeout 60 az", "timeout -k 5 --signal KILL 60s az", 'timeout "$LONG" az', "nice -n 5 az", "nice -5 az"),
+        *("stdbuf -oL -e 0 az", "flock -w 3 /tmp/lock az", "ionice -c2 -n 7 az", "nohup setsid az", "call az"),
+        *("command -- az", "exec -a name az", "sudo -u x env A=b timeout 60 az"),
+    ],
+)
+def test_what_runs_az_is_seen_through(command: str) -> None:
+    reading, wrong = read_script(Text("f", f"{command} {ADD}\n"), Given())
+    pool = only(reading)
+    assert wrong == []
+    assert (pool.name, pool.properties) == ("p", {"vmSize": "Standard_D2_v2"})
+    assert pool.condition is None
+    assert pool.open_ended is None
+
+
+@pytest.mark.parametrize(
+    ("script", "size", "condition", "is_open"),
+    [
+        (f"retry 3 az {ADD}", "Standard_D2_v2", "retry 3 runs az as it is written", True),
+        (f"run() {{ \"$@\"; }}\nrun az {ADD}", "Standard_D2_v2", "run runs az as it is written", True),
+        (f"$RUN az {ADD}", "Standard_D2_v2", "$RUN runs az as it is written", True),
+        (f"sudo $OPTIONS az {ADD}", "Standard_D2_v2", "$OPTIONS runs az as it is written", True),
+        (f"$AZ {ADD}", "Standard_D2_v2", "$AZ is az", False),
+        (f"if c; then\n$AZ {ADD}; fi", "Standard_D2_v2", "if c; then, and $AZ is az", False),
+        (f"find . -exec az {ADD} ';'", "Standard_D2_v2", "find . -exec runs az as it is written", True),
+        (f"bash -c 'az {ADD}'", Unknown("in a text for bash"), None, True),
+        (f"sudo su x -c \"az {ADD}\"", Unknown("in a text for su"), None, True),
+        (f"env -S 'az {ADD}'", Unknown("in a text for az"), None, True),
+        ("xargs az aks nodepool add -n p -s", Unknown("what xargs adds"), None, True),
+        ("xargs -0I X az aks nodepool add -n p -s X", Unknown("X, filled in by xargs"), None, False),
+        ("xargs --replace az aks nodepool add -n p -s a{}", Unknown("a{}, filled in by xargs"), None, False),
+    ],
+)  # fmt: skip
+def test_what_may_run_az_otherwise_is_told_as_such(
+    script: str, size: Any, condition: str | None, is_open: bool
+) -> None:
+    pool = only(read_script(Text("f", script), Given())[0])
+    assert pool.properties == {"vmSize": size}
+    assert pool.condition == condition
+    assert (pool.open_ended is not None) is is_open
+
+
+@pytest.mark.parametrize("command", ["echo", "printf '%s'", "grep -q", "command -v", "sudo -l", "# sudo"])
+def test_what_only_shows_az_runs_nothing(command: str) -> None:
+    assert read_script(Text("f", f"{command} az {ADD}"), Given())[0].pools == []
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *("%SIZE%", "%A%", "%AB%", "!SIZE!", "$(SIZE)", "$(Pool.Size)", "${{ parameters.size }}", "$[[ inputs.size ]]"),
+        *("Standard_%SIZE%_v5", "Standard_$(SIZE)", "${{ a }}%B%"),
+    ],
+)
+@pytest.mark.parametrize("quote", ["", '"', "'"])
+def test_what_is_filled_in_before_a_shell_sees_it_is_unknown(written: str, quote: str) -> None:
+    line = f"az aks nodepool add -g g --cluster-name c -n p -s {quote}{written}{quote} --labels a=%OTHER% b=$(OTHER)"
+    reading, wrong = read_yaml(Text("f", f"- script: |\n    {line}\n"), Given())
+    assert only(reading).properties["vmSize"] == Unknown(written)
+    assert wrong == []
+
+
+def test_expressions_of_one_length_keep_their_names() -> None:
+    lines = "".join(f"    az aks nodepool add -g %G{n}% --cluster-name c -n $(N{n}) -s $(S{n})\n" for n in range(9))
+    pools = read_yaml(Text("f", f"- script: |\n{lines}"), Given())[0].pools
+    assert [pool.properties["vmSize"] for pool in pools] == [Unknown(f"$(S{n})") for n in range(9)]
+    assert [pool.name for pool in pools] == [Unknown(f"$(N{n})") for n in range(9)]
+
+
+def test_a_line_of_cmd_goes_on_after_its_last_sign() -> None:
+    text = Text("f", "- script: |\n    call az aks nodepool add ^\n      -n p ^\n      -s Standard_D2_v2\n")
+    assert only(read_yaml(text, Given())[0]).properties == {"vmSize": "Standard_D2_v2"}

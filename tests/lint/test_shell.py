@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
@@ -156,6 +158,67 @@ def test_values_that_double_do_not_fill_the_memory() -> None:
     array = "A=(1)\n" + 'A=("${A[@]}" "${A[@]}")\n' * 200 + 'az "${A[@]}"'
     assert words(text) == [[None]]
     assert {value for command in words(array) for value in command} == {None}
+
+
+# Each below 4 KiB, or of a few dozen, unless it says otherwise.
+DOUBLED = "A='xxxxxxxx x'\n" + 'A="$A$A$A$A"\n' * 6
+HUNGRY = {
+    "a pattern that takes the cube of the time": "A='{,,,,,,,,'\n" + "A=$A$A$A$A\n" * 6 + 'az "$A" $A\n',
+    "a value that splits into many words, many times": DOUBLED + "az" + " $A" * 1_200 + "\n",
+    "an array, many times": "A=(1)\n" + 'A=("${A[@]}" "${A[@]}")\n' * 12 + "az" + ' "${A[@]}"' * 380 + "\n",
+    "many long values": DOUBLED + "".join(f"b{n}=$A.\n" for n in range(380)),
+    "many more long values (200 KB)": DOUBLED + "".join(f"b{n}=$A.\n" for n in range(20_000)),
+    "a value that grows by a little (100 KB)": "A=\n" + "A+=xxxxxxxxx\n" * 8_000,
+    "many variables and conditions (300 KB)": "".join(f"b{n}=1\n" for n in range(10_000))
+    + "if c; then x; fi\n" * 10_000,
+    "many variables of a function, often called (400 KB)": "f() {\n"
+    + "".join(f"b{n}=1\n" for n in range(20_000))
+    + "}\n"
+    + "f\n" * 50_000,
+    "substitutions in one another (100 KB)": 'az "$(a ' * 12_000 + ')"' * 12_000,
+    "no ASCII (200 KB)": "az é $A\n" * 20_000,
+}
+_MEASURED = """
+import resource, sys
+from poolwright.lint.arm_templates import Given
+from poolwright.lint.az_commands import read_script
+from poolwright.lint.texts import Broken, Text
+text = Text("f", sys.stdin.read())
+read_script(Text("f", "az aks create -n a"), Given())
+before = resource.getrusage(resource.RUSAGE_SELF)
+try:
+    read_script(text, Given())
+except Broken:
+    pass
+after = resource.getrusage(resource.RUSAGE_SELF)
+print(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, after.ru_maxrss - before.ru_maxrss)
+"""
+
+
+@pytest.mark.parametrize("kind", list(HUNGRY))
+def test_no_script_takes_more_than_a_few_seconds_and_megabytes(kind: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", _MEASURED], input=HUNGRY[kind], text=True, capture_output=True, check=True, timeout=60
+    )
+    seconds, kilobytes = map(float, ended.stdout.split())
+    is_short = len(HUNGRY[kind]) < 5_000
+    assert seconds < (2 if is_short else 8)
+    assert kilobytes < (60 if is_short else 250) * 1024
+
+
+def test_once_variables_took_too_much_they_are_unknown_by_name() -> None:
+    script = Script(Text("f", "B=y\naz $B x\n" + DOUBLED + "az" + " $A" * 1_200 + "\naz $B x\n"))
+    first, *_, last = script.commands()
+    assert [word.value for word in first.words] == ["az", "y", "x"]
+    assert [word.value for word in last.words] == ["az", Unknown("$B"), "x"]
+    assert script.spent_at() == Place("f", 10, 1)
+
+
+def test_a_long_script_of_the_usual_kind_takes_little_of_the_effort() -> None:
+    part = 'if [ -n "$X" ]; then\n  A=Standard_D4s_v5\n  az aks nodepool add -n "p$N" -s "$A" --labels a="$L"\nfi\n'
+    script = Script(Text("f", "L=one\nN=1\n" + part * 1_000))
+    assert len(list(script.commands())) == 1_000
+    assert script.spent_at() is None
 
 
 def test_nonsense_that_takes_the_grammar_forever_is_given_up() -> None:

@@ -15,7 +15,8 @@ from typing import Any, Final
 
 from poolwright.lint.arm_templates import Given
 from poolwright.lint.pools import AZ, Action, FoundCluster, FoundPool, Header, Json, Reading, header_value
-from poolwright.lint.shell import Command, Script, Value, Word
+from poolwright.lint.shell import Command, Script
+from poolwright.lint.shell_words import Value, Word
 from poolwright.lint.texts import Place, Text
 from poolwright.templates.partial import Unknown
 
@@ -64,6 +65,26 @@ _POOL_NAME: Final = ("--nodepool-name", "--name", "-n")
 _NAMED: Final = re.compile(r"--[a-z][a-z-]*=")
 _LISTS: Final[Mapping[str, str]] = {"--zones": "availabilityZones", "-z": "availabilityZones"}
 
+_ACTIONS: Final[Mapping[tuple[str, ...], Action]] = {
+    ("create",): Action.CREATE,
+    ("nodepool", "add"): Action.CREATE,
+    ("nodepool", "update"): Action.UPDATE,
+    ("nodepool", "upgrade"): Action.UPGRADE,
+}
+_VERB: Final = re.compile(r"[a-z][a-z-]*")
+# Options of every command of az that take a value and can stand before the command's name.
+_GLOBAL_WITH_VALUE: Final = frozenset(("--output", "-o", "--query", "--subscription"))
+# What does nothing with its words but to show them or to look for them.
+_ONLY_SHOW: Final = frozenset(
+    (*("echo", "printf", "grep", "egrep", "fgrep", "rg", "test", "[", "[[", ":", "true"), *("which", "type", "logger"))
+)
+_SHELLS: Final = frozenset(
+    (*("bash", "sh", "dash", "zsh", "ksh", "su", "eval", "ssh", "docker", "podman", "flock"), *("cmd", "pwsh"))
+)
+_HIDDEN: Final = re.compile(r"\baz(?:\.cmd|\.exe)?\s+aks\s+(?:create|nodepool\s+(?:add|update|upgrade))\b")
+_NOT_SHELL: Final = "the script cannot be read from here on as bash would read it; what could be told apart was read"
+_SPENT: Final = "following the variables of the script takes too much; from here on they count as unknown"
+
 # Subscription ("" is the one that is logged in), resource group and name of a cluster, in small letters.
 _ClusterKey = tuple[str, str, str]
 
@@ -88,31 +109,117 @@ class _Arguments:
         return next((self.places[name] for name in names if name in self.places), None)
 
 
-def read_script(text: Text, given: Given) -> tuple[Reading, Place | None]:
-    """Return the node pools of a shell script, and where its syntax is wrong. Raises `Broken`."""
+def read_script(text: Text, given: Given) -> tuple[Reading, list[tuple[Place, str]]]:
+    """Return the node pools of a shell script, and what in it cannot be read, with the reason. Raises `Broken`."""
     reading = Reading()
     clusters: dict[_ClusterKey, list[FoundCluster]] = {}
     script = Script(text)
-    for command in script.commands():
-        words = command.words
-        verbs = [word.value for word in words[1:5] if isinstance(word.value, str)]
-        if not _is_az(words[0].value) or verbs[:1] != ["aks"]:
+    for found in script.commands():
+        call = _call(found)
+        if call is None:
+            if _is_hidden(found):
+                reading.pools.append(_hidden(found, given))
             continue
-        if verbs[1:2] == ["create"]:
-            arguments = _arguments(words[3:])
+        command, verbs = call
+        action = _ACTIONS.get(tuple(verbs))
+        if action is None:
+            continue
+        arguments = _arguments(command.words)
+        if command.through is not None:
+            arguments.any_others = Unknown(command.through)
+        if verbs == ["create"]:
             cluster = _cluster(arguments, given)
             key = _cluster_key(arguments, _NAME)
             if key is not None:
                 clusters.setdefault(key, []).append(cluster)
-            reading.pools.append(_pool(command, arguments, cluster, Action.CREATE, is_first=True))
-        elif verbs[1:2] == ["nodepool"] and verbs[2:3] and verbs[2] in _ACTIONS:
-            arguments = _arguments(words[4:])
+        else:
             key = _cluster_key(arguments, _CLUSTER_NAME)
             first, *others = (clusters.get(key) if key is not None else None) or [_unseen(given)]
             # A script that creates it here or there says not where it is.
             cluster = first if all(other == first for other in others) else _unseen(given)
-            reading.pools.append(_pool(command, arguments, cluster, _ACTIONS[verbs[2]], is_first=False))
-    return reading, script.first_error()
+        reading.pools.append(_pool(command, arguments, cluster, action, is_first=verbs == ["create"]))
+    wrong = [(script.first_error(), _NOT_SHELL), (script.spent_at(), _SPENT)]
+    return reading, [(place, reason) for place, reason in wrong if place is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """The arguments of `az aks ...`, and what runs it where that is no wrapper that is known."""
+
+    words: Sequence[Word]
+    place: Place
+    condition: str | None
+    through: str | None
+
+
+def _call(command: Command) -> tuple[_Call, list[str]] | None:
+    """The call of az that a command is, with its verbs below `aks`; None where it is none."""
+    words, first = command.words, command.words[0].value
+    if isinstance(first, str) and first.rpartition("/")[2] in _ONLY_SHOW:
+        return None
+    at = next((index for index, word in enumerate(words) if _is_az(word.value)), None)
+    if at is None and isinstance(first, Unknown):
+        at = 0  # `$AZ aks create`
+    if at is None:
+        return None
+    options, rest = _global_options(words[at + 1 :])
+    if not rest or rest[0].value != "aks":
+        return None
+    verbs: list[str] = []
+    for word in rest[1:3]:
+        if not isinstance(word.value, str) or not _VERB.fullmatch(word.value):
+            break
+        verbs.append(word.value)
+    if verbs[:1] == ["create"]:
+        verbs = verbs[:1]
+    conditions = [command.condition] if command.condition is not None else []
+    through = None
+    if isinstance(first, Unknown) and at == 0:
+        conditions.append(f"{first} is az")
+    elif not _is_az(first):
+        through = " ".join(str(word.value) for word in words[:at])
+        conditions.append(f"{through} runs az as it is written")
+    condition = ", and ".join(conditions) or None
+    call = _Call([*rest[1 + len(verbs) :], *options], command.words[0].place, condition, through)
+    return call, verbs
+
+
+def _global_options(words: Sequence[Word]) -> tuple[list[Word], Sequence[Word]]:
+    """The options in front of the group of commands, as in `az --debug aks create`, and the rest."""
+    at = 0
+    while at < len(words):
+        value = words[at].value
+        if not isinstance(value, str) or not value.startswith("-"):
+            break
+        at += 2 if value in _GLOBAL_WITH_VALUE else 1
+    return list(words[:at]), words[at:]
+
+
+def _is_hidden(command: Command) -> bool:
+    """Whether the command hands a text with commands of az to another shell, or is such a text."""
+    first, *others = (word.value for word in command.words)
+    if not isinstance(first, str):
+        return False
+    texts = [first, *(others if first.rpartition("/")[2] in _SHELLS else ())]
+    return any(isinstance(text, str) and _HIDDEN.search(text) is not None for text in texts)
+
+
+def _hidden(command: Command, given: Given) -> FoundPool:
+    """A node pool of which nothing is known but that there is one."""
+    first = command.words[0]
+    name = str(first.value).split()[0]
+    unknown = Unknown(f"what {name} runs is not read: write the command of az into the script itself")
+    return FoundPool(
+        name=unknown,
+        address="?/?",
+        tool=AZ,
+        action=Action.CREATE,
+        place=first.place,
+        properties={"vmSize": Unknown(f"in a text for {name}")},
+        cluster=_unseen(given),
+        condition=command.condition,
+        open_ended=unknown,
+    )
 
 
 def _cluster_key(arguments: _Arguments, name: Iterable[str]) -> _ClusterKey | None:
@@ -121,9 +228,6 @@ def _cluster_key(arguments: _Arguments, name: Iterable[str]) -> _ClusterKey | No
     if not isinstance(group, str) or not isinstance(called, str) or isinstance(subscription, Unknown):
         return None
     return (subscription or "").lower(), group.lower(), called.lower()
-
-
-_ACTIONS: Final = {"add": Action.CREATE, "update": Action.UPDATE, "upgrade": Action.UPGRADE}
 
 
 def _is_az(value: Value) -> bool:
@@ -177,9 +281,7 @@ def _unseen(given: Given) -> FoundCluster:
     )
 
 
-def _pool(
-    command: Command, arguments: _Arguments, cluster: FoundCluster, action: Action, *, is_first: bool
-) -> FoundPool:
+def _pool(command: _Call, arguments: _Arguments, cluster: FoundCluster, action: Action, *, is_first: bool) -> FoundPool:
     properties, places = _properties(arguments)
     if is_first:
         properties["mode"] = "System"

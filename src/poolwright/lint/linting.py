@@ -44,7 +44,7 @@ _MAX_FILES: Final = 100_000
 _SHEBANG: Final = re.compile(r"#!\s*\S*/(?:env\s+(?:-\S+\s+)*)?(?:ba|z|k|da)?sh\b")
 # Where none of these words stands, there is no node pool.
 _RELEVANT: Final = re.compile(
-    r"Microsoft\.ContainerService/managedClusters|azurerm_kubernetes_cluster|azure_rm_aks|\baz(?:\.cmd|\.exe)?[\s\\]+aks\b",
+    r"Microsoft\.ContainerService/managedClusters|azurerm_kubernetes_cluster|azure_rm_aks|\baks[\s\\^]+(?:create|nodepool)\b",
     re.IGNORECASE,
 )
 
@@ -159,17 +159,14 @@ def _read_json(text: Text, given: Given, broken: list[tuple[Place, str]]) -> Rea
 
 def _read_yaml(text: Text, given: Given, broken: list[tuple[Place, str]]) -> Reading:
     reading, wrong = within_limits(text, lambda: read_yaml(text, given))
-    broken += [(place, _NOT_SHELL) for place in wrong]
+    broken += wrong
     return reading
 
 
 def _read_shell(text: Text, given: Given, broken: list[tuple[Place, str]]) -> Reading:
     reading, wrong = within_limits(text, lambda: read_script(text, given))
-    broken += [(wrong, _NOT_SHELL)] if wrong is not None else []
+    broken += wrong
     return reading
-
-
-_NOT_SHELL: Final = "the script cannot be read from here on as bash would read it; what could be told apart was read"
 
 
 def _files(paths: Iterable[Path], broken: list[tuple[Place, str]]) -> Iterator[_File]:

@@ -5,44 +5,49 @@ script may do at run time - conditions, loops, functions, substitutions, other s
 
 The syntax is tree-sitter-bash's; heredocs, comments and quoted texts are no commands there.
 
-Invariant: a word that is not `Unknown` is what the shell would pass, whatever happens.
+Invariant: a word that is not `Unknown` is what the shell would pass, whatever happens. Once following the variables
+has taken `Effort`, they are unknown.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from itertools import pairwise
-from typing import Final, TypeAlias
+from typing import Final
 
 import tree_sitter_bash
 from tree_sitter import Language, Node, Parser
 
+from poolwright.lint.effort import Effort
+from poolwright.lint.shell_words import (
+    HIDING,
+    PLAIN_OPTION,
+    Names,
+    Value,
+    Word,
+    assigned_by_builtin,
+    is_pattern,
+    run_by,
+    together,
+)
 from poolwright.lint.texts import Broken, Place, Text
 from poolwright.templates.partial import Unknown
 
 MAX_CHARACTERS: Final = 1024 * 1024
 _MAX_DEPTH: Final = 100
-_MAX_WORDS: Final = 100_000
+# Of the syntax: what stands in a node is looked at once for each one around it.
+_MAX_TREE_DEPTH: Final = 3_000
 # Longer values, and longer arrays, are unknown: doubled a few dozen times they would fill any memory.
 _MAX_VALUE: Final = 65_536
 _MAX_ELEMENTS: Final = 4_096
 _MAX_SHOWN: Final = 80
-
-Value: TypeAlias = str | Unknown
-# Names of variables; None are all there may be.
-Names: TypeAlias = set[str] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Word:
-    """A word of a command; `may_split` where an unknown one may turn out to be any number of words."""
-
-    value: Value
-    place: Place
-    may_split: bool = False
+# Longer expansions do more than to name a variable.
+_MAX_NAME: Final = 1_000
+_BLOCK: Final = 1024
+_FOLLOWING: Final = bytes(range(0x80, 0xC0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +66,10 @@ class _State:
     known: dict[str, Value | list[Word]] = field(default_factory=dict)
     # After `source` or `eval`, whatever was not assigned since may have changed; it is unknown anyway.
 
-    def copy(self) -> _State:
-        return _State(dict(self.known))
+    def copy(self, effort: Effort) -> _State:
+        return _State(dict(self.known) if effort.takes(steps=len(self.known)) else {})
 
 
-# What runs its arguments as a command.
-_WRAPPERS: Final = frozenset(("sudo", "command", "exec", "time", "nohup", "env", "nice", "builtin", "timeout"))
 _CONDITIONAL: Final[Mapping[str, str]] = {
     "if_statement": "if",
     "case_statement": "case",
@@ -80,38 +83,16 @@ _BRANCHES: Final = ("elif_clause", "else_clause", "case_item")
 # Their own copy of the variables: what they assign is gone with them.
 _SUBSHELLS: Final = ("subshell", "pipeline", "command_substitution", "process_substitution")
 _FORGETTING: Final = ("source", ".", "eval")
-# What assigns the variables that its words name, with the letters of its options that take a word of another kind.
-_ASSIGNING: Final[Mapping[str, str]] = {
-    "read": "dinNptu",
-    "mapfile": "CcdnOsu",
-    "readarray": "CcdnOsu",
-    "getopts": "",
-    "let": "",
-    "unset": "",
-    "wait": "",
-    "declare": "",
-    "typeset": "",
-    "local": "",
-    "export": "",
-    "readonly": "",
-}
-# What they assign without being told.
-_UNTOLD: Final = frozenset(("REPLY", "MAPFILE", "OPTARG", "OPTIND"))
-# Declarations that hide what a variable held before, where they give no value.
-_HIDING: Final = ("declare", "typeset", "local")
-# The options of those that leave values as they are written; with others they are numbers, capitals or references.
-_PLAIN_OPTION: Final = re.compile(r"[-+][aAfFgprtx]*")
 _ASSIGNED_NAME: Final = re.compile(r"""["']?([A-Za-z_]\w*)(?:\[.*|\+?=.*)?["']?""", re.DOTALL)
 _NAME: Final = re.compile(r"[A-Za-z_]\w*")
 _ARITHMETIC: Final = ("arithmetic_expansion", "compound_statement", "c_style_for_statement")
 _ARITHMETIC_ASSIGNS: Final = re.compile(r"\+\+|--|(?<![=!<>])=(?!=)|<<=|>>=")
-_EXPANSION_ASSIGNS: Final = re.compile(r"\$\{(\w+)(?:\[[^]]*\])?:?=")
+_EXPANSION_ASSIGNS: Final = re.compile(rb"\$\{(\w+)(?:\[[^]]*\])?:?=")
 _TARGETED: Final = (
     *("variable_assignment", "for_statement", "command", "unset_command", "declaration_command", "expansion"),
     *_ARITHMETIC,
 )
 _ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
-_PATTERN: Final = re.compile(r"(?<!\\)[*?\[]|^~|\{[^}]*(?:,|\.\.)[^}]*\}")
 # Also in quotes it may be any number of words.
 _MANY: Final = re.compile(r"\$@|\$\{[@\w]+\[@\]\}|\$\{@")
 
@@ -133,17 +114,33 @@ class Script:
             raise Broken(text.place(0), f"the script is longer than {MAX_CHARACTERS} characters; split it")
         self._text = text
         self._raw = text.content.encode("utf-8", "surrogatepass")
-        self._is_ascii = len(self._raw) == len(text.content)
+        self._characters_before = _characters_before(self._raw)
         self._root = Parser(_language()).parse(self._raw).root_node
+        self._require_shallow()
+        self._effort = Effort()
+        self._spent_at: Node | None = None
         self._functions = {
             self._source(name): node
             for node in self._all(self._root, "function_definition")
             if (name := node.child_by_field_name("name")) is not None
         }
-        self._left = _MAX_WORDS
         self._assigned_by: dict[str, Names] = {}
         self._targets_of: dict[int, Names] = {}
         self._never_known = self._shadowed()
+
+    def _require_shallow(self) -> None:
+        cursor = self._root.walk()
+        depth = 0
+        while True:
+            if cursor.goto_first_child():
+                depth += 1
+                if depth > _MAX_TREE_DEPTH and cursor.node is not None:
+                    raise Broken(self.place(cursor.node), "the script is nested too deeply; split it")
+                continue
+            while not cursor.goto_next_sibling():
+                if not cursor.goto_parent():
+                    return
+                depth -= 1
 
     def first_error(self) -> Place | None:
         """Return where the syntax is wrong first, None where it is not."""
@@ -157,6 +154,10 @@ class Script:
             waiting += reversed([child for child in node.children if child.has_error or child.is_missing])
         return self.place(self._root)
 
+    def spent_at(self) -> Place | None:
+        """Return from where on variables are unknown because following them takes too much, None where all were."""
+        return self.place(self._spent_at) if self._spent_at is not None else None
+
     def commands(self) -> Iterator[Command]:
         """Yield the commands, those of functions last. Raises `Broken`."""
         state = _State()
@@ -166,14 +167,19 @@ class Script:
         for name, node in self._functions.items():
             body = node.child_by_field_name("body")
             called = calls.get(name, len(self._raw))
-            known = {each: value for each, value in state.known.items() if once.get(each, called) < called}
+            is_affordable = self._effort.takes(steps=len(state.known))
+            known = {
+                each: value
+                for each, value in (state.known.items() if is_affordable else ())
+                if once.get(each, called) < called
+            }
             if body is not None:
                 yield from self._walk(body, _State(known), f"function {name}", 0)
 
     def place(self, node: Node) -> Place:
-        start = node.start_byte
-        offset = start if self._is_ascii else len(self._raw[:start].decode("utf-8", "replace"))
-        return self._text.place(offset)
+        block, rest = divmod(node.start_byte, _BLOCK)
+        start = block * _BLOCK
+        return self._text.place(self._characters_before[block] + _characters(self._raw[start : start + rest]))
 
     def _walk(self, node: Node, state: _State, condition: str | None, depth: int) -> Iterator[Command]:
         """Yield the commands in the node and let `state` become what holds after it."""
@@ -188,20 +194,20 @@ class Script:
         elif kind == "function_definition":
             return
         elif kind in _CONDITIONAL:
-            inside = state.copy()
+            inside = state.copy(self._effort)
             if kind in _LOOPS:
-                _forget(inside, self._assigned_in(node))
+                self._forget(inside, self._assigned_in(node))
             told = condition or self._headline(node)
-            before = inside.copy()
+            before = inside.copy(self._effort)
             for assigned in self._before_branches(node):
-                _forget(before, assigned)
+                self._forget(before, assigned)
             for child, own in self._statements(node, inside):
                 # Every branch begins with what held before; the first one stands in the statement itself.
-                branch = before.copy() if child.type in _BRANCHES else own
+                branch = before.copy(self._effort) if child.type in _BRANCHES else own
                 yield from self._walk(child, branch, told, depth + 1)
-            _forget(state, self._assigned_in(node))
+            self._forget(state, self._assigned_in(node))
         elif kind in _SUBSHELLS:
-            for child, own in self._statements(node, state.copy()):
+            for child, own in self._statements(node, state.copy(self._effort)):
                 yield from self._walk(child, own, condition, depth + 1)
         elif kind == "list":
             yield from self._list(node, state, condition, depth)
@@ -209,17 +215,16 @@ class Script:
             return
         elif kind == "compound_statement" and self._is_arithmetic(node):
             yield from self._inner(node, state, condition, depth)
-            _forget(state, self._targets(node))
+            self._forget(state, self._targets(node))
         else:
             for child, own in self._statements(node, state):
                 yield from self._walk(child, own, condition, depth + 1)
 
-    @staticmethod
-    def _statements(node: Node, state: _State) -> Iterator[tuple[Node, _State]]:
+    def _statements(self, node: Node, state: _State) -> Iterator[tuple[Node, _State]]:
         """What stands in the node, each with the variables it works on: `a &` has its own copy of them."""
         for child, after in pairwise([*node.children, None]):
             if child is not None and child.is_named:
-                yield child, state.copy() if after is not None and after.type == "&" else state
+                yield child, state.copy(self._effort) if after is not None and after.type == "&" else state
 
     def _before_branches(self, node: Node) -> Iterator[Names]:
         """What may be assigned in a statement before a branch of it other than the first begins."""
@@ -250,7 +255,14 @@ class Script:
                 yield from self._walk(child, state, condition, depth + 1)
                 continue
             yield from self._walk(child, state, condition, depth + 1)
-            _forget(state, self._assigned_in(child))
+            self._forget(state, self._assigned_in(child))
+
+    def _forget(self, state: _State, names: Names) -> None:
+        if names is None or not self._effort.takes(steps=len(names)):
+            state.known.clear()
+            return
+        for name in names:
+            state.known.pop(name, None)
 
     def _inner(self, node: Node, state: _State, condition: str | None, depth: int) -> Iterator[Command]:
         """The commands in the substitutions of a word or an assignment."""
@@ -259,7 +271,7 @@ class Script:
                 yield from self._walk(child, state, condition, depth + 1)
                 continue
             if child.type in ("expansion", "arithmetic_expansion"):
-                _forget(state, self._targets(child))
+                self._forget(state, self._targets(child))
             if child.named_child_count and child.type != "heredoc_body":
                 if depth > _MAX_DEPTH:
                     raise Broken(self.place(child), f"the script is nested deeper than {_MAX_DEPTH} levels")
@@ -270,30 +282,26 @@ class Script:
         name = node.child_by_field_name("name")
         if name is not None and b"\n" in self._raw[node.start_byte : name.start_byte]:
             # The grammar takes the line `A=x > file` for the beginning of the command after it.
-            _forget(state, self._assigned_in_front(node))
-        words, whole = self._command_words(node, state)
-        self._left -= whole
-        if self._left < 0:
-            raise Broken(self.place(node), f"the script has more than {_MAX_WORDS} words")
+            self._forget(state, self._assigned_in_front(node))
+        words = self._command_words(node, state)
+        if self._effort.is_spent and self._spent_at is None:
+            self._spent_at = node
         if words and words[0].value:
             yield Command(tuple(words), words[0].place, condition)
-        _forget(state, self._assigned_by_command(node, words))
+        self._forget(state, self._assigned_by_command(node, words))
 
-    def _command_words(self, node: Node, state: _State) -> tuple[list[Word], int]:
-        """The words of the command that runs in the end, and the number of those around it and its own."""
+    def _command_words(self, node: Node, state: _State) -> list[Word]:
+        """The words of the command that runs in the end."""
         words: list[Word] = []
         for child in node.named_children:
             if child.type in ("variable_assignment", "heredoc_redirect", "file_redirect", "herestring_redirect"):
                 continue
             words += self._words(child, state)
-        whole = len(words)
-        while words and words[0].value in _WRAPPERS:
-            words = _unwrapped(words)
-        return words, whole
+        return run_by(words)
 
     def _assigned_in_front(self, node: Node) -> Names:
         """The variables of `A=x` before the name of a command."""
-        return _together(self._targets(child) for child in node.named_children if child.type == "variable_assignment")
+        return together(self._targets(child) for child in node.named_children if child.type == "variable_assignment")
 
     def _assigned_by_command(self, node: Node, words: list[Word]) -> Names:
         """The variables that the command with these words may assign."""
@@ -305,7 +313,7 @@ class Script:
             return None
         if name in self._functions:
             return self._assigned_by_function(name)
-        return _assigned_by_builtin(name, words[1:])
+        return assigned_by_builtin(name, words[1:])
 
     def _words(self, node: Node, state: _State) -> list[Word]:
         """The words that one argument becomes."""
@@ -320,16 +328,18 @@ class Script:
             if len(inner) == 1 and inner[0].type == "expansion" and self._source(node)[1:-1] == self._source(inner[0]):
                 array = self._elements(inner[0], state)
                 if array is not None:
-                    return array
+                    return array if self._effort.takes(words=len(array)) else [self._any_words(node, place)]
         if kind == "string" and _MANY.search(self._source(node)):
             return [self._any_words(node, place)]
-        if kind == "concatenation" and _PATTERN.search("".join(map(self._bare, node.children))):
+        if kind == "concatenation" and is_pattern("".join(map(self._bare, node.children))):
             return [self._any_words(node, place)]
         if kind == "concatenation":
             parts = [self._value(part, state) for part in node.children]
             unquoted = [part for part in node.children if part.type in ("simple_expansion", "expansion")]
             joined = self._joined(parts, node)
-            splits = any(self._may_split(self._expanded(part, state)) for part in unquoted)
+            splits = any(part.type == "command_substitution" for part in node.children) or any(
+                self._may_split(self._expanded(part, state)) for part in unquoted
+            )
             return [Word(Unknown(self._shown(node)), place, may_split=True)] if splits else [Word(joined, place)]
         if kind == "command_substitution":
             return [Word(Unknown(self._shown(node)), place, may_split=True)]
@@ -338,31 +348,36 @@ class Script:
 
     def _bare(self, node: Node) -> str:
         """The source of a part of a word that is not quoted."""
-        return "" if node.type in ("string", "raw_string", "simple_expansion", "expansion") else self._source(node)
+        is_bare = node.type not in ("string", "raw_string", "simple_expansion", "expansion", "command_substitution")
+        return self._source(node) if is_bare else ""
 
     def _split(self, value: Value | list[Word], node: Node, place: Place) -> list[Word]:
         """What an expansion outside of quotes becomes."""
+        size = {"words": len(value)} if isinstance(value, list) else {"characters": len(str(value))}
+        if isinstance(value, Unknown) or not self._effort.takes(**size):
+            return [self._any_words(node, place)]
         if isinstance(value, list):
             return value if all(not self._may_split(word.value) for word in value) else [self._any_words(node, place)]
-        if isinstance(value, Unknown):
+        if is_pattern(value):
             return [self._any_words(node, place)]
-        if _PATTERN.search(value):
+        parts = value.split()
+        if not self._effort.takes(words=len(parts)):
             return [self._any_words(node, place)]
-        return [Word(part, place) for part in value.split()]
+        return [Word(part, place) for part in parts]
 
     def _any_words(self, node: Node, place: Place) -> Word:
         return Word(Unknown(self._shown(node)), place, may_split=True)
 
     @staticmethod
     def _may_split(value: Value | list[Word]) -> bool:
-        return not isinstance(value, str) or len(value.split()) != 1 or _PATTERN.search(value) is not None
+        return not isinstance(value, str) or len(value.split()) != 1 or is_pattern(value)
 
     def _value(self, node: Node, state: _State) -> Value:
         """The value of a part of a word."""
         source = self._source(node)
         match node.type:
             case "word" | "number" | "variable_name":
-                if _PATTERN.search(source):
+                if is_pattern(source):
                     return Unknown(_shortened(source))
                 return _ESCAPED.sub(lambda found: "" if found[1] == "\n" else found[1], source)
             case "raw_string":
@@ -387,7 +402,7 @@ class Script:
             parts.append(_unescaped(raw[at : child.start_byte].decode("utf-8", "replace")))
             value = self._value(child, state)
             length += len(value) if isinstance(value, str) else 0
-            if isinstance(value, Unknown) or length > _MAX_VALUE:
+            if isinstance(value, Unknown) or length > _MAX_VALUE or not self._effort.takes(characters=len(value)):
                 return Unknown(self._shown(node)[1:-1])
             parts.append(value)
             at = child.end_byte
@@ -395,12 +410,17 @@ class Script:
         return "".join(parts)
 
     def _joined(self, parts: list[Value], node: Node) -> Value:
-        if any(isinstance(part, Unknown) for part in parts) or sum(map(len, map(str, parts))) > _MAX_VALUE:
+        length = sum(map(len, map(str, parts)))
+        if any(isinstance(part, Unknown) for part in parts) or length > _MAX_VALUE:
+            return Unknown(self._shown(node))
+        if not self._effort.takes(characters=length):
             return Unknown(self._shown(node))
         return "".join(map(str, parts))
 
     def _expanded(self, node: Node, state: _State) -> Value | list[Word]:
         """The value of `$name` or `${name}`; what does more than that is unknown."""
+        if self._effort.is_spent or node.end_byte - node.start_byte > _MAX_NAME:
+            return Unknown(self._shown(node))
         source = self._source(node)
         name = source[1:] if node.type == "simple_expansion" else source[2:-1]
         array = self._elements(node, state)
@@ -413,6 +433,8 @@ class Script:
 
     def _elements(self, node: Node, state: _State) -> list[Word] | None:
         """The elements of `${name[@]}` where they are known."""
+        if self._effort.is_spent or node.end_byte - node.start_byte > _MAX_NAME:
+            return None
         found = re.fullmatch(r"\$\{(\w+)\[@\]\}", self._source(node))
         value = state.known.get(found[1]) if found is not None else None
         return list(value) if isinstance(value, list) else None
@@ -420,7 +442,7 @@ class Script:
     def _assign(self, node: Node, state: _State) -> None:
         """Carry out the assignments of a statement."""
         if node.type != "variable_assignment":
-            _forget(state, self._targets(node))
+            self._forget(state, self._targets(node))
         if node.type == "unset_command":
             return
         assignments = [node] if node.type == "variable_assignment" else []
@@ -431,7 +453,7 @@ class Script:
                 continue
             name = self._source(target)
             if target.type != "variable_name":
-                _forget(state, {name.partition("[")[0]})
+                self._forget(state, {name.partition("[")[0]})
                 continue
             is_more = self._raw[target.end_byte : target.end_byte + 1] == b"+"
             new: Value | list[Word] = ""
@@ -441,6 +463,8 @@ class Script:
                 new = self._value(value, state)
             if is_more:
                 new = _more(state.known.get(name, Unknown(f"${name}")), new)
+                size = {"words": len(new)} if isinstance(new, list) else {"characters": len(str(new))}
+                new = new if self._effort.takes(**size) else Unknown(f"${name}")
             if not self._is_never_known(name):
                 state.known[name] = new
 
@@ -455,14 +479,19 @@ class Script:
 
     def _assigned_in(self, node: Node) -> Names:
         """The variables that something in the node may assign."""
-        return _together((self._directly_in(node), *map(self._assigned_by_function, self._called_in(node))))
+        if not self._effort.takes(steps=2 * node.descendant_count):
+            return None
+        called = [self._assigned_by_function(name) for name in self._called_in(node)]
+        if not self._effort.takes(steps=sum(len(names or ()) for names in called)):
+            return None
+        return together((self._directly_in(node), *called))
 
     def _directly_in(self, node: Node) -> Names:
-        return _together(self._targets(each) for each in self._all(node, *_TARGETED))
+        return together(self._targets(each) for each in self._all(node, *_TARGETED))
 
     def _called_in(self, node: Node) -> set[str]:
         """The functions of the script that are called in the node."""
-        commands = (self._command_words(each, _State())[0] for each in self._all(node, "command"))
+        commands = (self._command_words(each, _State()) for each in self._all(node, "command"))
         names = {words[0].value for words in commands if words}
         return {name for name in names if isinstance(name, str) and name in self._functions}
 
@@ -479,14 +508,14 @@ class Script:
     def _targets_now(self, node: Node) -> Names:
         match node.type:
             case "command":
-                words = self._command_words(node, _State())[0]
+                words = self._command_words(node, _State())
                 calls = words and words[0].value in self._functions
                 return set() if calls else self._assigned_by_command(node, words)
             case "declaration_command" | "unset_command":
                 return self._declared(node)
             case "expansion":
-                found = _EXPANSION_ASSIGNS.match(self._source(node))
-                return {found[1]} if found is not None else set()
+                found = _EXPANSION_ASSIGNS.match(self._raw, node.start_byte, node.end_byte)
+                return {found[1].decode("utf-8", "replace")} if found is not None else set()
             case "variable_assignment" | "for_statement":
                 target = node.child_by_field_name("name" if node.type == "variable_assignment" else "variable")
                 return {self._source(target).partition("[")[0]} if target is not None else set()
@@ -504,7 +533,7 @@ class Script:
     def _declared(self, node: Node) -> Names:
         """What `declare` or `unset` names beside its assignments, as far as it does not hold what it held."""
         found: set[str] = set()
-        hides = node.type == "unset_command" or self._keyword(node) in _HIDING
+        hides = node.type == "unset_command" or self._keyword(node) in HIDING
         for child in node.named_children:
             source = self._source(child)
             if child.type == "variable_assignment" or (child.type == "word" and source[:1] in ("-", "+")):
@@ -527,7 +556,7 @@ class Script:
         for node in self._all(self._root, "declaration_command"):
             children = [(child, self._source(child)) for child in node.named_children]
             options = [source for child, source in children if child.type == "word" and source[:1] in ("-", "+")]
-            if self._keyword(node) not in _HIDING or all(map(_PLAIN_OPTION.fullmatch, options)):
+            if self._keyword(node) not in HIDING or all(map(PLAIN_OPTION.fullmatch, options)):
                 continue
             for _, source in children:
                 if source in options:
@@ -585,10 +614,15 @@ class Script:
 
     def _headline(self, node: Node) -> str:
         """The first line of a statement, for people."""
-        return _shortened(self._source(node).partition("\n")[0].strip())
+        return _shortened(self._beginning(node).partition("\n")[0].strip())
 
     def _shown(self, node: Node) -> str:
-        return _shortened(self._source(node))
+        return _shortened(self._beginning(node))
+
+    def _beginning(self, node: Node) -> str:
+        """More of the source than is shown, without reading all of it."""
+        end = min(node.end_byte, node.start_byte + 8 * _MAX_SHOWN)
+        return self._raw[node.start_byte : end].decode("utf-8", "replace")
 
     def _source(self, node: Node) -> str:
         return self._raw[node.start_byte : node.end_byte].decode("utf-8", "replace")
@@ -598,72 +632,22 @@ def _shortened(text: str) -> str:
     return text if len(text) <= _MAX_SHOWN else f"{text[: _MAX_SHOWN - 3]}..."
 
 
-def _unwrapped(words: list[Word]) -> list[Word]:
-    """The command that `sudo -E env A=b ...` runs."""
-    rest = words[1:]
-    while rest and isinstance(rest[0].value, str):
-        value = rest[0].value
-        if not (value.startswith("-") or "=" in value or value[:1].isdigit()):
-            break
-        rest = rest[1:]
-    return rest
-
-
 def _unescaped(text: str) -> str:
     """What a text in double quotes means: a backslash quotes a few characters only, and joins lines."""
     return re.sub(r'\\([$`"\\\n])', lambda found: "" if found[1] == "\n" else found[1], text)
 
 
-def _assigned_by_builtin(name: str, rest: list[Word]) -> Names:
-    """The variables that a command of bash itself may assign, by its arguments."""
-    if name == "printf":
-        # Only with -v, which comes first.
-        if not rest or (isinstance(rest[0].value, Unknown) and not rest[0].may_split):
-            return set()
-        first, rest = rest[0].value, rest[1:]
-        if isinstance(first, Unknown):
-            return None
-        if not first.startswith("-v"):
-            return set()
-        words: list[Value] = [first[2:]] if first != "-v" else [word.value for word in rest[:1]]
-    elif name in _ASSIGNING:
-        words = [word.value for word in rest]
-        if name == "getopts":
-            words = words[1:]
-    else:
-        return set()
-    found = set(_UNTOLD)
-    skips = False
-    for value in words:
-        if isinstance(value, Unknown):
-            if not skips:
-                return None
-        elif value.startswith("-"):
-            if name in _HIDING and not _PLAIN_OPTION.fullmatch(value):
-                return None
-            skips = value[-1] in _ASSIGNING.get(name, "")
-            continue
-        else:
-            found |= set(_NAME.findall(value)) if name == "let" else {re.split(r"\[|\+?=", value)[0]}
-        skips = False
-    return found
+def _characters(raw: bytes) -> int:
+    """How many characters begin in UTF-8."""
+    return len(raw.translate(None, _FOLLOWING))
 
 
-def _together(parts: Iterable[Names]) -> Names:
-    found: set[str] = set()
-    for part in parts:
-        if part is None:
-            return None
-        found |= part
-    return found
-
-
-def _forget(state: _State, names: Names) -> None:
-    if names is None:
-        state.known.clear()
-        return
-    for name in names:
-        state.known.pop(name, None)
+def _characters_before(raw: bytes) -> list[int]:
+    """How many characters stand before each block."""
+    before = [0]
+    for start in range(0, len(raw), _BLOCK):
+        before.append(before[-1] + _characters(raw[start : start + _BLOCK]))
+    return before
 
 
 def _more(before: Value | list[Word], added: Value | list[Word]) -> Value | list[Word]:

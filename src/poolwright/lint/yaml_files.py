@@ -9,6 +9,8 @@ Invariant: an expression that a pipeline or Ansible fills in is unknown, and sho
 from __future__ import annotations
 
 import re
+import string
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
@@ -32,10 +34,20 @@ _SCRIPTS: Final = frozenset(
         *("shell", "ansible.builtin.shell", "ansible.builtin.command", "args"),
     )
 )
-_AZ: Final = re.compile(r"\baz(?:\.cmd|\.exe)?\s+aks\s")
-# `${{ inputs.size }}` of GitHub and Azure Pipelines, `{{ size }}` of Ansible, `$[[ inputs.size ]]` of GitLab.
-_FILLED_IN: Final = re.compile(r"\$\{\{[^\n]*?\}\}|\{\{[^\n]*?\}\}|\$\[\[[^\n]*?\]\]")
-_STAND_IN: Final = re.compile(r"\$_{3,}")
+_JOINED: Final = re.compile(r"[\\^]\r?\n")
+_AZ: Final = re.compile(r"\baks\s+(?:create|nodepool)\b")
+# What is filled in before a shell sees it, and how it ends: `${{ inputs.size }}` of GitHub and Azure Pipelines,
+# `{{ size }}` of Ansible, `$[[ inputs.size ]]` of GitLab, `$(size)` of Azure Pipelines, which in bash is a command
+# whose output nobody knows either, `%SIZE%` and `!SIZE!` of cmd.
+_FILLED_IN: Final = (
+    (re.compile(r"\$?\{\{.*?\}\}"), "}}"),
+    (re.compile(r"\$\[\[.*?\]\]"), "]]"),
+    (re.compile(r"\$\([A-Za-z_][\w.]*\)"), ")"),
+    (re.compile(r"%[A-Za-z_]\w*%"), "%"),
+    (re.compile(r"![A-Za-z_]\w*!"), "!"),
+)
+_STAND_IN: Final = re.compile(r"\$\{_\w+\}|\$_\w{1,2}")
+_DIGITS: Final = string.digits + string.ascii_letters
 _PREFIX: Final = re.compile(r"(?:azure\.azcollection\.)?(azure_rm_aks|azure_rm_aksagentpool)\Z")
 
 # The modules' options and ARM's properties.
@@ -60,10 +72,10 @@ _WHOLE: Final = frozenset(("count", "min_count", "max_count", "max_pods", "os_di
 _TRUE: Final = frozenset(("true", "yes", "on", "y", "1"))
 
 
-def read_yaml(text: Text, given: Given) -> tuple[Reading, list[Place]]:
-    """Return the node pools of a YAML file, and where scripts in it are wrong. Raises `Broken`."""
+def read_yaml(text: Text, given: Given) -> tuple[Reading, list[tuple[Place, str]]]:
+    """Return the node pools of a YAML file, and what in its scripts cannot be read. Raises `Broken`."""
     reading = Reading()
-    wrong: list[Place] = []
+    wrong: list[tuple[Place, str]] = []
     roots = documents(text)
     seen: set[int] = set()
     for root in roots:
@@ -93,44 +105,98 @@ def _scripts(node: Node, seen: set[int]) -> Iterator[ScalarNode]:
         if id(part) in seen:
             continue
         seen.add(id(part))
-        if isinstance(part, ScalarNode) and _AZ.search(part.value.replace("\\\n", " ")):
+        if isinstance(part, ScalarNode) and _AZ.search(_JOINED.sub(" ", part.value)):
             yield part
 
 
-def _read_script(reading: Reading, wrong: list[Place], text: Text, node: ScalarNode, given: Given) -> None:
+def _read_script(reading: Reading, wrong: list[tuple[Place, str]], text: Text, node: ScalarNode, given: Given) -> None:
     script = script_in(text, node)
-    filled = [found[0] for found in _FILLED_IN.finditer(script.content)]
-    # As long as what it stands for, and no variable of the script's.
-    script.content = _FILLED_IN.sub(lambda found: "$" + "_" * (len(found[0]) - 1), script.content)
-    found, place = read_script(script, given)
+    filled = _FilledIn(script.content)
+    script.content = filled.content
+    found, cannot = read_script(script, given)
     for pool in found.pools:
-        _add(reading, _with_expressions(pool, filled))
-    wrong += [place] if place is not None else []
+        _add(reading, filled.written(pool))
+    wrong += cannot
 
 
-def _with_expressions(pool: FoundPool, filled: list[str]) -> FoundPool:
-    """The node pool with what the pipeline fills in as it is written."""
-    by_length = {"$" + "_" * (len(each) - 1): each for each in filled}
+class _FilledIn:
+    """A script with a variable that nobody assigns in the place of each expression that is filled in beforehand.
 
-    def restored(text: str) -> str:
-        return _STAND_IN.sub(lambda found: by_length.get(found[0], found[0]), text)
+    Each is as long as its expression, so that all stays where it is, and no two expressions have the same.
+    """
 
-    def written(value: Any) -> Any:
+    def __init__(self, content: str) -> None:
+        self._expressions: dict[str, str] = {}
+        self._stand_ins: dict[str, str] = {}
+        self._of_length: Counter[int] = Counter()
+        lines = content.split("\n")
+        # In scripts for cmd a line goes on after `^`, which means nothing at the end of a line of bash.
+        lines = [f"{line[:-1]}\\" if line.endswith(" ^") else line for line in lines]
+        self.content = "\n".join(map(self._replaced, lines))
+
+    def _replaced(self, line: str) -> str:
+        for pattern, end in _FILLED_IN:
+            # After the last end nothing is filled in, and looking for one from every beginning takes its time.
+            at = line.rfind(end) + len(end) if end in line else 0
+            line = pattern.sub(self._stand_in, line[:at]) + line[at:]
+        return line
+
+    def _stand_in(self, found: re.Match[str]) -> str:
+        expression = self.restored(found[0])
+        if expression not in self._stand_ins:
+            length = len(found[0])
+            before, after = ("${_", "}") if length > 4 else ("$_", "")
+            code = _code(self._of_length[length]).rjust(length - len(before) - len(after), "_")
+            self._of_length[length] += 1
+            self._stand_ins[expression] = f"{before}{code}{after}"
+            self._expressions[self._stand_ins[expression]] = expression
+        return self._stand_ins[expression]
+
+    def restored(self, text: str) -> str:
+        """The text as it is written."""
+        return _STAND_IN.sub(self._expression, text)
+
+    def _expression(self, found: re.Match[str]) -> str:
+        text = found[0]
+        short = self._expressions.get(text[:3])
+        return self._expressions.get(text) or (short + text[3:] if short is not None else text)
+
+    def _value(self, value: Any) -> Any:
         if isinstance(value, Unknown):
-            return Unknown(restored(value.expression))
-        return {name: written(part) for name, part in value.items()} if isinstance(value, dict) else value
+            return Unknown(self.restored(value.expression))
+        if isinstance(value, str):
+            # Also in quotes, where the shell takes it as it is.
+            restored = self.restored(value)
+            return Unknown(restored) if restored != value else value
+        if isinstance(value, dict):
+            return {name: self._value(part) for name, part in value.items()}
+        if isinstance(value, list):
+            return [self._value(part) for part in value]
+        return value
 
-    cluster = FoundCluster(location=written(pool.cluster.location), version=written(pool.cluster.version))
-    return replace(
-        pool,
-        name=written(pool.name),
-        address=restored(pool.address),
-        condition=restored(pool.condition) if pool.condition is not None else None,
-        properties=written(pool.properties),
-        header=written(pool.header),
-        open_ended=written(pool.open_ended),
-        cluster=cluster,
-    )
+    def written(self, pool: FoundPool) -> FoundPool:
+        """The node pool with what is filled in as it is written."""
+        cluster = FoundCluster(location=self._value(pool.cluster.location), version=self._value(pool.cluster.version))
+        return replace(
+            pool,
+            name=self._value(pool.name),
+            address=self.restored(pool.address),
+            condition=self.restored(pool.condition) if pool.condition is not None else None,
+            properties=self._value(pool.properties),
+            header=self._value(pool.header),
+            open_ended=self._value(pool.open_ended),
+            cluster=cluster,
+        )
+
+
+def _code(number: int) -> str:
+    """The number in letters and digits."""
+    code = ""
+    while True:
+        number, rest = divmod(number, len(_DIGITS))
+        code = _DIGITS[rest] + code
+        if not number:
+            return code
 
 
 def _read_task(

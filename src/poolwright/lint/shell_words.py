@@ -1,0 +1,234 @@
+"""What the words of a command mean to bash: which command runs in the end, and which variables it assigns.
+
+Sources: https://www.gnu.org/software/bash/manual/bash.html#Shell-Builtin-Commands, and the pages of sudo(8), env(1),
+timeout(1), xargs(1) and their like, for the options that take a word of their own.
+
+Invariant: pure; a word that may be something else makes unknown what hangs on it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from poolwright.lint.texts import Place
+from poolwright.templates.partial import Unknown
+
+Value: TypeAlias = str | Unknown
+# Names of variables; None are all there may be.
+Names: TypeAlias = set[str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word of a command; `may_split` where an unknown one may turn out to be any number of words."""
+
+    value: Value
+    place: Place
+    may_split: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Wrapper:
+    """What runs its arguments as a command: its letters and long options that take a word, and its own words.
+
+    With `adds`, words are added to those of the command; `put` are options that name a text to be put in their place.
+    """
+
+    letters: str = ""
+    options: tuple[str, ...] = ()
+    own_words: int = 0
+    adds: bool = False
+    put: tuple[str, ...] = ()
+
+
+_WRAPPERS: Final[Mapping[str, _Wrapper]] = {
+    "sudo": _Wrapper(
+        "CDRTUghprtu",
+        (
+            *("--close-from", "--chdir", "--chroot", "--command-timeout", "--other-user", "--group", "--host"),
+            *("--prompt", "--role", "--type", "--user"),
+        ),
+    ),
+    "doas": _Wrapper("Cu"),
+    "command": _Wrapper(),
+    "builtin": _Wrapper(),
+    "exec": _Wrapper("a"),
+    "time": _Wrapper("fo", ("--format", "--output")),
+    "nohup": _Wrapper(),
+    "setsid": _Wrapper(),
+    "env": _Wrapper("uC", ("--unset", "--chdir")),
+    "nice": _Wrapper("n", ("--adjustment",)),
+    "ionice": _Wrapper("cn", ("--class", "--classdata")),
+    "timeout": _Wrapper("ks", ("--kill-after", "--signal"), own_words=1),
+    "stdbuf": _Wrapper("ioe", ("--input", "--output", "--error")),
+    "flock": _Wrapper("wE", ("--wait", "--timeout", "--conflict-exit-code"), own_words=1),
+    "xargs": _Wrapper(
+        "EILPadns",
+        ("--arg-file", "--delimiter", "--max-args", "--max-chars", "--max-lines", "--max-procs"),
+        adds=True,
+        put=("-I", "--replace"),
+    ),
+    # Of Windows: in scripts for cmd, and in Git Bash.
+    "call": _Wrapper(),
+    "winpty": _Wrapper(),
+}
+# With these the words are looked up or printed, and nothing runs.
+_LOOKS: Final[Mapping[str, str]] = {"command": "vV", "sudo": "elvV"}
+_ASSIGNMENT: Final = re.compile(r"[A-Za-z_]\w*=")
+
+# What assigns the variables that its words name, with the letters of its options that take a word of another kind.
+_ASSIGNING: Final[Mapping[str, str]] = {
+    "read": "dinNptu",
+    "mapfile": "CcdnOsu",
+    "readarray": "CcdnOsu",
+    "getopts": "",
+    "let": "",
+    "unset": "",
+    "wait": "",
+    "declare": "",
+    "typeset": "",
+    "local": "",
+    "export": "",
+    "readonly": "",
+}
+# What they assign without being told.
+_UNTOLD: Final = frozenset(("REPLY", "MAPFILE", "OPTARG", "OPTIND"))
+# Declarations that hide what a variable held before, where they give no value.
+HIDING: Final = ("declare", "typeset", "local")
+# The options of those that leave values as they are written; with others they are numbers, capitals or references.
+PLAIN_OPTION: Final = re.compile(r"[-+][aAfFgprtx]*")
+_NAME: Final = re.compile(r"[A-Za-z_]\w*")
+
+
+def run_by(words: list[Word]) -> list[Word]:
+    """Return the command that `sudo -u x env A=b timeout 60 ...` runs; nothing where it runs none."""
+    while words and isinstance(words[0].value, str):
+        name = words[0].value
+        wrapper = _WRAPPERS.get(name.rpartition("/")[2])
+        if wrapper is None:
+            break
+        words = _run_by(words[1:], wrapper, _LOOKS.get(name, ""))
+    return words
+
+
+def _run_by(words: list[Word], wrapper: _Wrapper, looks: str) -> list[Word]:
+    own_words = wrapper.own_words
+    put: Value | None = None
+    at = 0
+    while at < len(words):
+        value = words[at].value
+        if isinstance(value, Unknown):
+            # `timeout "$LONG" az` has one word; `sudo $OPTIONS az` may have any number.
+            if words[at].may_split or not own_words:
+                break
+            own_words -= 1
+        elif value == "--":
+            at += 1
+            break
+        elif value.startswith("-") and value != "-":
+            flags, option, inline = _parts(value, wrapper)
+            if any(flag in looks for flag in flags):
+                return []
+            if option is not None and inline is None:
+                at += 1
+            if option in wrapper.put:
+                put = inline or (words[at].value if at < len(words) and inline is None else "{}")
+        elif _ASSIGNMENT.match(value):
+            pass
+        elif own_words:
+            own_words -= 1
+        else:
+            break
+        at += 1
+    rest = words[at + own_words :] if at < len(words) else []
+    if not wrapper.adds or not rest:
+        return rest
+    if put is None:
+        # The first may be the value of an option, the others anything.
+        return [*rest, *[Word(Unknown("what xargs adds"), rest[-1].place, may_split=True)] * 2]
+    return [_with_put(word, put) for word in rest]
+
+
+def _parts(text: str, wrapper: _Wrapper) -> tuple[str, str | None, str | None]:
+    """The flags in a word such as `-Eu`, the option in it that takes a word, and that word if it is the rest."""
+    if text.startswith("--"):
+        name, equals, inline = text.partition("=")
+        if name == "--replace" and name in wrapper.put:
+            return "", name, inline or "{}"
+        return "", name if name in wrapper.options else None, inline if equals else None
+    for at, letter in enumerate(text[1:], 1):
+        if letter in wrapper.letters:
+            return text[1:at], f"-{letter}", text[at + 1 :] or None
+    return text[1:], None, None
+
+
+def _with_put(word: Word, put: Value) -> Word:
+    """The word, unknown where xargs puts something into it."""
+    is_put = isinstance(word.value, str) and (isinstance(put, Unknown) or put in word.value)
+    return Word(Unknown(f"{word.value}, filled in by xargs"), word.place) if is_put else word
+
+
+def assigned_by_builtin(name: str, rest: list[Word]) -> Names:
+    """Return the variables that a command of bash itself may assign, by its arguments."""
+    if name == "printf":
+        # Only with -v, which comes first.
+        if not rest or (isinstance(rest[0].value, Unknown) and not rest[0].may_split):
+            return set()
+        first, rest = rest[0].value, rest[1:]
+        if isinstance(first, Unknown):
+            return None
+        if not first.startswith("-v"):
+            return set()
+        words: list[Value] = [first[2:]] if first != "-v" else [word.value for word in rest[:1]]
+    elif name in _ASSIGNING:
+        words = [word.value for word in rest]
+        if name == "getopts":
+            words = words[1:]
+    else:
+        return set()
+    found = set(_UNTOLD)
+    skips = False
+    for value in words:
+        if isinstance(value, Unknown):
+            if not skips:
+                return None
+        elif value.startswith("-"):
+            if name in HIDING and not PLAIN_OPTION.fullmatch(value):
+                return None
+            skips = value[-1] in _ASSIGNING.get(name, "")
+            continue
+        else:
+            found |= set(_NAME.findall(value)) if name == "let" else {re.split(r"\[|\+?=", value)[0]}
+        skips = False
+    return found
+
+
+def together(parts: Iterable[Names]) -> Names:
+    """Return all names; None where a part is any."""
+    found: set[str] = set()
+    for part in parts:
+        if part is None:
+            return None
+        found |= part
+    return found
+
+
+def is_pattern(text: str) -> bool:
+    """Whether bash makes other words of a text outside of quotes: files by `*`, a home by `~`, several by `{a,b}`."""
+    if text.startswith("~"):
+        return True
+    if _GLOB.search(text):
+        return True
+    # As a regular expression it would take the cube of the time.
+    *closed, _ = text.split("}")
+    for part in closed:
+        _, brace, inside = part.partition("{")
+        if brace and ("," in inside or ".." in inside):
+            return True
+    return False
+
+
+_GLOB: Final = re.compile(r"(?<!\\)[*?\[]")
