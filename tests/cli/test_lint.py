@@ -35,7 +35,10 @@ def template(path: Path, size: str) -> Path:
 def test_a_folder_as_text() -> None:
     ended = run("tests/lint/planted")
     assert ended.returncode == 4
-    assert ended.stderr == ""
+    assert ended.stderr.splitlines() == [
+        "left out: 2 files ending in .bicep: give what `bicep build` (az bicep build) prints of it",
+        "left out: 1 file without a word about node pools",
+    ]
     assert "tests/lint/planted/deploy.sh:20:20: error gen2-not-offered: UnsupportedGen2VMSize" in ended.stdout
     assert "rule gen2-header: To specify that you want to use Generation 2" in ended.stdout
     assert ended.stdout.splitlines()[-1].startswith("22 node pools in 5 files")
@@ -48,6 +51,8 @@ def test_the_same_as_json() -> None:
     assert document["version"] == 1
     assert document["summary"]["pools"] == len(document["pools"]) == 22
     assert document["broken"] == []
+    assert [each["files"] for each in document["leftOut"]] == [2, 1]
+    assert ended.stderr == ""
     (win,) = (pool for pool in document["pools"] if pool["address"] == "aks1/win")
     assert (win["tool"], win["generation"], win["rules"][0]["id"]) == ("Ansible", "V2", "gen2-only-size")
     assert {"file": "tests/lint/planted/main.json", "line": 56, "column": 19}.items() <= next(
@@ -131,6 +136,59 @@ def test_other_kinds_of_files_say_what_to_give_instead(tmp_path: Path, name: str
     assert ended.returncode == 1
     assert f"{name}:1:1: cannot be read: " in ended.stdout
     assert advice in ended.stdout
+
+
+PARAMETERS_FILE = json.dumps({"$schema": "x/deploymentParameters.json#", "parameters": {"sizee": {"value": "x"}}})
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("x.json", "{}", "this JSON is neither an ARM template"),
+        ("x.yaml", "kind: Service\n", "nothing in this YAML tells of node pools"),
+        ("x.json", PARAMETERS_FILE, "this is a file of parameters: give its template, and this with --parameters"),
+        ("", "", "nothing in this folder tells of node pools"),
+        ("", "{}", "nothing in this folder tells of node pools"),
+    ],
+)
+def test_nothing_recognised_does_not_look_like_success(tmp_path: Path, name: str, content: str, reason: str) -> None:
+    if content:
+        (tmp_path / (name or "y.json")).write_text(content)
+    ended = run(name or ".", cwd=tmp_path)
+    assert ended.returncode == 1
+    assert f"{name or '.'}:1:1: cannot be read: {reason}" in ended.stdout
+    assert run(name or ".", "--skip-unrelated", cwd=tmp_path).returncode == 0
+
+
+def test_files_left_out_of_folders_are_counted_by_reason(tmp_path: Path) -> None:
+    template(tmp_path / "pool.json", "Standard_D4s_v5")
+    for name in ("a.tf", "b.tf", "README.md", "service.yaml"):
+        (tmp_path / name).write_text("a: 1\n")
+    ended = run(".", cwd=tmp_path)
+    assert ended.returncode == 0
+    assert "1 node pool in 1 file" in ended.stdout
+    assert "4 files left out" in ended.stdout
+    assert ended.stderr.splitlines() == [
+        "left out: 2 files ending in .tf: give what `terraform show -json PLAN` prints",
+        "left out: 1 file of kinds other than JSON, YAML and shell scripts",
+        "left out: 1 file without a word about node pools",
+    ]
+    told = json.loads(run(".", "-o", "json", cwd=tmp_path).stdout)["leftOut"]
+    assert [each["files"] for each in told] == [2, 1, 1]
+
+
+def test_a_parameter_that_no_template_has_is_an_error_at_its_place(tmp_path: Path) -> None:
+    template(tmp_path / "one.json", "Standard_D4s_v5")
+    (tmp_path / "p.json").write_text(PARAMETERS_FILE.replace('{"sizee"', '\n{"sizee"'))
+    ended = run("one.json", "-p", "p.json", cwd=tmp_path)
+    assert ended.returncode == 4
+    assert "p.json:2:11: error template-parameters: InvalidTemplate: " in ended.stdout
+    assert "The template parameters 'sizee' in the parameters file are not valid" in ended.stdout
+    document = json.loads((tmp_path / "one.json").read_text()) | {"parameters": {"Sizee": {"type": "string"}}}
+    (tmp_path / "two.json").write_text(json.dumps(document))
+    assert run("one.json", "-p", "Other=1", cwd=tmp_path).stdout.startswith("one.json:1:1: error template-parameters")
+    # Whose it is among several, nobody says.
+    assert run("one.json", "two.json", "-p", "p.json", cwd=tmp_path).returncode == 0
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from poolwright.domain.profile import Profile
-from poolwright.lint.arm_templates import Given
+from poolwright.lint.arm_templates import Given, Sent
 from poolwright.lint.catalogs import Catalogs
 from poolwright.lint.findings import LintReport
 from poolwright.lint.linting import Settings, lint
@@ -27,7 +27,9 @@ TODAY = date(2026, 11, 26)
 
 def linted(name: str | Path, profile: Profile = Profile.DOCUMENTED, **parameters: Any) -> LintReport:
     """The report of one planted file."""
-    settings = Settings(profile=profile, given=Given({key.lower(): value for key, value in parameters.items()}))
+    settings = Settings(
+        profile=profile, given=Given({key.lower(): Sent(key, value) for key, value in parameters.items()})
+    )
     return lint([PLANTED / name], settings, Catalogs(), TODAY)
 
 
@@ -60,6 +62,7 @@ def test_a_template_as_bicep_builds_it() -> None:
         ("profiles-differ", "warning", line_of("main.json", "Standard_D4ads_v6"), "aks-planted/win"),
         ("gen2-not-offered", "error", line_of("main.json", "Standard_D4_v3"), "aks-planted/trusted"),
         ("unknown", "note", line_of("main.json", "[parameters('batchSize')]"), "aks-planted/batch"),
+        ("parameter-without-value", "note", line_of("main.json", '"batchSize": {'), ""),
         ("size-retired", "error", line_of("main.json", "[parameters('size')]"), "aks-planted/gpu"),
     }
     assert generations(report) == {

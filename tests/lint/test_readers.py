@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from poolwright.lint.arm_templates import Given, read_template
+from poolwright.lint.arm_templates import Given, Sent, read_template
 from poolwright.lint.az_commands import read_script
 from poolwright.lint.json_text import JsonText
 from poolwright.lint.pools import Action, FoundPool, Reading
@@ -26,7 +26,10 @@ def of_template(
 ) -> Reading:
     """The reading of a template."""
     template = {"$schema": "x/deploymentTemplate.json#", "contentVersion": "1.0.0.0", "resources": resources, **rest}
-    return read_template(JsonText(Text("f", json.dumps(template, indent=1))), Given(given or {}, location))
+    return read_template(
+        JsonText(Text("f", json.dumps(template, indent=1))),
+        Given({name: Sent(name, value) for name, value in (given or {}).items()}, location),
+    )
 
 
 def only(reading: Reading) -> FoundPool:
@@ -420,3 +423,45 @@ def test_expressions_of_one_length_keep_their_names() -> None:
 def test_a_line_of_cmd_goes_on_after_its_last_sign() -> None:
     text = Text("f", "- script: |\n    call az aks nodepool add ^\n      -n p ^\n      -s Standard_D2_v2\n")
     assert only(read_yaml(text, Given())[0]).properties == {"vmSize": "Standard_D2_v2"}
+
+
+def test_parameters_without_a_value_are_told_once_where_something_wants_them() -> None:
+    size = {"vmSize": "[parameters('size')]", "osSKU": "[parameters('sku')]"}
+    reading = of_template(
+        [{"type": POOL, "name": f"c/p{number}", "properties": size} for number in range(3)],
+        given={"SKU".lower(): "Ubuntu"},
+        parameters={
+            **{name: {"type": "string"} for name in ("Size", "sku", "unused")},
+            "none": {"type": "string", "nullable": True},
+        },
+    )
+    assert reading.parameters is not None
+    assert list(reading.parameters.without_value) == ["Size"]
+    assert reading.mistakes == []
+
+
+@pytest.mark.parametrize(
+    ("sent", "declared", "message", "line"),
+    [
+        ({"sizes": {"value": 1}}, {"size": {"type": "int", "defaultValue": 1}}, "The template parameters 'sizes'", 14),
+        ({}, {"size": {"type": "int"}}, "The value for the template parameter 'size' is not provided", 13),
+        ({"SIZE": {"value": 1}}, {"size": {"type": "int"}}, None, 0),
+        ({}, {"size": {"type": "int", "nullable": True}}, None, 0),
+        ({}, {"size": {"$ref": "#/definitions/x"}}, None, 0),
+    ],
+)
+def test_a_nested_deployment_gets_what_its_template_has(
+    sent: dict[str, Any], declared: dict[str, Any], message: str | None, line: int
+) -> None:
+    properties = {
+        "mode": "Incremental",
+        "expressionEvaluationOptions": {"scope": "inner"},
+        "parameters": sent,
+        "template": {"$schema": "x/deploymentTemplate.json#", "parameters": declared, "resources": []},
+    }
+    deployment = {"type": "Microsoft.Resources/deployments", "name": "d", "properties": properties}
+    mistakes = of_template([deployment]).mistakes
+    assert [(mistake.place.line, message in mistake.message) for mistake in mistakes if message] == (
+        [(line, True)] if message else []
+    )
+    assert len(mistakes) == (message is not None)

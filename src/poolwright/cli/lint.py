@@ -14,7 +14,7 @@ import typer
 
 from poolwright.cli.failure import FAILED, GATE, USAGE, Failure
 from poolwright.cli.options import in_any_case
-from poolwright.cli.output import print_json
+from poolwright.cli.output import note, print_json
 
 if TYPE_CHECKING:
     from poolwright.lint.findings import LintReport
@@ -139,12 +139,15 @@ def _print(report: LintReport, output: LintOutput) -> None:
 
     if output is LintOutput.JSON:
         print_json(rendering.json_of(report))
-    elif output is LintOutput.SARIF:
+        return
+    if output is LintOutput.SARIF:
         from importlib.metadata import version
 
         print_json(rendering.sarif_of(report, version("poolwright")))
     else:
         print(rendering.text_of(report))
+    for line in rendering.left_out_of(report):
+        note(line)
 
 
 def _end(report: LintReport, gates: list[Gate]) -> None:

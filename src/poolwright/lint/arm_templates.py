@@ -18,12 +18,13 @@ from poolwright import errors
 from poolwright.domain.deployment import DEPLOYMENT_TYPE
 from poolwright.domain.resource_id import CLUSTER_TYPE, NODE_POOL_TYPE
 from poolwright.lint.json_text import JsonText, Path
-from poolwright.lint.pools import ARM, Action, FoundCluster, FoundPool, Json, Mistake, Reading
+from poolwright.lint.pools import ARM, Action, FoundCluster, FoundPool, Json, Mistake, Parameters, Reading
 from poolwright.lint.texts import Broken, Place
 from poolwright.templates.budget import Budget
 from poolwright.templates.evaluation import Frame
 from poolwright.templates.expressions import is_expression
 from poolwright.templates.functions import found_name
+from poolwright.templates.parameters import not_declared, without_value
 from poolwright.templates.partial import Mistakes, PartialEvaluator, Unknown
 
 MAX_NESTING: Final = 8  # ARM's own limit
@@ -32,10 +33,19 @@ _NO_FRAME: Final = Frame()
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
-    """What the command line tells about deployments: values of parameters by lower-case name, and the location."""
+class Sent:
+    """A parameter that is given: its name as it is written, its value, and its place in a file of parameters."""
 
-    parameters: Mapping[str, Any] = field(default_factory=dict)
+    name: str
+    value: Any
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What the command line tells about deployments: parameters by lower-case name, and the location."""
+
+    parameters: Mapping[str, Sent] = field(default_factory=dict)
     location: str | None = None
 
 
@@ -47,27 +57,37 @@ def is_template(value: Any) -> bool:
     return "deploymenttemplate.json" in schema or ("resources" in value and "contentVersion" in value)
 
 
-def parameters_in(document: JsonText) -> dict[str, Any]:
-    """Return the values of a file of parameters, by lower-case name. Raises `Broken`.
+def is_parameters(value: Any) -> bool:
+    """Whether the JSON is a file of parameters."""
+    return isinstance(value, dict) and "deploymentparameters.json" in str(value.get("$schema", "")).lower()
+
+
+def parameters_in(document: JsonText) -> dict[str, Sent]:
+    """Return what a file of parameters gives, by lower-case name. Raises `Broken`.
 
     What is in a key vault is unknown.
     """
     parameters = document.value.get("parameters") if isinstance(document.value, dict) else None
     if not isinstance(parameters, dict):
         raise Broken(document.place(()), "this is no file of parameters: it has no object 'parameters'")
-    found: dict[str, Any] = {}
+    found: dict[str, Sent] = {}
     for name, part in parameters.items():
+        place = document.place(("parameters", name))
         if not isinstance(part, dict) or not ({"value", "reference"} & part.keys()):
-            raise Broken(document.place(("parameters", name)), f"the parameter '{name}' has no value")
-        found[name.lower()] = part["value"] if "value" in part else Unknown(f"the secret of parameter {name}")
+            raise Broken(place, f"the parameter '{name}' has no value; give it one, or leave it out")
+        value = part["value"] if "value" in part else Unknown(f"the secret of parameter {name}")
+        found[name.lower()] = Sent(name, value, place)
     return found
 
 
 def read_template(document: JsonText, given: Given) -> Reading:
     """Return the node pools of a template, and what in it cannot be evaluated."""
     reading = Reading()
-    budget = Budget()
-    template = _Template(document, (), document.value, dict(given.parameters), given, budget, reading, is_outer=True)
+    declared = _section(document.value, "parameters")
+    reading.parameters = Parameters(list(declared), document.place(("parameters",)))
+    known = {name.lower() for name in declared}
+    sent = {name: each.value for name, each in given.parameters.items() if name in known}
+    template = _Template(document, (), document.value, sent, given, Budget(), reading, is_outer=True)
     try:
         template.read(0)
     except errors.InvalidRequest as error:
@@ -121,10 +141,8 @@ class _Template:
         self._mistakes = Mistakes()
         self._values: Json = {}
         self._under_way: set[str] = set()
+        self._is_outer = is_outer
         self._declared: Json = _section(self._source, "parameters")
-        if is_outer:
-            known = {name.lower() for name in self._declared}
-            self._sent = {name: value for name, value in sent.items() if name in known}
         self.evaluator = PartialEvaluator(
             self._source, self._parameter, _facts(given), budget=budget, mistakes=self._mistakes
         )
@@ -174,7 +192,12 @@ class _Template:
         if "defaultValue" in declared:
             frame = Frame(is_default=True)
             return self.evaluator.value(declared["defaultValue"], f"parameters.{name}.defaultValue", frame)
-        return None if declared.get("nullable") is True else Unknown(f"[parameters('{name}')]")
+        if declared.get("nullable") is True:
+            return None
+        if self._is_outer and self._reading.parameters is not None:
+            place = self._document.place(("parameters", name))
+            self._reading.parameters.without_value.setdefault(name, place)
+        return Unknown(f"[parameters('{name}')]")
 
     def _resources(
         self, declared: Any, path: Path, place: str, parent: _Resource | None, frame: Frame
@@ -314,6 +337,7 @@ class _Template:
             parameters = self.evaluator.value(properties.get("parameters") or {}, where, resource.frame)
             declared = _section(template, "parameters")
             if isinstance(parameters, dict):
+                self._require_parameters(resource, parameters, declared)
                 for name, part in parameters.items():
                     if isinstance(part, dict) and "value" in part:
                         sent[name.lower()] = part["value"]
@@ -340,6 +364,22 @@ class _Template:
             clusters=clusters,
         )
         inner.read(depth + 1)
+
+    def _require_parameters(self, resource: _Resource, sent: Json, declared: Json) -> None:
+        """Add what ARM would refuse of a nested deployment's parameters: those it lacks, and those without a value."""
+        below = ("properties", "parameters")
+        for name in sent:
+            wrong = not_declared([name], declared)
+            if wrong is not None:
+                place = self._place(resource, (*below, name))
+                self._reading.mistakes.append(Mistake(place, wrong.message, wrong.remedy or _REMEDY))
+        for name, part in declared.items():
+            # What a type of the template's own says of null and defaults is not looked at.
+            has_value = isinstance(part, dict) and ({"defaultValue", "$ref"} & part.keys() or part.get("nullable"))
+            if not has_value and found_name(sent, name) is None:
+                message, place = without_value(name).message, self._place(resource, below)
+                remedy = f"give it in properties.parameters.{name}, or a default in the nested template"
+                self._reading.mistakes.append(Mistake(place, message, remedy))
 
     def _place(self, resource: _Resource, below: Path) -> Place:
         return self._document.place(_written(self._document, (*self._path, *resource.path), below))

@@ -5,7 +5,7 @@ Invariant: a finding names the place in the file it is about, and what to do.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -38,7 +38,15 @@ HEADER: Final = Kind("header-value", "UseWindowsGen2VM is true or false.", "gene
 RETIRED: Final = Kind("size-retired", "The size is retired.", "catalog/retirements.csv")
 RETIRING: Final = Kind("size-retiring", "The size will be retired.", "catalog/retirements.csv")
 TEMPLATE: Final = Kind(
-    "template", "An expression of the template cannot be evaluated.", "https://aka.ms/arm-template-expressions"
+    "template", "The template cannot be deployed as it stands.", "https://aka.ms/arm-template-expressions"
+)
+PARAMETERS: Final = Kind(
+    "template-parameters", "A parameter is given that no template has.", "https://aka.ms/arm-pass-parameter-values"
+)
+WITHOUT_VALUE: Final = Kind(
+    "parameter-without-value",
+    "A parameter has neither a value nor a default.",
+    "https://aka.ms/arm-create-parameter-file",
 )
 OPERATION_FAILS: Final = Kind("operation-fails", "The request is accepted, then the operation fails.", "dapr/dapr#9994")
 OWN_KINDS: Final = (
@@ -52,6 +60,8 @@ OWN_KINDS: Final = (
     LOCATION,
     HEADER,
     TEMPLATE,
+    PARAMETERS,
+    WITHOUT_VALUE,
 )
 
 
@@ -94,16 +104,24 @@ class LintedPool:
     findings: Sequence[Finding]
 
 
+UNRELATED: Final = "without a word about node pools"
+
+
 @dataclass(frozen=True, slots=True)
 class LintReport:
-    """All that was found. `skipped` counts files without a word about node pools."""
+    """All that was found. `mistakes` are about files; `left_out` counts files by the reason why they were not read."""
 
     profile: Profile
     pools: Sequence[LintedPool]
     mistakes: Sequence[Finding]
     broken: Sequence[tuple[Place, str]]
     files: int
-    skipped: int
+    left_out: Mapping[str, int]
+
+    @property
+    def skipped(self) -> int:
+        """How many files have no word about node pools."""
+        return self.left_out.get(UNRELATED, 0)
 
     @property
     def findings(self) -> list[Finding]:

@@ -1,6 +1,7 @@
 """From paths to a report: which files are read, by what, and what each holds.
 
 Invariant: a file that cannot be read is in the report with the place and the reason; the others are read all the same.
+A report of nothing at all never looks like one of nothing wrong.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -15,18 +17,27 @@ from pathlib import Path
 from typing import Any, Final
 
 from poolwright.domain.profile import Profile
-from poolwright.lint.arm_templates import Given, is_template, parameters_in, read_template
+from poolwright.lint.arm_templates import Given, Sent, is_parameters, is_template, parameters_in, read_template
 from poolwright.lint.az_commands import read_script
 from poolwright.lint.catalogs import Catalogs
 from poolwright.lint.decision import Decider
-from poolwright.lint.findings import TEMPLATE, Finding, LintedPool, LintReport
+from poolwright.lint.findings import (
+    PARAMETERS,
+    TEMPLATE,
+    UNRELATED,
+    WITHOUT_VALUE,
+    Finding,
+    LintedPool,
+    LintReport,
+)
 from poolwright.lint.guard import within_limits
 from poolwright.lint.json_text import JsonText
-from poolwright.lint.pools import Reading
+from poolwright.lint.pools import ARM, Parameters, Reading
 from poolwright.lint.terraform import is_terraform, read_terraform
 from poolwright.lint.texts import Broken, Place, Text, read_text
 from poolwright.lint.yaml_files import read_yaml
 from poolwright.reports.sarif import Level
+from poolwright.templates.parameters import not_declared
 
 _JSON: Final = (".json", ".tfstate", ".jsonc")
 _YAML: Final = (".yaml", ".yml")
@@ -42,6 +53,16 @@ _SOURCES: Final = {
 _LEFT_OUT: Final = frozenset((".git", ".terraform", "node_modules", ".venv", "venv", "__pycache__", ".tox"))
 _MAX_FILES: Final = 100_000
 _SHEBANG: Final = re.compile(r"#!\s*\S*/(?:env\s+(?:-\S+\s+)*)?(?:ba|z|k|da)?sh\b")
+_OTHER_KINDS: Final = "of kinds other than JSON, YAML and shell scripts"
+_NOT_OURS: Final = (
+    "this JSON is neither an ARM template (what `bicep build` prints) nor what `terraform show -json` prints of a plan "
+    "or a state; give one of them"
+)
+_NO_WORD: Final = (
+    "nothing in this YAML tells of node pools: no command of az aks in a script, no task of azure_rm_aks; leave it "
+    "out, or say with --skip-unrelated that such files may be named"
+)
+_PARAMETERS: Final = "this is a file of parameters: give its template, and this with --parameters"
 # Where none of these words stands, there is no node pool.
 _RELEVANT: Final = re.compile(
     r"Microsoft\.ContainerService/managedClusters|azurerm_kubernetes_cluster|azure_rm_aks|\baks[\s\\^]+(?:create|nodepool)\b",
@@ -76,11 +97,11 @@ def settings_of(
 
     Raises `UnusableParameters`.
     """
-    values: dict[str, Any] = {}
+    values: dict[str, Sent] = {}
     for text in parameters:
         name, equals, value = text.partition("=")
         if equals and not Path(text).is_file() and not text.startswith("@"):
-            values[name.strip().lower()] = _json_or_text(value)
+            values[name.strip().lower()] = Sent(name.strip(), _json_or_text(value))
             continue
         path = Path(text.removeprefix("@"))
         try:
@@ -98,31 +119,81 @@ def _json_or_text(text: str) -> Any:
         return text
 
 
+class _OfOtherKind(Broken):
+    """A file that holds nothing that is looked for."""
+
+
+@dataclass(slots=True)
+class _Notes:
+    """What is to be said about the reading itself: places that cannot be read, and why how many files were not."""
+
+    broken: list[tuple[Place, str]] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+
+
 def lint(paths: Sequence[Path], settings: Settings, catalogs: Catalogs, today: date) -> LintReport:
     """Return what is to be said about the node pools in files and folders; sizes retire by `today`."""
     decider = Decider(catalogs, settings.profile, today)
     pools: list[LintedPool] = []
     mistakes: list[Finding] = []
-    broken: list[tuple[Place, str]] = []
-    read = skipped = 0
-    for file in _files(paths, broken):
+    templates: list[Parameters] = []
+    notes = _Notes()
+    read = 0
+    for file in _files(paths, notes):
+        is_asked_for = file.is_named and not settings.skip_unrelated
         try:
             text = read_text(file.path, file.name)
             reader = _reader(file, text)
-            if (settings.skip_unrelated or not file.is_named) and _RELEVANT.search(text.content) is None:
-                skipped += 1
+            if not is_asked_for and _RELEVANT.search(text.content) is None:
+                notes.left_out[UNRELATED] += 1
                 continue
-            read += 1
-            reading = reader(text, settings.given, broken)
+            reading = reader(text, settings.given, notes.broken)
+        except _OfOtherKind as problem:
+            if is_asked_for:
+                notes.broken.append((problem.place, problem.reason))
+            else:
+                notes.left_out[UNRELATED] += 1
+            continue
         except Broken as problem:
-            broken.append((problem.place, problem.reason))
+            notes.broken.append((problem.place, problem.reason))
             continue
         except RecursionError:
-            broken.append((Place(file.name, 1, 1), "the file is nested too deeply to be read"))
+            notes.broken.append((Place(file.name, 1, 1), "the file is nested too deeply to be read"))
             continue
+        read += 1
         pools += [decider.linted(pool) for pool in reading.pools]
         mistakes += [Finding(TEMPLATE, Level.ERROR, each.place, each.message, each.remedy) for each in reading.mistakes]
-    return LintReport(settings.profile, pools, mistakes, sorted(broken), read, skipped)
+        templates += [reading.parameters] if reading.parameters is not None else []
+    mistakes += _about_parameters(templates, settings.given)
+    if not read and not notes.broken and not settings.skip_unrelated:
+        notes.broken += [(Place(str(path), 1, 1), _nothing(path)) for path in paths]
+    return LintReport(settings.profile, pools, mistakes, sorted(notes.broken), read, notes.left_out)
+
+
+def _nothing(path: Path) -> str:
+    return (
+        f"nothing in {'this folder' if path.is_dir() else 'it'} tells of node pools: no ARM template, no output of "
+        "terraform show -json, no command of az aks, no task of azure_rm_aks; name what is to be deployed, or say with "
+        "--skip-unrelated that there may be nothing"
+    )
+
+
+def _about_parameters(templates: Sequence[Parameters], given: Given) -> Iterator[Finding]:
+    """What ARM refuses about the parameters given, and which have no value.
+
+    Whose parameters they are nobody says, so that one is wrong only where none of the templates has it.
+    """
+    for template in templates:
+        for name, place in template.without_value.items():
+            message = f"the parameter '{name}' has neither a value nor a default; what depends on it is unknown"
+            yield Finding(WITHOUT_VALUE, Level.NOTE, place, message, ARM.tells)
+    known = {name.lower() for template in templates for name in template.declared}
+    for name, sent in given.parameters.items() if templates else ():
+        wrong = not_declared([sent.name], templates[0].declared) if name not in known else None
+        if wrong is not None:
+            place = sent.place or templates[0].place
+            message = f"{type(wrong).code}: {wrong.message}"
+            yield Finding(PARAMETERS, Level.ERROR, place, message, wrong.remedy or "")
 
 
 Reader = Callable[[Text, Given, list[tuple[Place, str]]], Reading]
@@ -154,11 +225,13 @@ def _read_json(text: Text, given: Given, broken: list[tuple[Place, str]]) -> Rea
         return read_terraform(document, given)
     if is_template(document.value):
         return read_template(document, given)
-    return Reading()  # also a file of parameters: --parameters takes those
+    raise _OfOtherKind(document.place(()), _PARAMETERS if is_parameters(document.value) else _NOT_OURS)
 
 
 def _read_yaml(text: Text, given: Given, broken: list[tuple[Place, str]]) -> Reading:
     reading, wrong = within_limits(text, lambda: read_yaml(text, given))
+    if not reading.pools and not wrong and _RELEVANT.search(text.content) is None:
+        raise _OfOtherKind(text.place(0), _NO_WORD)
     broken += wrong
     return reading
 
@@ -169,12 +242,12 @@ def _read_shell(text: Text, given: Given, broken: list[tuple[Place, str]]) -> Re
     return reading
 
 
-def _files(paths: Iterable[Path], broken: list[tuple[Place, str]]) -> Iterator[_File]:
+def _files(paths: Iterable[Path], notes: _Notes) -> Iterator[_File]:
     """The files named and those in folders, each once, in the order of their names."""
     seen: set[Path] = set()
     for path in paths:
         if path.is_dir():
-            found: Iterator[_File] = (_File(each, str(each), False) for each in _in_folder(path, broken))
+            found: Iterator[_File] = (_File(each, str(each), False) for each in _in_folder(path, notes))
         else:
             found = iter((_File(path, str(path), True),))
         for file in found:
@@ -183,23 +256,27 @@ def _files(paths: Iterable[Path], broken: list[tuple[Place, str]]) -> Iterator[_
                 continue
             seen.add(real)
             if len(seen) > _MAX_FILES:
-                broken.append((Place(str(path), 1, 1), f"there are more than {_MAX_FILES} files; name fewer folders"))
+                notes.broken.append(
+                    (Place(str(path), 1, 1), f"there are more than {_MAX_FILES} files; name fewer folders")
+                )
                 return
             yield file
 
 
-def _in_folder(folder: Path, broken: list[tuple[Place, str]]) -> Iterator[Path]:
+def _in_folder(folder: Path, notes: _Notes) -> Iterator[Path]:
     def told(error: OSError) -> None:
-        broken.append((Place(str(error.filename), 1, 1), f"the folder cannot be read: {error.strerror}"))
+        notes.broken.append((Place(str(error.filename), 1, 1), f"the folder cannot be read: {error.strerror}"))
 
     for place, folders, names in os.walk(folder, onerror=told):
         folders[:] = sorted(name for name in folders if name not in _LEFT_OUT)
         for name in sorted(names):
             if not name.lower().endswith(_READ):
+                ending = os.path.splitext(name)[1].lower()
+                notes.left_out[f"ending in {ending}: {_SOURCES[ending]}" if ending in _SOURCES else _OTHER_KINDS] += 1
                 continue
             file = Path(place) / name
             # A pipe would be waited for without end.
             if file.exists() and not file.is_file():
-                broken.append((Place(str(file), 1, 1), "it is no regular file and was not read"))
+                notes.broken.append((Place(str(file), 1, 1), "it is no regular file and was not read"))
                 continue
             yield file

@@ -8,7 +8,7 @@ Invariant: what a file does not tell is `Unknown` with the expression that stand
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final
@@ -136,6 +136,16 @@ class Reading:
 
     pools: list[FoundPool] = field(default_factory=list)
     mistakes: list[Mistake] = field(default_factory=list)
+    parameters: Parameters | None = None
+
+
+@dataclass(slots=True)
+class Parameters:
+    """The parameters that a template declares, where it does, and those that were wanted and have no value."""
+
+    declared: Sequence[str]
+    place: Place
+    without_value: dict[str, Place] = field(default_factory=dict)
 
 
 def header_value(headers: Any) -> Header:

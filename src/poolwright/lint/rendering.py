@@ -45,8 +45,14 @@ def summary_of(report: LintReport) -> str:
     ]
     parts += [f"{counts['kept']} left as they are"] if counts["kept"] else []
     parts += [f"{_counted(counts['broken'], 'place')} that cannot be read"] if counts["broken"] else []
-    parts += [f"{_counted(report.skipped, 'file')} without node pools"] if report.skipped else []
+    left_out = sum(report.left_out.values())
+    parts += [f"{_counted(left_out, 'file')} left out"] if left_out else []
     return f"{', '.join(parts)} (profile {report.profile.value})"
+
+
+def left_out_of(report: LintReport) -> list[str]:
+    """Return a line for each reason why files were left out."""
+    return [f"left out: {_counted(count, 'file')} {reason}" for reason, count in sorted(report.left_out.items())]
 
 
 def counts_of(report: LintReport) -> dict[str, int]:
@@ -76,6 +82,7 @@ def json_of(report: LintReport) -> Json:
         "pools": [_pool(linted) for linted in report.pools],
         "findings": [_finding(finding) for finding in report.findings],
         "broken": [{**_position(place), "reason": reason} for place, reason in report.broken],
+        "leftOut": [{"files": count, "reason": reason} for reason, count in sorted(report.left_out.items())],
         "summary": {**counts_of(report), "files": report.files, "skipped": report.skipped},
     }
 

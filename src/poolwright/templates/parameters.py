@@ -6,7 +6,7 @@ nor kept.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -124,12 +124,7 @@ class Parameters:
         elif kind.get("nullable"):
             value = None
         else:
-            raise errors.InvalidTemplate(
-                f"Deployment template validation failed: 'The value for the template parameter '{name}' is not "
-                "provided. Please see https://aka.ms/arm-create-parameter-file for usage details.'.",
-                target=place,
-                remedy=f"give it: --parameters {name}=...",
-            )
+            raise without_value(name)
         wrong = next(types.problems(value, declared, self.template, name, self.budget), None)
         if wrong is not None:
             raise errors.InvalidTemplate(
@@ -148,15 +143,34 @@ class Parameters:
             raise
 
     def _require_known(self) -> None:
-        known = {name.lower() for name in self._declared}
-        unknown = [name for name in self._sent if name.lower() not in known]
-        if unknown:
-            raise errors.InvalidTemplate(
-                f"Deployment template validation failed: 'The template parameters '{', '.join(unknown[:10])}' in the "
-                "parameters file are not valid; they are not present in the original template and can therefore not be "
-                "provided at deployment time. The only supported parameters for this template are "
-                f"'{', '.join(self._declared)}'. Please see https://aka.ms/arm-pass-parameter-values for usage "
-                "details.'.",
-                target="properties.parameters",
-                remedy="leave them out, or declare them in the template",
-            )
+        wrong = not_declared(self._sent, self._declared)
+        if wrong is not None:
+            raise wrong
+
+
+def not_declared(sent: Iterable[str], declared: Iterable[str]) -> errors.InvalidTemplate | None:
+    """Return the refusal of parameters that a template does not have, None where it has all of them."""
+    names = list(declared)
+    known = {name.lower() for name in names}
+    unknown = [name for name in sent if name.lower() not in known]
+    if not unknown:
+        return None
+    return errors.InvalidTemplate(
+        f"Deployment template validation failed: 'The template parameters '{', '.join(unknown[:10])}' in the "
+        "parameters file are not valid; they are not present in the original template and can therefore not be "
+        "provided at deployment time. The only supported parameters for this template are "
+        f"'{', '.join(names)}'. Please see https://aka.ms/arm-pass-parameter-values for usage "
+        "details.'.",
+        target="properties.parameters",
+        remedy="leave them out, or declare them in the template",
+    )
+
+
+def without_value(name: str) -> errors.InvalidTemplate:
+    """Return the refusal of a template whose parameter has neither a value nor a default."""
+    return errors.InvalidTemplate(
+        f"Deployment template validation failed: 'The value for the template parameter '{name}' is not "
+        "provided. Please see https://aka.ms/arm-create-parameter-file for usage details.'.",
+        target=f"parameters.{name}",
+        remedy=f"give it: --parameters {name}=...",
+    )
