@@ -18,9 +18,9 @@ SARIF = json.loads((ROOT / "tests" / "spec" / "sarif-2.1.0.json").read_text())
 POOL = "Microsoft.ContainerService/managedClusters/agentPools"
 
 
-def run(*arguments: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str | Path, cwd: Path = ROOT, **variables: str) -> subprocess.CompletedProcess[str]:
     """The command in a process of its own, without a service and a home."""
-    environment = {"PATH": os.environ["PATH"], "HOME": str(cwd), "LANG": "C.UTF-8"}
+    environment = {"PATH": os.environ["PATH"], "HOME": str(cwd), "LANG": "C.UTF-8", **variables}
     command = [sys.executable, "-m", "poolwright.cli.entry", "lint", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd, env=environment, timeout=120)
 
@@ -33,11 +33,12 @@ def template(path: Path, size: str) -> Path:
 
 
 def test_a_folder_as_text() -> None:
-    ended = run("tests/lint/planted")
+    ended = run("tests/lint/planted", "--profile", "documented")
     assert ended.returncode == 4
     assert ended.stderr.splitlines() == [
         "left out: 2 files ending in .bicep: give what `bicep build` (az bicep build) prints of it",
         "left out: 1 file without a word about node pools",
+        "by profile documented: what AKS's pages say; --profile azure-2026 decides by what Azure was seen to do",
     ]
     assert "tests/lint/planted/deploy.sh:20:20: error gen2-not-offered: UnsupportedGen2VMSize" in ended.stdout
     assert "rule gen2-header: To specify that you want to use Generation 2" in ended.stdout
@@ -45,14 +46,14 @@ def test_a_folder_as_text() -> None:
 
 
 def test_the_same_as_json() -> None:
-    ended = run("tests/lint/planted", "-o", "json", "--fail-on", "never")
+    ended = run("tests/lint/planted", "-o", "json", "--fail-on", "never", "--profile", "documented")
     assert ended.returncode == 0
     document: dict[str, Any] = json.loads(ended.stdout)
     assert document["version"] == 1
     assert document["summary"]["pools"] == len(document["pools"]) == 22
     assert document["broken"] == []
     assert [each["files"] for each in document["leftOut"]] == [2, 1]
-    assert ended.stderr == ""
+    assert ended.stderr.startswith("by profile documented")
     (win,) = (pool for pool in document["pools"] if pool["address"] == "aks1/win")
     assert (win["tool"], win["generation"], win["rules"][0]["id"]) == ("Ansible", "V2", "gen2-only-size")
     assert {"file": "tests/lint/planted/main.json", "line": 56, "column": 19}.items() <= next(
@@ -90,6 +91,18 @@ def test_the_gates(tmp_path: Path) -> None:
         ("unknown", "gen1,unknown"),
     }
     assert set(found.values()) == {0, 4}
+
+
+def test_the_profile_is_azure_s_unless_told_otherwise_by_option_or_environment(tmp_path: Path) -> None:
+    pool = {"type": POOL, "name": "c/p", "properties": {"vmSize": "Standard_D4ads_v6", "osType": "Windows"}}
+    document = {"$schema": "deploymentTemplate.json#", "contentVersion": "1", "resources": [pool]}
+    (tmp_path / "win.json").write_text(json.dumps(document))
+    mine, documents = run("win.json", cwd=tmp_path), run("win.json", "--profile", "documented", cwd=tmp_path)
+    assert (mine.returncode, documents.returncode) == (4, 0)
+    assert "error operation-fails" in mine.stdout
+    assert mine.stderr.strip() == OF_AZURE
+    assert "(profile documented)" in documents.stdout
+    assert run("win.json", cwd=tmp_path, POOLWRIGHT_PROFILE="documented").returncode == 0
 
 
 def test_a_parameter_and_a_file_of_them() -> None:
@@ -138,6 +151,7 @@ def test_other_kinds_of_files_say_what_to_give_instead(tmp_path: Path, name: str
     assert advice in ended.stdout
 
 
+OF_AZURE = "by profile azure-2026: what Azure was seen to do; --profile documented decides by what AKS's pages say"
 PARAMETERS_FILE = json.dumps({"$schema": "x/deploymentParameters.json#", "parameters": {"sizee": {"value": "x"}}})
 
 
@@ -172,6 +186,7 @@ def test_files_left_out_of_folders_are_counted_by_reason(tmp_path: Path) -> None
         "left out: 2 files ending in .tf: give what `terraform show -json PLAN` prints",
         "left out: 1 file of kinds other than JSON, YAML and shell scripts",
         "left out: 1 file without a word about node pools",
+        OF_AZURE,
     ]
     told = json.loads(run(".", "-o", "json", cwd=tmp_path).stdout)["leftOut"]
     assert [each["files"] for each in told] == [2, 1, 1]

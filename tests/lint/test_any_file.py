@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from poolwright.domain.profile import Profile
 from poolwright.lint.catalogs import Catalogs
 from poolwright.lint.findings import LintReport
 from poolwright.lint.linting import Settings, lint
@@ -27,7 +28,7 @@ def linted(name: str, content: str) -> LintReport:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / name
         path.write_text(content, "utf-8", "replace")
-        report = lint([path], Settings(), CATALOGS, date(2026, 11, 26))
+        report = lint([path], Settings(profile=Profile.AZURE_2026), CATALOGS, date(2026, 11, 26))
     text_of(report)
     json.dumps(json_of(report))
     json.dumps(sarif_of(report, "0"))

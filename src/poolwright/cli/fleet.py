@@ -27,6 +27,7 @@ from poolwright.cli.explain import ProfileName, imported, service_directory
 from poolwright.cli.failure import FAILED, GATE, NOT_FOUND, USAGE, Failure
 from poolwright.cli.options import DataDir, examples, in_any_case
 from poolwright.cli.output import note, table
+from poolwright.cli.profiles import FOR_AZURE, ProfileForAzure, note_profile
 
 if TYPE_CHECKING:
     from poolwright.fleet.audit import Audit, AuditedPool, InputProblem
@@ -90,14 +91,6 @@ Subscriptions = Annotated[
     list[str] | None,
     typer.Option("--subscription", metavar="ID", help="For --live, any number of times; else AZURE_SUBSCRIPTION_ID."),
 ]
-FleetProfile = Annotated[
-    ProfileName,
-    typer.Option(
-        envvar="POOLWRIGHT_PROFILE",
-        help="What the endpoint of the fleet does: azure-2026 is Azure, which moves no node pool in place.",
-        **in_any_case(ProfileName),
-    ),
-]
 AsOf = Annotated[
     datetime | None,
     typer.Option(formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="Which day to compare dates with; today."),
@@ -123,7 +116,7 @@ def audit(
     paths: Paths = None,
     live: Live = False,
     subscription: Subscriptions = None,
-    profile: FleetProfile = ProfileName.AZURE_2026,
+    profile: ProfileForAzure = FOR_AZURE,
     as_of: AsOf = None,
     fail_on: Annotated[
         list[Gate] | None, typer.Option(help="End with 4 when there is such a node pool.", **in_any_case(Gate))
@@ -140,6 +133,7 @@ def audit(
         found = audited(read.fleet, read.targets)
     _write(_audit_text(found, output, on_terminal=to is None and _is_terminal()), to)
     _tell(found)
+    note_profile(profile)
     caught = [gate for gate in fail_on or [] if any(_is_caught(pool, gate) for pool in found.pools)]
     if caught:
         raise Failure(f"found: {', '.join(caught)}", code=GATE)
@@ -165,7 +159,7 @@ def plan(
     paths: Paths = None,
     live: Live = False,
     subscription: Subscriptions = None,
-    profile: FleetProfile = ProfileName.AZURE_2026,
+    profile: ProfileForAzure = FOR_AZURE,
     overrides: Annotated[Path | None, typer.Option(metavar="FILE", help="Decisions, as YAML.")] = None,
     as_of: AsOf = None,
     built_in: BuiltIn = False,
@@ -189,6 +183,7 @@ def plan(
         raise Failure(f"error: {error}", code=USAGE) from error
     _write(_plan_text(made, output), to)
     _tell_plan(made)
+    note_profile(profile)
     if made.problems:
         raise Failure(f"{_counted(len(made.problems), 'part')} of the input could not be taken", code=FAILED)
 

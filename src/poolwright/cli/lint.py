@@ -15,14 +15,10 @@ import typer
 from poolwright.cli.failure import FAILED, GATE, USAGE, Failure
 from poolwright.cli.options import in_any_case
 from poolwright.cli.output import note, print_json
+from poolwright.cli.profiles import FOR_AZURE, ProfileForAzure, note_profile
 
 if TYPE_CHECKING:
     from poolwright.lint.findings import LintReport
-
-
-class LintProfile(StrEnum):
-    DOCUMENTED = "documented"
-    AZURE_2026 = "azure-2026"
 
 
 class LintOutput(StrEnum):
@@ -55,14 +51,7 @@ def lint(
         list[Path],
         typer.Argument(metavar="PATH...", help="Files, and folders whose JSON, YAML and shell scripts are read."),
     ],
-    profile: Annotated[
-        LintProfile,
-        typer.Option(
-            envvar="POOLWRIGHT_PROFILE",
-            help="Whose truth decides. Where the other one leads elsewhere, that is said as well.",
-            **in_any_case(LintProfile),
-        ),
-    ] = LintProfile.DOCUMENTED,
+    profile: ProfileForAzure = FOR_AZURE,
     parameters: Annotated[
         list[str] | None,
         typer.Option(
@@ -123,6 +112,7 @@ def lint(
         raise Failure(f"error: {error}", code=USAGE) from error
     report = linted(paths, settings, catalogs, datetime.now(UTC).date())
     _print(report, output)
+    note_profile(profile)
     _end(report, gates)
 
 

@@ -92,7 +92,7 @@ app.add_typer(fleet.app, name="fleet")
 app.command(
     epilog=examples(
         "az bicep build -f main.bicep && poolwright lint main.json --parameters main.parameters.json",
-        "terraform show -json plan.tfplan > plan.json && poolwright lint plan.json --profile azure-2026",
+        "terraform show -json plan.tfplan > plan.json && poolwright lint plan.json",
         "poolwright lint . --fail-on warning,gen1 -o json",
     )
 )(lint)

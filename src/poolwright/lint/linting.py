@@ -74,7 +74,7 @@ _RELEVANT: Final = re.compile(
 class Settings:
     """How to lint. `skip_unrelated` leaves out named files without a word about node pools, as in folders."""
 
-    profile: Profile = Profile.DOCUMENTED
+    profile: Profile
     given: Given = field(default_factory=Given)
     skip_unrelated: bool = False
 
