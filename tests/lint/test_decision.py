@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from poolwright.domain.generation import Generation
 from poolwright.domain.profile import Profile
 from poolwright.lint.catalogs import Catalogs
-from poolwright.lint.decision import Decider
+from poolwright.lint.decision import Decider, _settled
 from poolwright.lint.pools import ANSIBLE, ARM, AZ, AZAPI, AZURERM, TOOLS, Action, FoundCluster, FoundPool
 from poolwright.lint.texts import Place
 from poolwright.templates.partial import Unknown
@@ -41,6 +41,25 @@ def pool(header: Any = None, version: Any = "1.33", location: Any = "westeurope"
 def ids(found: FoundPool, profile: Profile = Profile.DOCUMENTED) -> dict[str, str]:
     """The findings of a node pool: how bad each is."""
     return {finding.kind.id: finding.level.value for finding in DECIDERS[profile].linted(found).findings}
+
+
+@pytest.mark.parametrize("text", ["1.23", "1.24", "1.24.0", "1.24.15", "1.25", "1.36", "1.37.0", "1.99", "x"])
+@pytest.mark.parametrize("profile", list(Profile))
+def test_a_version_is_refused_where_the_service_refuses_it_and_in_its_words(text: str, profile: Profile) -> None:
+    found = pool(version=text, vmSize="Standard_D4s_v5")
+    told = [each.message for each in DECIDERS[profile].linted(found).findings if each.kind.id == "kubernetes-version"]
+    properties = {"vmSize": "Standard_D4s_v5", "orchestratorVersion": text}
+    _, problems = _settled("np", properties, None, "1.37.0", CATALOGS.at("westeurope"), profile)
+    refused = [problem for problem in problems if problem.code == "AgentPoolK8sVersionNotSupported"]
+    assert told == [f"{problem.code}: {problem.message}" for problem in refused]
+    assert bool(told) is (CATALOGS.at("westeurope").kubernetes.find(text) is None)
+
+
+def test_a_size_that_nobody_offers_is_told_without_a_location_where_none_is_known() -> None:
+    found = pool(location=Unknown("location"), vmSize="Standard_Nothing")
+    (told,) = DECIDERS[Profile.DOCUMENTED].linted(found).findings
+    assert "is not supported in any location." in told.message
+    assert "`az vm list-skus` lists" in told.remedy
 
 
 SIZES = ("Standard_D2_v2", "Standard_D4s_v5", "Standard_D4ads_v6", "Standard_D4ps_v5", "Standard_DC4as_v5")

@@ -126,7 +126,7 @@ def read_script(text: Text, given: Given) -> tuple[Reading, list[tuple[Place, st
             continue
         arguments = _arguments(command.words)
         if command.through is not None:
-            arguments.any_others = Unknown(command.through)
+            arguments.any_others = Unknown(f"what {command.through} adds")
         if verbs == ["create"]:
             cluster = _cluster(arguments, given)
             key = _cluster_key(arguments, _NAME)

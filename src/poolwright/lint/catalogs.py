@@ -17,7 +17,7 @@ from poolwright.domain.offer import Offer
 from poolwright.templates.partial import Unknown
 
 # No location's name, as messages show it: nothing was surveyed there, so that every size counts as offered.
-_ANYWHERE: Final = "unknown"
+ANYWHERE: Final = "unknown"
 _CHUNK_BYTES: Final = 1024 * 1024
 
 
@@ -32,12 +32,12 @@ class Catalogs:
         self._imported = imported or Replacements()
         self._made: dict[str, LocationCatalog] = {}
         self._names = {*display_names(), *self._imported.sizes, *self._imported.versions}
-        built_in = Catalog.built_in((_ANYWHERE,))
+        built_in = Catalog.built_in((ANYWHERE,))
         self._left_out = {left.name.lower(): left.reasons for left in built_in.left_out}
 
     def at(self, location: str | Unknown) -> LocationCatalog:
         """Return what a location offers; for an unknown one what any offers."""
-        name = normalized_location(location) if isinstance(location, str) else _ANYWHERE
+        name = normalized_location(location) if isinstance(location, str) else ANYWHERE
         if name not in self._made:
             self._made[name] = self._made_for(name)
         return self._made[name]
@@ -53,7 +53,7 @@ class Catalogs:
 
     def _made_for(self, name: str) -> LocationCatalog:
         catalog = in_force(Catalog.built_in((name,)), self._imported)
-        if name != _ANYWHERE or not self._imported.sizes:
+        if name != ANYWHERE or not self._imported.sizes:
             return catalog.at(name)
         offers: dict[str, Offer] = {}
         for imported in self._imported.sizes.values():

@@ -21,7 +21,7 @@ from poolwright import errors
 from poolwright.arm.wire import decode_node_pool
 from poolwright.catalog.catalog import LocationCatalog
 from poolwright.catalog.retirements import Retirements
-from poolwright.domain.admission import settle
+from poolwright.domain.admission import settle, unsupported_version
 from poolwright.domain.cluster import Cluster, ProvisioningState
 from poolwright.domain.generation import Generation
 from poolwright.domain.node_pool import NodePool
@@ -32,7 +32,7 @@ from poolwright.domain.resource_id import ClusterId, GroupId, NodePoolId
 from poolwright.domain.size_name import alternatives
 from poolwright.domain.surroundings import Surroundings
 from poolwright.domain.vm_size import VmSize
-from poolwright.lint.catalogs import Catalogs
+from poolwright.lint.catalogs import ANYWHERE, Catalogs
 from poolwright.lint.findings import (
     GEN1,
     HEADER,
@@ -42,6 +42,7 @@ from poolwright.lint.findings import (
     RETIRED,
     RETIRING,
     UNKNOWN,
+    VERSION,
     VM_GENERATION,
     Finding,
     Kind,
@@ -156,7 +157,7 @@ class Decider:
                     LOCATION,
                     Level.ERROR,
                     "location",
-                    f"'{pool.cluster.location}' is no location the catalogue knows",
+                    f"the catalogue knows no location '{pool.cluster.location}'",
                     "use a name that `az account list-locations` lists",
                 )
             )
@@ -407,7 +408,7 @@ class Decider:
                 PROFILES_DIFFER,
                 level,
                 "vmSize",
-                f"by profile {other.profile.value} it is otherwise: {says}",
+                f"by profile {other.profile.value} the outcome is another: {says}",
                 failing[0].remedy if failing else f"see what it leads to: --profile {other.profile.value}",
             )
         ]
@@ -470,17 +471,8 @@ def _choices(pool: FoundPool, catalog: LocationCatalog, extra: list[_Problem]) -
     for text, path in ((wanted, "orchestratorVersion"), (of_cluster, "kubernetesVersion")):
         if isinstance(text, str) and text and catalog.kubernetes.find(text) is None:
             choices["version"] = versions
-            extra.append(
-                _Problem(
-                    Kind(
-                        "kubernetes-version", "The Kubernetes version is not offered.", "aka.ms/supported-version-list"
-                    ),
-                    "AgentPoolK8sVersionNotSupported",
-                    path,
-                    f"Version {text} is not supported in this region",
-                    "choose a version that `az aks get-versions` lists; --catalog takes its list",
-                )
-            )
+            refused = _problem(unsupported_version(text, path))
+            extra.append(replace(refused, kind=VERSION, remedy=f"{refused.remedy}; --catalog takes its list"))
     if isinstance(wanted, Unknown) or (not wanted and isinstance(of_cluster, Unknown)):
         choices["version"] = versions
     return choices
@@ -545,8 +537,10 @@ def _problem(error: errors.PoolwrightError) -> _Problem:
         remedy = f"{remedy}; for example {', '.join(suggested)}"
     if error.code == errors.VMSizeNotSupported.code:
         remedy = f"{remedy}; --catalog takes the list of your subscription"
-    # Azure's message names the subscription, and a file has none.
+    # Azure's message names the subscription, and a file has none; nor need it tell a location.
     message = error.message.replace(f" for subscription {_NO_SUBSCRIPTION}", "")
+    message = message.replace(f"in location '{ANYWHERE}'", "in any location")
+    remedy = remedy.replace(f" --location {ANYWHERE}", "")
     return _Problem(Kind(rule["id"], rule["text"], rule["source"]), error.code, path, message, remedy)
 
 

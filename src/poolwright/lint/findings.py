@@ -28,13 +28,18 @@ class Kind:
 GEN1: Final = Kind("gen1", "The node pool gets Generation 1.", "Poolwright")
 UNKNOWN: Final = Kind("unknown", "What the file tells does not decide the generation.", "Poolwright")
 PROFILES_DIFFER: Final = Kind(
-    "profiles-differ", "Documents and service lead elsewhere.", "docs/compatibility.md, Where the sources disagree"
+    "profiles-differ",
+    "The documents and the service lead to different outcomes.",
+    "docs/compatibility.md, Where the sources disagree",
 )
 VM_GENERATION: Final = Kind(
     "vm-generation-property", "vmGeneration is a property of Poolwright's own.", "docs/compatibility.md, The wish"
 )
-LOCATION: Final = Kind("unknown-location", "The location is none of Azure's.", "catalog/locations.csv")
-HEADER: Final = Kind("header-value", "UseWindowsGen2VM is true or false.", "generation-2-vm.md (rule 5)")
+LOCATION: Final = Kind("unknown-location", "The catalogue knows no such location.", "catalog/locations.csv")
+VERSION: Final = Kind(
+    "kubernetes-version", "The Kubernetes version is not offered.", "https://aka.ms/supported-version-list"
+)
+HEADER: Final = Kind("header-value", "UseWindowsGen2VM takes true or false.", "generation-2-vm.md (rule 5)")
 RETIRED: Final = Kind("size-retired", "The size is retired.", "catalog/retirements.csv")
 RETIRING: Final = Kind("size-retiring", "The size will be retired.", "catalog/retirements.csv")
 TEMPLATE: Final = Kind(
@@ -58,6 +63,7 @@ OWN_KINDS: Final = (
     PROFILES_DIFFER,
     VM_GENERATION,
     LOCATION,
+    VERSION,
     HEADER,
     TEMPLATE,
     PARAMETERS,

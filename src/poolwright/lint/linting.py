@@ -48,7 +48,7 @@ _SOURCES: Final = {
     ".bicep": "give what `bicep build` (az bicep build) prints of it",
     ".tf": "give what `terraform show -json PLAN` prints",
     ".tfplan": "give what `terraform show -json PLAN` prints",
-    ".ps1": "PowerShell is not read; give the template, or a script for a shell such as bash",
+    ".ps1": "give the template, or instead of PowerShell a script for a shell such as bash",
 }
 _LEFT_OUT: Final = frozenset((".git", ".terraform", "node_modules", ".venv", "venv", "__pycache__", ".tox"))
 _MAX_FILES: Final = 100_000

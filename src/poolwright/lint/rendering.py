@@ -43,7 +43,7 @@ def summary_of(report: LintReport) -> str:
         _counted(counts["errors"], "error"),
         _counted(counts["warnings"], "warning"),
     ]
-    parts += [f"{counts['kept']} left as they are"] if counts["kept"] else []
+    parts += [f"{counts['kept']} left as {'it is' if counts['kept'] == 1 else 'they are'}"] if counts["kept"] else []
     parts += [f"{_counted(counts['broken'], 'place')} that cannot be read"] if counts["broken"] else []
     left_out = sum(report.left_out.values())
     parts += [f"{_counted(left_out, 'file')} left out"] if left_out else []
