@@ -13,6 +13,7 @@ from yaml.nodes import ScalarNode
 from poolwright.lint.json_text import JsonText, Path
 from poolwright.lint.texts import Broken, Place, Text
 from poolwright.lint.yaml_text import documents, mappings, members, script_in
+from tests.lint.measured import taken
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -99,6 +100,29 @@ def test_broken_and_hostile_yaml_ends_with_a_message(content: str, reason: str) 
     with pytest.raises(Broken) as broken:
         [list(mappings(root)) for root in documents(text)]
     assert reason in broken.value.reason
+
+
+SCRIPTS = f"- run: &s [{'az aks create -n a -s x,' * 100}]\n" + "- run: *s\n" * 150
+TASKS = "- azure_rm_aks: &o {name: c, agent_pool_profiles: [&p {}" + ", *p" * 600 + "]}\n" + "- azure_rm_aks: *o\n" * 60
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        BOMB.format(*"[]", *"[]"),
+        BOMB.format("{b: 1, ", "}", "{<<: [", "]}"),
+        CHAIN,
+        MERGES,
+        SCRIPTS,
+        TASKS,
+        "[" * 4_000,
+    ],
+)
+def test_short_yaml_takes_neither_seconds_nor_megabytes(content: str) -> None:
+    seconds, megabytes = taken(content, "yaml_files.read_yaml")
+    assert len(content) < 4_500
+    assert seconds < 2
+    assert megabytes < 60
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import subprocess
-import sys
 
 import pytest
 from hypothesis import given
@@ -14,6 +12,7 @@ from poolwright.lint.guard import within_limits
 from poolwright.lint.shell import Script
 from poolwright.lint.texts import Broken, Place, Text
 from poolwright.templates.partial import Unknown
+from tests.lint.measured import taken
 
 
 def words(script: str) -> list[list[str | None]]:
@@ -178,32 +177,14 @@ HUNGRY = {
     "substitutions in one another (100 KB)": 'az "$(a ' * 12_000 + ')"' * 12_000,
     "no ASCII (200 KB)": "az é $A\n" * 20_000,
 }
-_MEASURED = """
-import resource, sys
-from poolwright.lint.arm_templates import Given
-from poolwright.lint.az_commands import read_script
-from poolwright.lint.texts import Broken, Text
-text = Text("f", sys.stdin.read())
-read_script(Text("f", "az aks create -n a"), Given())
-before = resource.getrusage(resource.RUSAGE_SELF)
-try:
-    read_script(text, Given())
-except Broken:
-    pass
-after = resource.getrusage(resource.RUSAGE_SELF)
-print(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, after.ru_maxrss - before.ru_maxrss)
-"""
 
 
 @pytest.mark.parametrize("kind", list(HUNGRY))
 def test_no_script_takes_more_than_a_few_seconds_and_megabytes(kind: str) -> None:
-    ended = subprocess.run(
-        [sys.executable, "-c", _MEASURED], input=HUNGRY[kind], text=True, capture_output=True, check=True, timeout=60
-    )
-    seconds, kilobytes = map(float, ended.stdout.split())
+    seconds, megabytes = taken(HUNGRY[kind], "az_commands.read_script")
     is_short = len(HUNGRY[kind]) < 5_000
     assert seconds < (2 if is_short else 8)
-    assert kilobytes < (60 if is_short else 250) * 1024
+    assert megabytes < (60 if is_short else 250)
 
 
 def test_once_variables_took_too_much_they_are_unknown_by_name() -> None:
