@@ -55,7 +55,7 @@ def test_any_one_value_of_a_json_file_changed(name: str, data: st.DataObject) ->
         ["[parameters('x')]", "[[", "[concat(", "[copyIndex()]", 10**30, -1, True, {}, [], [{}], [[]]]
     )
     report = linted(name, json.dumps(changed(whole, path, data.draw(VALUES | wrong)), ensure_ascii=True))
-    assert report.files == 1
+    assert report.files == 1 or report.broken  # where it is no template any more, that is told
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in PLANTED.iterdir() if path.suffix != ".bicep"))
