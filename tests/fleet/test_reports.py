@@ -124,3 +124,11 @@ def test_a_plan_says_everything_in_both_forms(made: Plan) -> None:
     assert [line for line in text.splitlines() if line.startswith("## ")][:4] == [
         *("## Moves", "## Quota", "## What stays", "## Cluster data/lake (eastus)"),
     ]
+
+
+def test_a_plan_says_what_it_assumes(made: Plan) -> None:
+    choices = [choice for move in made.moves for size in move.sizes for choice in (size.to, *size.alternatives)]
+    assert any(choice.assumed for choice in choices)
+    for text in (markdown(outline(made)), plan_page(made)):
+        assert "Assumed" in text
+        assert "that it is offered there; that it is in zones 1, 2 and 3" in text

@@ -6,9 +6,13 @@ Invariant: it says what the plan says, in the plan's order; only what stands und
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from poolwright.fleet.plan import ClusterPlan, Plan, PoolMove, SizeChoice, Step
 from poolwright.reports.blocks import Block, Bullets, Commands, Heading, Paragraph, Table
+
+# What nobody has seen of an offer, in words.
+_ASSUMED: Final = {"locations": "that it is offered there", "zones": "that it is in zones 1, 2 and 3"}
 
 
 def outline(plan: Plan) -> Iterator[Block]:
@@ -104,7 +108,7 @@ def _move(move: PoolMove, cluster: str) -> Iterator[Block]:
     for size in move.sizes:
         yield Table(
             f"{size.size} to what",
-            ("Rank", "Size", "What differs", "Not known", "Ends"),
+            ("Rank", "Size", "What differs", "Not known", "Assumed", "Ends"),
             [(rank, *_described(choice)) for rank, choice in enumerate((size.to, *size.alternatives), 1)],
         )
     if move.remarks:
@@ -126,10 +130,11 @@ def _step(step: Step, number: int) -> Iterator[Block]:
         yield Commands([check.run])
 
 
-def _described(choice: SizeChoice) -> tuple[str, str, str, str]:
+def _described(choice: SizeChoice) -> tuple[str, str, str, str, str]:
     differences = "; ".join(f"{each.capability}: {each.before} to {each.after}" for each in choice.differences)
+    assumed = "; ".join(_ASSUMED.get(each, each) for each in choice.assumed)
     ends = "; ".join(f"{end.day} {end.effect}" for end in choice.ends)
-    return choice.size, differences or "nothing", ", ".join(choice.unknown) or "-", ends or "none known"
+    return choice.size, differences or "nothing", ", ".join(choice.unknown) or "-", assumed or "-", ends or "none known"
 
 
 def _sizes(move: PoolMove) -> str:
