@@ -17,11 +17,12 @@ from poolwright.domain.generation import Generation
 from poolwright.domain.image_resolution import Resolution
 from poolwright.domain.profile import Profile
 from poolwright.fleet.audit import Move, audit
+from poolwright.fleet.capabilities import CAPABILITIES
 from poolwright.fleet.document import document_of, json_of, json_pieces
 from poolwright.fleet.overrides import Overrides, WrongOverrides, read_overrides
 from poolwright.fleet.plan import NoSuchMove, Plan, PoolMove, StepName, Way, plan
 from poolwright.fleet.reading import read
-from poolwright.fleet.targets import CAPABILITIES, Targets
+from poolwright.fleet.targets import Targets
 from poolwright.fleet.values import Fleet
 from tests.fleet.fleets import SUBSCRIPTION, TODAY, audited, cluster, exported, fleet_of, pool, targets_for
 

@@ -8,14 +8,14 @@ Invariant: what is not known of a size never keeps it from being a target; it is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from poolwright.catalog.catalog import LocationCatalog
 from poolwright.catalog.retirements import Retirement
 from poolwright.domain import pool_requirements
-from poolwright.domain.generation import Generation, generations_text
+from poolwright.domain.generation import Generation
 from poolwright.domain.image_facts import ImageRequest
 from poolwright.domain.image_resolution import Resolution, default_os_sku, resolve
 from poolwright.domain.kubernetes_version import KubernetesVersion
@@ -23,24 +23,16 @@ from poolwright.domain.node_pool_kind import Mode, PoolType
 from poolwright.domain.offer import Offer
 from poolwright.domain.os_sku import OsSku, OsType
 from poolwright.domain.refusal import Refusal
-from poolwright.domain.size_name import SizeName, alternatives, available_vcpus, disk_controllers
+from poolwright.domain.size_name import alternatives
 from poolwright.domain.vm_size import VmSize
 from poolwright.domain.wish import Wish, WishSource
+from poolwright.fleet.capabilities import Difference, compared
 from poolwright.fleet.knowledge import Knowledge
 from poolwright.fleet.values import FleetPool
 
 # Of a line's sizes that many of the nearest are looked at, and that many shown.
 _LOOKED_AT: Final = 40
 SHOWN: Final = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """A capability that both sizes are known to have or not, and that differs."""
-
-    capability: str
-    before: str
-    after: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +255,7 @@ class Targets:
         size, definition = offer.size, resolution.image.definition
         key = need.location, own.name, size.name, definition
         if key not in self._described:
-            differences, unknown = _compared(own, size)
+            differences, unknown = compared(self.knowledge.at(need.location).offer(own.name), own, offer)
             self._described[key] = Target(
                 size=size,
                 definition=definition,
@@ -273,94 +265,3 @@ class Targets:
                 ends=self.ends(need.location, size.name),
             )
         return self._described[key]
-
-
-@dataclass(frozen=True, slots=True)
-class CapabilityRow:
-    """A capability of sizes and how to tell it; None where it is unknown."""
-
-    name: str
-    tell: Callable[[VmSize], object | None]
-
-
-def _named(tell: Callable[[SizeName], object | None]) -> Callable[[VmSize], object | None]:
-    """What the name of a size tells; nothing of one outside the grammar."""
-
-    def of(size: VmSize) -> object | None:
-        try:
-            return tell(SizeName.parse(size.name))
-        except ValueError:
-            return None
-
-    return of
-
-
-def _temporary_disk(size: VmSize) -> object | None:
-    """Whether there is a local temporary disk: as a list of sizes says, else as the name does.
-
-    From version 4 of the D and E families on, and from version 6 on everywhere, sizes without the letter d have none.
-    Source: https://learn.microsoft.com/azure/virtual-machines/azure-vms-no-temp-disk
-    """
-    said = dict(size.further).get("MaxResourceVolumeMB", "")
-    if said.isdecimal():
-        return int(said) > 0
-    try:
-        name = SizeName.parse(size.name)
-    except ValueError:
-        return None
-    if "d" in name.letters:
-        return True
-    if name.series in ("D", "E"):
-        return name.version < 4
-    return False if name.version >= 6 and name.series in ("F", "FX") else None
-
-
-def _premium_storage(size: VmSize) -> object | None:
-    """Whether it takes premium disks: as a list of sizes says, else by the letter s of its name.
-
-    Source: https://learn.microsoft.com/azure/virtual-machines/vm-naming-conventions
-    """
-    return size.premium_io if size.premium_io is not None else _named(lambda name: "s" in name.letters)(size)
-
-
-# Everything that is known of sizes and that a workload may notice, in the order in which it is shown.
-CAPABILITIES: Final = (
-    CapabilityRow("vCPUs", available_vcpus),
-    CapabilityRow("memory (GB)", lambda size: f"{size.memory_gb:g}"),
-    CapabilityRow("GPUs", lambda size: size.gpus),
-    CapabilityRow("generations", lambda size: generations_text(size.generations)),
-    CapabilityRow("processor", _named(lambda name: {"a": "AMD", "p": "Arm"}.get((name.letters + " ")[0], "Intel"))),
-    CapabilityRow("burstable", _named(lambda name: name.family == "B")),
-    CapabilityRow("temporary disk", _temporary_disk),
-    CapabilityRow("disk controller", lambda size: "/".join(sorted(disk_controllers(size.name, size) or ())) or None),
-    CapabilityRow("data disks", lambda size: size.max_data_disks),
-    CapabilityRow("premium storage", _premium_storage),
-    CapabilityRow("accelerated networking", lambda size: size.accelerated_networking),
-    CapabilityRow("ephemeral OS disk", lambda size: size.ephemeral_os_disk),
-    CapabilityRow("encryption at host", lambda size: size.encryption_at_host),
-    CapabilityRow("cache (bytes)", lambda size: size.cached_disk_bytes),
-    CapabilityRow("Trusted Launch", lambda size: size.supports(Generation.V2) and not size.trusted_launch_disabled),
-    CapabilityRow("confidential computing", lambda size: size.confidential.value if size.confidential else "no"),
-    CapabilityRow("quota family", lambda size: size.family or None),
-)
-
-
-def _compared(before: VmSize, after: VmSize) -> tuple[tuple[Difference, ...], tuple[str, ...]]:
-    if before.name.lower() == after.name.lower():
-        return (), ()
-    differences, unknown = [], []
-    for row in CAPABILITIES:
-        old, new = row.tell(before), row.tell(after)
-        if old is None or new is None:
-            unknown.append(row.name)
-        elif old != new:
-            differences.append(Difference(row.name, _text(old), _text(new)))
-    further = dict(before.further), dict(after.further)
-    for name in sorted(further[0].keys() & further[1].keys() - {"MaxResourceVolumeMB", "RetirementDateUtc"}):
-        if further[0][name] != further[1][name]:
-            differences.append(Difference(name, further[0][name], further[1][name]))
-    return tuple(differences), tuple(unknown)
-
-
-def _text(value: object) -> str:
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
