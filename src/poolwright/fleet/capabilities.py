@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from poolwright.domain.generation import Generation, generations_text
@@ -34,10 +35,11 @@ class CapabilityRow:
     tell: Callable[[VmSize], object | None]
 
 
-def _name(size: VmSize) -> SizeName | None:
-    """The parts of its name; None for one outside the grammar."""
+@lru_cache(maxsize=4096)
+def _parsed(name: str) -> SizeName | None:
+    """The parts of the name; None for one outside the grammar. Every row asks, for every two sizes."""
     try:
-        return SizeName.parse(size.name)
+        return SizeName.parse(name)
     except ValueError:
         return None
 
@@ -46,7 +48,7 @@ def _named(tell: Callable[[SizeName], object | None]) -> Callable[[VmSize], obje
     """What the name of a size tells; nothing of one outside the grammar."""
 
     def of(size: VmSize) -> object | None:
-        name = _name(size)
+        name = _parsed(size.name)
         return tell(name) if name is not None else None
 
     return of
@@ -61,7 +63,7 @@ def _temporary_disk(size: VmSize) -> object | None:
     said = dict(size.further).get("MaxResourceVolumeMB", "")
     if said.isdecimal():
         return int(said) > 0
-    name = _name(size)
+    name = _parsed(size.name)
     if name is None:
         return None
     if "d" in name.letters:
@@ -98,7 +100,7 @@ ACCELERATORS: Final[Mapping[tuple[str, int], str]] = {
 
 def accelerator(size: VmSize) -> str | None:
     """Return the model of the size's GPUs or FPGAs by its name, `none` where it has none, None where nothing tells."""
-    name = _name(size)
+    name = _parsed(size.name)
     if name is None:
         return None
     if name.family != "N":
@@ -108,7 +110,7 @@ def accelerator(size: VmSize) -> str | None:
 
 def _gpus(size: VmSize) -> object | None:
     """How many; 0 of a size of an N series means that nobody counted them."""
-    name = _name(size)
+    name = _parsed(size.name)
     return None if size.gpus == 0 and name is not None and name.family == "N" else size.gpus
 
 
