@@ -230,6 +230,23 @@ def test_a_location_is_read_by_its_short_name_or_not_at_all() -> None:
     assert [problem.origin.path for problem in fleet.problems] == ["[2].location", "[3].location"]
 
 
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_node_pool_and_what_is_wrong_with_it_stand_on_its_own_line(inside: bool) -> None:
+    members = cluster(pool("np1"), pool("np2", count="x", maxPods=2**70))
+    if inside:
+        members["properties"] = {"agentPoolProfiles": members.pop("agentPoolProfiles")}
+    text = json.dumps([cluster(name="c0"), members], indent=1)
+    lines = [number for number, line in enumerate(text.splitlines(), 1) if '"name": "np' in line]
+    fleet = read([("x.json", text)])
+    found = pools_of(fleet)
+    # The name is the first member of each.
+    assert [found[f"c1/np{number}"].origin.line for number in (1, 2)] == [line - 1 for line in lines]
+    assert [text.splitlines()[line - 1].strip() for line in (each.origin.line for each in found.values())] == ["{", "{"]
+    assert {problem.origin.line for problem in fleet.problems} == {lines[1] - 1}
+    paths = {problem.origin.path.removeprefix("[1].").removeprefix("properties.") for problem in fleet.problems}
+    assert paths == {f"agentPoolProfiles[1].{name}" for name in ("count", "maxPods")}
+
+
 def test_many_entries_of_one_unknown_kind_are_one_problem() -> None:
     (problem,) = read([("x.json", json.dumps([{"foo": number} for number in range(500)]))]).problems
     assert "(500 such entries)" in problem.what

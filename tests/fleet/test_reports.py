@@ -70,6 +70,15 @@ def test_sarif_is_valid_and_says_what_the_audit_says(found: Audit) -> None:
     assert place["logicalLocations"][0]["fullyQualifiedName"].endswith("/agentPools/extra")
 
 
+def test_csv_and_sarif_name_the_line_of_the_node_pool_and_not_of_its_cluster() -> None:
+    text = json.dumps([cluster(pool("np1"), pool("np2"))], indent=1)
+    wanted = [number - 1 for number, line in enumerate(text.splitlines(), 1) if '"name": "np' in line]
+    found = audited(read([("fleet.json", text)]))
+    assert [int(row["line"]) for row in csv.DictReader(io.StringIO(csv_text(found)))] == wanted
+    places = [result["locations"][0]["physicalLocation"] for result in valid(sarif_log(found))["results"]]
+    assert {place["region"]["startLine"] for place in places} == set(wanted)
+
+
 def test_sarif_tells_of_broken_input() -> None:
     run = valid(sarif_log(audited(read([("a.json", "[\n{"), ("<stdin>", "[7]")]))))
     notes = run["invocations"][0]["toolExecutionNotifications"]

@@ -9,7 +9,9 @@ read.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from enum import Enum
 from typing import Any, Final, TypeVar
 
@@ -58,6 +60,9 @@ _INNER: Final = ("enableSecureBoot", "enableVTPM", "nodePublicIPTags", "publicIP
 _ARM_NAME: Final = {
     name.lower(): name for name in (*_INNER, *(name for names in _ARM_NAMES.values() for name in names))
 }
+# The node pools in a cluster.
+POOLS: Final = "agentPoolProfiles"
+_IN_POOL: Final = re.compile(rf"(?:properties\.)?{POOLS}\[(\d+)\]", re.IGNORECASE)
 # What a PUT cannot carry, and what stands beside the properties.
 _NOT_PUT: Final = frozenset(
     (
@@ -85,8 +90,21 @@ def kind_of(entry: Mapping[str, Any]) -> str:
     return ""
 
 
-def read_cluster(entry: Mapping[str, Any], origin: Origin, complain: Complain) -> FleetCluster | None:
-    """Return a managed cluster with the node pools in it; None when it does not say which cluster it is."""
+def origin_of(path: str, origin: Origin, lines: Sequence[int]) -> Origin:
+    """Return where something of a cluster stands: a node pool, and what is in it, on the line of the node pool."""
+    inside = _IN_POOL.match(path)
+    if inside is None or int(inside[1]) >= len(lines):
+        return origin
+    return Origin(origin.file, lines[int(inside[1])], origin.path)
+
+
+def read_cluster(
+    entry: Mapping[str, Any], origin: Origin, complain: Complain, lines: Sequence[int] = ()
+) -> FleetCluster | None:
+    """Return a managed cluster with the node pools in it; None when it does not say which cluster it is.
+
+    `lines` are those on which its node pools begin, where they are known.
+    """
     beside = folded(entry)
     identity = _cluster_id(beside)
     if identity is None:
@@ -97,8 +115,8 @@ def read_cluster(entry: Mapping[str, Any], origin: Origin, complain: Complain) -
     pools = []
     profiles = reader.given("agentpoolprofiles", list) or []
     for index, profile in enumerate(profiles):
-        path = f"agentPoolProfiles[{index}]"
-        where = Origin(origin.file, origin.line, f"{origin.path}.{path}" if origin.path else path)
+        path = f"{POOLS}[{index}]"
+        where = replace(origin_of(path, origin, lines), path=f"{origin.path}.{path}" if origin.path else path)
         if not isinstance(profile, dict) or not isinstance(name := folded(profile).get("name"), str):
             complain(path, "it is no node pool with a name")
             continue

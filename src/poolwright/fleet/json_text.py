@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 _BLANKS: Final = " \t\r\n"
@@ -23,7 +23,10 @@ MAX_DEPTH: Final = 64
 _WHOLE: Final = range(-(2**63), 2**63)
 _MAX_DIGITS: Final = 1_000
 
-Entry = tuple[int, str, Any]
+# Line, path and value, and the lines of the elements that are located.
+Entry = tuple[int, str, Any, tuple[int, ...]]
+# What may stand between an entry and the list of what is located: ARM's resources have it, az has it not.
+_PROPERTIES: Final = "properties"
 # Takes the path inside the entry and what is wrong there.
 Complain = Callable[[str, str], None]
 
@@ -45,10 +48,15 @@ class MoreToCome(ValueError):
 
 
 class Entries:
-    """The entries of a text as (line, path, value); `incomplete` then has the pages that are not the last."""
+    """The entries of a text as (line, path, value, lines); `incomplete` then has the pages that are not the last.
 
-    def __init__(self, text: str) -> None:
+    `lines` are those on which the elements of the list called `located` begin, which an entry or its properties have.
+    """
+
+    def __init__(self, text: str, *, located: str = "") -> None:
         self._text = text
+        # Only a text that has the name is read member by member; a scan in one go is faster.
+        self._located = located.lower() if located and located.lower() in text.lower() else None
         # Python reads no numbers of thousands of digits; this many are already too much for `bounded`.
         self._scan = json.JSONDecoder(parse_int=lambda digits: int(digits[:_MAX_DIGITS])).raw_decode
         self._at = 0
@@ -69,23 +77,41 @@ class Entries:
             self._skip_blanks()
 
     def _list(self, name: str) -> Iterator[Entry]:
+        for index, line in enumerate(self._elements()):
+            lines = list[int]()
+            yield line, f"{name}[{index}]", self._whole(lines), tuple(lines)
+
+    def _elements(self) -> Iterator[int]:
+        """The lines of a list's elements; whoever asks takes the value of each."""
         self._take("[", "a list is expected")
-        index = 0
+        is_first = True
         while not self._takes("]"):
-            if index:
+            if not is_first:
                 self._take(",", "a comma or ] is expected")
                 self._skip_blanks()
-            line = self._line_here()
-            yield line, f"{name}[{index}]", self._value()
-            self._skip_blanks()
-            index += 1
+            yield self._line_here()
+            is_first = False
 
     def _object(self) -> Iterator[Entry]:
         """A wrapper's entries, or the object itself."""
-        line, members, wraps = self._line_here(), dict[str, Any](), False
+        line, members, wraps, lines = self._line_here(), dict[str, Any](), False, list[int]()
+        for name in self._members():
+            if name in _WRAPPED and self._here() == "[" and "id" not in members:
+                wraps = True
+                yield from self._list(name)
+            else:
+                members[name] = self._member(name, lines)
+        if not wraps:
+            yield line, "", members, tuple(lines)
+        elif any(members.get(name) for name in _MORE):
+            self.incomplete.append(MoreToCome(line, next(name for name in _MORE if members.get(name))))
+
+    def _members(self) -> Iterator[str]:
+        """The names of an object's members; whoever asks takes the value after each."""
         self._take("{", "an object is expected")
+        is_first = True
         while not self._takes("}"):
-            if members or wraps:
+            if not is_first:
                 self._take(",", "a comma or } is expected")
                 self._skip_blanks()
             if self._here() != '"':
@@ -94,17 +120,29 @@ class Entries:
             self._skip_blanks()
             self._take(":", "a colon is expected")
             self._skip_blanks()
-            if name in _WRAPPED and self._here() == "[" and "id" not in members:
-                wraps = True
-                yield from self._list(name)
-                self._skip_blanks()
-            else:
-                members[name] = self._value()
-                self._skip_blanks()
-        if not wraps:
-            yield line, "", members
-        elif any(members.get(name) for name in _MORE):
-            self.incomplete.append(MoreToCome(line, next(name for name in _MORE if members.get(name))))
+            yield name
+            is_first = False
+
+    def _whole(self, lines: list[int]) -> Any:
+        """An entry's value, with the lines of what is located in it."""
+        if self._located is None or self._here() != "{":
+            return self._value()
+        return {name: self._member(name, lines) for name in self._members()}
+
+    def _member(self, name: str, lines: list[int], *, is_inner: bool = False) -> Any:
+        """The value of a member of an entry, or of its properties."""
+        if self._located is None:
+            return self._value()
+        if name.lower() == self._located and self._here() == "[":
+            found = list[Any]()
+            lines.clear()
+            for line in self._elements():
+                lines.append(line)
+                found.append(self._value())
+            return found
+        if name.lower() == _PROPERTIES and self._here() == "{" and not is_inner:
+            return {inner: self._member(inner, lines, is_inner=True) for inner in self._members()}
+        return self._value()
 
     def _value(self) -> Any:
         try:
@@ -153,17 +191,32 @@ def bounded(entry: Any, complain: Complain) -> Any:
 
     A member is left out; an element of a list leaves None, so that the others keep their places.
     """
-    return entry if _is_within(entry, 0) else _without(entry, "", 0, complain)
+    is_within = _are_within(entry, 0) if isinstance(entry, dict | list) else _refusal(entry) is None
+    return entry if is_within else _without(entry, "", 0, complain)
 
 
-def _is_within(value: Any, depth: int) -> bool:
-    """Whether all of it is within the bounds, which nearly every entry is."""
-    kind = type(value)
-    if kind is dict:
-        return depth < MAX_DEPTH and all(_is_text(name) and _is_within(part, depth + 1) for name, part in value.items())
-    if kind is list:
-        return depth < MAX_DEPTH and all(_is_within(part, depth + 1) for part in value)
-    return _refusal(value) is None
+def _are_within(value: dict[str, Any] | list[Any], depth: int) -> bool:
+    """Whether all of it is within the bounds, which nearly every entry is.
+
+    Every value of every export is looked at here, so no function is called for one that is nothing special.
+    """
+    if depth >= MAX_DEPTH:
+        return False
+    parts: Iterable[Any] = value
+    if isinstance(value, dict):
+        if not "".join(value).isascii() and not all(map(_is_text, value)):
+            return False
+        parts = value.values()
+    for part in parts:
+        kind = type(part)
+        if part is None or kind is bool or (kind is str and part.isascii()) or (kind is int and part in _WHOLE):
+            continue
+        if kind is dict or kind is list:
+            if not _are_within(part, depth + 1):
+                return False
+        elif _refusal(part) is not None:
+            return False
+    return True
 
 
 def _refusal(value: Any) -> str | None:

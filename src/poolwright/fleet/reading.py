@@ -7,7 +7,7 @@ Invariant: nothing of the input disappears silently; what is not in the fleet is
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any, Final, TypeVar
 
@@ -46,11 +46,11 @@ class Reading:
 
     def take_text(self, file: str, text: str) -> None:
         """Take what a file holds; what is wrong with it becomes a problem."""
-        entries, number = Entries(text), 0
+        entries, number = Entries(text, located=formats.POOLS), 0
         try:
-            for line, path, value in entries:
+            for line, path, value, lines in entries:
                 number += 1
-                self.take_entry(value, Origin(file, line, path))
+                self.take_entry(value, Origin(file, line, path), lines)
         except BrokenJson as broken:
             read_before = f"; the {number} entries before it were read" if number else ""
             what = f"column {broken.column}: this is no JSON: {broken.reason}{read_before}"
@@ -58,12 +58,13 @@ class Reading:
         for page in entries.incomplete:
             self.complain(ProblemKind.INCOMPLETE, Origin(file, page.line, page.path), str(page))
 
-    def take_entry(self, entry: Any, origin: Origin) -> None:
-        """Take one entry of an export."""
+    def take_entry(self, entry: Any, origin: Origin, lines: Sequence[int] = ()) -> None:
+        """Take one entry of an export. `lines` are those of the node pools in it, where they are known."""
 
         def complain(path: str, what: str) -> None:
             dot = "." if origin.path and path and not path.startswith("[") else ""
-            self.complain(ProblemKind.MISSHAPEN, Origin(origin.file, origin.line, f"{origin.path}{dot}{path}"), what)
+            place = formats.origin_of(path, origin, lines)
+            self.complain(ProblemKind.MISSHAPEN, replace(place, path=f"{origin.path}{dot}{path}"), what)
 
         entry = bounded(entry, complain)
         if not isinstance(entry, dict):
@@ -71,7 +72,7 @@ class Reading:
             return
         kind = formats.kind_of(entry)
         if kind == formats.CLUSTER_KIND:
-            cluster = formats.read_cluster(entry, origin, complain)
+            cluster = formats.read_cluster(entry, origin, complain, lines)
             if cluster is not None:
                 self._take_cluster(cluster)
         elif kind == formats.POOL_KIND:
