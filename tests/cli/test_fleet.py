@@ -86,6 +86,29 @@ def test_input_that_cannot_be_read_ends_with_1_and_the_rest_is_answered(alone: C
     assert alone("fleet", "audit", str(tmp_path), "--fail-on", "gen1").code == 4
 
 
+@pytest.mark.parametrize("is_terminal", [False, True])
+@pytest.mark.parametrize("command", [("audit",), ("plan",), ("audit", "-o", "json"), ("plan", "-o", "json")])
+def test_nothing_of_an_export_steers_the_terminal(
+    command: tuple[str, ...],
+    is_terminal: bool,
+    alone: CommandLine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("poolwright.cli.fleet._is_terminal", lambda: is_terminal)
+    monkeypatch.setenv("COLUMNS", "300")
+    steering = "\x1b[2J\u202e\n\x9b\x7f"
+    pools = pool("np1", tags={steering: 7}, eTag=steering), pool("np2", vmSize=steering), pool("np3", mode=steering)
+    (tmp_path / "x.json").write_text(json.dumps([cluster(*pools), {"type": f"{steering}/x"}]))
+    ended = alone("fleet", *command, str(tmp_path / "x.json"))
+    assert ended.code == 1
+    assert "np1" in ended.out
+    assert (ended.out + ended.err).replace("\n", "").isprintable()
+    # No value begins a line of its own.
+    said = [line.partition(":")[0].split()[0] for line in ended.err.splitlines()]
+    assert set(said) <= {"3", "1", "2", "by", "stays", "misshapen", "unknown"}, ended.err
+
+
 def test_a_path_that_is_not_there_ends_with_3(alone: CommandLine) -> None:
     ended = alone("fleet", "audit", "nowhere.json")
     assert (ended.code, ended.out, ended.err) == (3, "", "error: no file or folder 'nowhere.json'\n")

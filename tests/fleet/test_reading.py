@@ -247,6 +247,22 @@ def test_a_node_pool_and_what_is_wrong_with_it_stand_on_its_own_line(inside: boo
     assert paths == {f"agentPoolProfiles[1].{name}" for name in ("count", "maxPods")}
 
 
+@pytest.mark.parametrize("name", ["a/../b", "x\u202ey", "x\ny", "x\x9b2J", "..", ""])
+def test_a_name_that_could_mislead_is_no_name(name: str) -> None:
+    """Names become paths of requests, words of commands, and cells of tables."""
+    fleet = read([("x.json", json.dumps([cluster(pool(name), pool("np2"))]))])
+    assert sorted(pools_of(fleet)) == ["c1/np2"]
+    assert [problem.origin.path for problem in fleet.problems] == ["[0].agentPoolProfiles[0]"]
+    parts = {"subscriptionId": "s", "resourceGroup": "rg", "name": name, "type": cluster()["id"].split("providers/")[1]}
+    projected = parts | {"type": "microsoft.containerservice/managedclusters"}
+    identity = f"{cluster(name=name)['id']}/agentPools/np1"
+    alone = {"id": identity, "type": "Microsoft.ContainerService/managedClusters/agentPools"}
+    for entry in (cluster(pool(), name=name), projected, alone):
+        fleet = read([("x.json", json.dumps([entry]))])
+        assert fleet.clusters == ()
+        assert len(fleet.problems) == 1
+
+
 def test_many_entries_of_one_unknown_kind_are_one_problem() -> None:
     (problem,) = read([("x.json", json.dumps([{"foo": number} for number in range(500)]))]).problems
     assert "(500 such entries)" in problem.what

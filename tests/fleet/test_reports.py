@@ -50,6 +50,24 @@ def test_csv_gives_spreadsheets_no_formula() -> None:
     assert row["sizes"] == "'=HYPERLINK(1)"
 
 
+@pytest.mark.parametrize(
+    ("written", "cell"),
+    [
+        ("@SUM(A1)", "'@SUM(A1)"),
+        (" =1", "' =1"),
+        ("\uff1d1", "'\uff1d1"),
+        ("\t=1", "\\t=1"),
+        ("\r\n-1", "\\r\\n-1"),
+        ("a\x1b[2J\u202e", "a\\x1b[2J\\u202e"),
+        ("a-b=c", "a-b=c"),
+    ],
+)
+def test_a_cell_of_csv_is_no_formula_and_steers_nothing(written: str, cell: str) -> None:
+    found = audited(fleet_of(cluster(pool(vmSize=written, provisioningState=written))))
+    (row,) = csv.DictReader(io.StringIO(csv_text(found)))
+    assert row["sizes"] == row["provisioningState"] == cell
+
+
 def test_sarif_is_valid_and_says_what_the_audit_says(found: Audit) -> None:
     run = valid(sarif_log(found))
     counted: dict[str, int] = {}
@@ -102,6 +120,19 @@ def test_the_page_carries_every_pool_as_json(found: Audit) -> None:
     data = data_of(audit_page(found))
     place = data["columns"].index("id")
     assert [row[place] for row in data["rows"]] == [each.id for each in found.pools]
+
+
+def test_nothing_of_the_fleet_steers_who_reads_a_page_or_a_plan() -> None:
+    steering = "\x1b]0;x\x07\u202e\n"
+    export = cluster(pool(vmSize="Standard_D4_v3", eTag=steering, tags={"a": steering}), pool("np2", vmSize=steering))
+    fleet = fleet_of(export)
+    found = audited(fleet)
+    made = plan(fleet, found, targets_for(fleet))
+    assert len(made.moves) == 1
+    for text in (audit_page(found), plan_page(made), markdown(outline(made))):
+        assert text.replace("\n", "").isprintable()
+    sizes = data_of(audit_page(found))["columns"].index("sizes")
+    assert {row[sizes] for row in data_of(audit_page(found))["rows"]} == {"Standard_D4_v3", r"\x1b]0;x\x07\u202e\n"}
 
 
 def test_nothing_of_the_fleet_becomes_markup() -> None:

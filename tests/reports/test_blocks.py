@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from poolwright.reports.blocks import Block, Bullets, Commands, Heading, Paragraph, Table, html, markdown
+from poolwright.reports.visible import visible
 
 BLOCKS: list[Block] = [
     Heading(1, "A & B", "top"),
@@ -47,12 +48,41 @@ class _Texts(HTMLParser):
         self.text += data
 
 
-@given(st.text(st.characters(exclude_categories=["Cc", "Cs"])))
+@given(st.text(st.characters(exclude_categories=[])))
 def test_no_text_becomes_a_tag(text: str) -> None:
     parser = _Texts()
     parser.feed(html([Paragraph(text)]))
     parser.close()
-    assert (parser.tags, parser.text) == (["p"], text)
+    assert (parser.tags, parser.text) == (["p"], visible(text))
+
+
+STEERING = "\x1b[2J\u202ea\nb\r\x9b\u2028"
+
+
+def test_nothing_in_a_text_steers_who_shows_it() -> None:
+    blocks = [
+        *(Heading(1, STEERING, "x"), Paragraph(STEERING), Bullets([STEERING]), Table("What", ("a",), [(STEERING,)])),
+        Commands([STEERING]),
+    ]
+    for text in (markdown(blocks), html(blocks)):
+        assert text.replace("\n", "").isprintable()
+        assert text.count("u202ea") == len(blocks)
+    assert len(markdown(blocks).splitlines()) == len(markdown([replace_text(block) for block in blocks]).splitlines())
+
+
+def replace_text(block: Block) -> Block:
+    """The block with a plain word in the place of the text."""
+    match block:
+        case Heading():
+            return Heading(1, "a", "x")
+        case Paragraph():
+            return Paragraph("a")
+        case Bullets():
+            return Bullets(["a"])
+        case Table():
+            return Table("What", ("a",), [("a",)])
+        case Commands():
+            return Commands(["a"])
 
 
 @pytest.mark.parametrize("lines", [["```"], ["a", "`````"]])

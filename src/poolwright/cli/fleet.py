@@ -28,6 +28,7 @@ from poolwright.cli.failure import FAILED, GATE, NOT_FOUND, USAGE, Failure
 from poolwright.cli.options import DataDir, examples, in_any_case
 from poolwright.cli.output import note, table
 from poolwright.cli.profiles import FOR_AZURE, ProfileForAzure, note_profile
+from poolwright.reports.visible import visible, visible_json
 
 if TYPE_CHECKING:
     from poolwright.fleet.audit import Audit, AuditedPool, InputProblem
@@ -230,7 +231,7 @@ def _drawn(rows: Sequence[Mapping[str, object]]) -> str:
         whole = name in ("Cluster", "Pool", "Size", "Generation")
         drawn.add_column(name, justify="right" if name == "Count" else "left", overflow="fold", no_wrap=whole)
     for row in rows:
-        cells = {name: escape(str(row[name])) for name in names}
+        cells = {name: escape(visible(str(row[name]))) for name in names}
         colour = {"V1": "yellow", "V2": "green"}.get(cells["Generation"][:2], "dim")
         cells["Generation"] = f"[{colour}]{cells['Generation']}[/{colour}]"
         drawn.add_row(*cells.values())
@@ -243,7 +244,7 @@ def _drawn(rows: Sequence[Mapping[str, object]]) -> str:
 def _json_text(document: Document) -> Iterator[str]:
     from poolwright.fleet.document import json_pieces
 
-    return (piece.decode() for piece in json_pieces(document))
+    return (visible_json(piece.decode()) for piece in json_pieces(document))
 
 
 def _plan_text(made: Plan, output: PlanOutput) -> Iterable[str]:
@@ -307,7 +308,7 @@ def _tell_plan(made: Plan) -> None:
     for left in made.stays:
         if left.move != "done":
             reasons = "; ".join(f"{finding.message} {finding.remedy}".strip() for finding in left.because)
-            note(f"stays: {left.resource_group}/{left.cluster}/{left.pool}: {reasons}")
+            note(visible(f"stays: {left.resource_group}/{left.cluster}/{left.pool}: {reasons}"))
     _tell_problems(made.problems)
 
 
@@ -432,7 +433,7 @@ def _tell(found: Audit) -> None:
 def _tell_problems(problems: Iterable[InputProblem]) -> None:
     for problem in problems:
         place = ":".join(str(part) for part in (problem.place.file, problem.place.line, problem.place.path) if part)
-        note(f"{problem.kind}: {place}: {problem.message}")
+        note(visible(f"{problem.kind}: {place}: {problem.message}"))
 
 
 def _is_caught(pool: AuditedPool, gate: Gate) -> bool:

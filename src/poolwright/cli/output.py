@@ -1,6 +1,6 @@
 """What commands print: az's tables, the JSON of the wire, and errors and decisions for people.
 
-Invariant: nothing here writes a secret or colours what a pipe reads.
+Invariant: nothing here writes a secret or colours what a pipe reads; no text of a table or a note steers a terminal.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
+
+from poolwright.reports.visible import visible, visible_lines
 
 Json = dict[str, Any]
 
@@ -35,7 +37,7 @@ def print_answer(document: object, rows: Sequence[Mapping[str, object]], output:
 
 def note(text: str) -> None:
     """Tell a person something that is not the answer."""
-    print(text, file=sys.stderr)
+    print(visible_lines(text), file=sys.stderr)
 
 
 def table(rows: Sequence[Mapping[str, object]]) -> str:
@@ -148,7 +150,7 @@ def note_warnings(pool: Mapping[str, Any]) -> None:
 
 
 def _cell(value: object) -> str:
-    return "" if value is None else str(value)
+    return "" if value is None else visible(str(value))
 
 
 def _circumstances(error: Mapping[str, Any]) -> Iterable[str]:

@@ -14,6 +14,7 @@ from typing import Any, Final
 from poolwright.fleet.audit import OBSTACLES, Audit, AuditedPool, Confidence, Effect, Urgency
 from poolwright.fleet.document import Place
 from poolwright.reports.sarif import Level, SarifNotification, SarifPlace, SarifResult, SarifRule, sarif
+from poolwright.reports.visible import visible
 
 COLUMNS: Final = (
     *("subscription", "resourceGroup", "cluster", "pool", "location", "mode", "osType", "osSku", "kubernetesVersion"),
@@ -21,8 +22,8 @@ COLUMNS: Final = (
     *("confidence", "because", "gen2Size", "move", "urgency", "firstEnd", "firstEndOf", "findings", "remedies"),
     *("id", "file", "line"),
 )
-# What spreadsheets take for a formula.
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+# What spreadsheets take for a formula, in both widths. Source: https://owasp.org/www-community/attacks/CSV_Injection
+_FORMULA: Final = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
 
 
 def csv_text(audit: Audit) -> str:
@@ -72,7 +73,11 @@ def row_of(pool: AuditedPool) -> dict[str, object]:
 
 
 def _safe(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    """A cell that no spreadsheet takes for a formula, in one line."""
+    if not isinstance(value, str):
+        return value
+    text = visible(value)
+    return f"'{text}" if text.lstrip().startswith(_FORMULA) else text
 
 
 _GEN1: Final = SarifRule(

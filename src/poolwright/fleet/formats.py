@@ -117,10 +117,11 @@ def read_cluster(
     for index, profile in enumerate(profiles):
         path = f"{POOLS}[{index}]"
         where = replace(origin_of(path, origin, lines), path=f"{origin.path}.{path}" if origin.path else path)
-        if not isinstance(profile, dict) or not isinstance(name := folded(profile).get("name"), str):
+        pool = _pool_id(identity, folded(profile).get("name")) if isinstance(profile, dict) else None
+        if pool is None:
             complain(path, "it is no node pool with a name")
             continue
-        pools.append(_pool(NodePoolId(identity, name), profile, where, _below(complain, path)))
+        pools.append(_pool(pool, profile, where, _below(complain, path)))
     return FleetCluster(
         id=identity,
         origin=origin,
@@ -134,8 +135,8 @@ def read_cluster(
 
 def read_pool(entry: Mapping[str, Any], origin: Origin, complain: Complain) -> FleetPool | None:
     """Return a node pool that was exported by itself; None when it does not say which it is."""
-    identity = NodePoolId.parse(str(folded(entry).get("id", "")))
-    if identity is None:
+    identity = NodePoolId.parse(text := str(folded(entry).get("id", "")))
+    if identity is None or not text.isprintable():
         complain("id", "it has no ID of a node pool")
         return None
     return _pool(identity, entry, origin, complain)
@@ -275,15 +276,30 @@ def _properties(entry: Mapping[str, Any], name: str, complain: Complain) -> Json
 
 
 def _cluster_id(known: Mapping[str, Any]) -> ClusterId | None:
-    identifier = ResourceId.parse(known["id"]) if isinstance(known.get("id"), str) else None
-    if identifier is not None and identifier.type.lower() == CLUSTER_TYPE.lower() and identifier.group is not None:
-        return ClusterId(GroupId(identifier.subscription, identifier.group), identifier.names[-1])
+    """The cluster's ID. Names stand in commands, paths and tables, so one that does not print is none."""
+    if isinstance(known.get("id"), str) and (found := _cluster_named(known["id"])) is not None:
+        return found
     # A query of Resource Graph that projects leaves the ID out.
     parts = [known.get(name) for name in ("subscriptionid", "resourcegroup", "name")]
-    if all(isinstance(part, str) and part for part in parts):
+    if all(isinstance(part, str) for part in parts):
         subscription, group, name = map(str, parts)
-        return ClusterId(GroupId(subscription, group), name)
+        return _cluster_named(str(ClusterId(GroupId(subscription, group), name)))
     return None
+
+
+def _cluster_named(text: str) -> ClusterId | None:
+    """The cluster whose ID the text is, None where it is none of a cluster."""
+    identifier = ResourceId.parse(text) if text.isprintable() else None
+    if identifier is None or identifier.type.lower() != CLUSTER_TYPE.lower() or identifier.group is None:
+        return None
+    return ClusterId(GroupId(identifier.subscription, identifier.group), identifier.names[-1])
+
+
+def _pool_id(cluster: ClusterId, name: Any) -> NodePoolId | None:
+    """The node pool of that name, None where it is no name of one."""
+    if not isinstance(name, str) or not name.isprintable():
+        return None
+    return NodePoolId(cluster, name) if NodePoolId.parse(str(NodePoolId(cluster, name))) is not None else None
 
 
 def _sendable(properties: Mapping[str, Any], complain: Complain) -> Json:

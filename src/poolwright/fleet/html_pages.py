@@ -20,6 +20,7 @@ from poolwright.fleet.audit_reports import row_of
 from poolwright.fleet.plan import Plan
 from poolwright.fleet.plan_report import outline
 from poolwright.reports.blocks import html
+from poolwright.reports.visible import visible
 
 # What the table of an audit shows, and what one can choose by.
 _SHOWN: Final = {
@@ -48,7 +49,7 @@ def audit_page(audit: Audit) -> str:
         for name, label in _SHOWN.items()
     )
     problems = "".join(
-        f"<li>{escape(f'{problem.kind}: {problem.place.file}:{problem.place.line}: {problem.message}')}</li>"
+        f"<li>{escape(visible(f'{problem.kind}: {problem.place.file}:{problem.place.line}: {problem.message}'))}</li>"
         for problem in audit.problems
     )
     trouble = f"<h2>Input that could not be taken</h2><ul>{problems}</ul>" if problems else ""
@@ -82,7 +83,8 @@ def _row(pool: AuditedPool) -> dict[str, object]:
     row = row_of(pool)
     end = f"{row['firstEnd']} {row['firstEndOf']}" if pool.ends else None
     findings = " ".join(f"{finding.message} Remedy: {finding.remedy}." for finding in pool.findings)
-    return row | {"firstEnd": end, "findings": findings or None}
+    row |= {"firstEnd": end, "findings": findings or None}
+    return {name: visible(value) if isinstance(value, str) else value for name, value in row.items()}
 
 
 def plan_page(plan: Plan) -> str:

@@ -1,6 +1,7 @@
 """A text as headings, paragraphs, tables and commands, once as Markdown and once as HTML.
 
-Invariant: what is written is shown as it is: nothing in a text is markup, in either form.
+Invariant: what is written is shown as it is: nothing in a text is markup, in either form, and what does not print is
+shown as its escape.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Final
+
+from poolwright.reports.visible import visible
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,7 @@ def markdown(blocks: Iterable[Block]) -> str:
                 fence = _FENCE
                 while any(fence in line for line in lines):
                     fence += "`"
-                parts.append("\n".join([f"{fence}{language}", *lines, fence]))
+                parts.append("\n".join([f"{fence}{language}", *map(visible, lines), fence]))
     return "\n\n".join(parts) + "\n"
 
 
@@ -85,25 +88,31 @@ def _html(block: Block) -> str:
     match block:
         case Heading(level, text, anchor):
             identity = f' id="{escape(anchor)}"' if anchor else ""
-            return f"<h{level}{identity}>{escape(text)}</h{level}>"
+            return f"<h{level}{identity}>{_html_text(text)}</h{level}>"
         case Paragraph(text):
-            return f"<p>{escape(text)}</p>"
+            return f"<p>{_html_text(text)}</p>"
         case Bullets(items):
-            return "<ul>" + "".join(f"<li>{escape(item)}</li>" for item in items) + "</ul>"
+            return "<ul>" + "".join(f"<li>{_html_text(item)}</li>" for item in items) + "</ul>"
         case Table(caption, names, rows):
             head = "".join(f'<th scope="col">{escape(name)}</th>' for name in names)
-            body = "".join("<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
+            body = "".join(
+                "<tr>" + "".join(f"<td>{_html_text(str(cell))}</td>" for cell in row) + "</tr>" for row in rows
+            )
             return (
                 f'<div class="wide" role="region" aria-label="{escape(caption)}" tabindex="0"><table>'
                 f"<caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
             )
         case Commands(lines):
-            return f"<pre><code>{escape(chr(10).join(lines))}</code></pre>"
+            return f"<pre><code>{chr(10).join(map(_html_text, lines))}</code></pre>"
+
+
+def _html_text(text: str) -> str:
+    return escape(visible(text))
 
 
 def _plain(text: str) -> str:
     """The text with the characters escaped that Markdown would take for markup."""
-    return "".join(f"\\{character}" if character in r"\`*_{}[]<>#|~" else character for character in text)
+    return "".join(f"\\{character}" if character in r"\`*_{}[]<>#|~" else character for character in visible(text))
 
 
 def _cell(value: object) -> str:
