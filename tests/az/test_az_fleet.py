@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 from lab import Lab
 
+from poolwright.fleet.commands import option
 from tests.cli.conftest import CommandLine
+from tests.fleet.test_commands import expanded
 
 pytestmark = pytest.mark.az
 
@@ -35,6 +37,16 @@ def fleet(lab: Lab) -> Lab:
     for name, options in ADDED.items():
         lab.ok(f"aks nodepool add {CLUSTER} -n {name} {options}")
     return lab
+
+
+def test_az_reads_no_file_for_a_value_of_a_printed_command(lab: Lab, tmp_path: Path) -> None:
+    """The escape that az offers is none for @, and the one that is printed holds for all else."""
+    file = tmp_path / "x"
+    file.write_text("FILE")
+    told = [f"@{file}", f"a=@{file}", f"-o=@{file}", "a@b", "@", "-g=-o"]
+    assert lab.az.inside("expanded_words.py", *told) == expanded(told)
+    taken = shlex.split(f"{option('--tags', f'a=@{file}')} {option('-g', '-o')} {option('--labels', 'a@b', '@a=b')}")
+    assert lab.az.inside("expanded_words.py", *taken) == taken
 
 
 def test_the_lines_of_a_plan_move_every_pool_of_what_az_exported(fleet: Lab, tmp_path: Path) -> None:

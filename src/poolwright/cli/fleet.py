@@ -284,7 +284,7 @@ def _plan_table(made: Plan) -> str:
     quota = [
         {
             "Subscription": row.subscription,
-            "Location": row.location,
+            "Location": row.location or "-",
             "Family": row.family,
             "OneAtATime": row.one_at_a_time,
             "AllAtOnce": row.all_at_once,

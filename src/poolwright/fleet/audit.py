@@ -276,7 +276,10 @@ class Effect(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ObstacleRow:
-    """Something between a node pool and Generation 2. Message and remedy are templates."""
+    """Something between a node pool and Generation 2.
+
+    Message and remedy are templates; those of a remedy stand for options of az.
+    """
 
     rule: Rule
     condition: Condition
@@ -296,7 +299,7 @@ OBSTACLES: Final = (
         when(generation=_TO_MOVE, pool_type=PoolType.AVAILABILITY_SET),
         Effect.BLOCKS,
         "The machines of an availability set can neither be replaced by another kind nor moved to another node pool.",
-        "migrate the cluster first: az aks update -g {group} -n {cluster} --migrate-vmas-to-vms; then export it anew",
+        "migrate the cluster first: az aks update {group} {cluster} --migrate-vmas-to-vms; then export it anew",
     ),
     ObstacleRow(
         Rule("windows-2019", "Windows2019 has only a Generation 1 image.", "generation-2-vms.md (rule 18)"),
@@ -310,14 +313,15 @@ OBSTACLES: Final = (
         when(generation=_TO_MOVE, sizes_told=False),
         Effect.BLOCKS,
         "The export does not say which size the machines have.",
-        "export the node pool anew: az aks nodepool list -g {group} --cluster-name {cluster} -o json",
+        "export the node pool anew: az aks nodepool list {group} {of_cluster} -o json",
     ),
     ObstacleRow(
         Rule("size-unknown", "A size without facts can be compared with none.", "Poolwright"),
         when(generation=_TO_MOVE, sizes_told=True, sizes_known=False),
         Effect.BLOCKS,
         "The catalogue knows nothing of {sizes}.",
-        "add the sizes of your subscription to the input: az vm list-skus -l {location} --all -o json > skus.json",
+        "add the sizes of your subscription to the input: az vm list-skus {location} --all -o json > skus.json"
+        "{fill_in}",
     ),
     ObstacleRow(
         Rule("no-target", "A move needs a size of the same line that offers Generation 2 there.", "Poolwright"),
@@ -337,14 +341,14 @@ OBSTACLES: Final = (
         when(generation=_TO_MOVE, cluster_stopped=True),
         Effect.WAITS,
         "The cluster is stopped.",
-        "start it: az aks start -g {group} -n {cluster}",
+        "start it: az aks start {group} {cluster}",
     ),
     ObstacleRow(
         Rule("pool-stopped", "Machines of a stopped node pool cannot be drained.", "start-stop-nodepools.md"),
         when(generation=_TO_MOVE, cluster_stopped=False, pool_stopped=True),
         Effect.WAITS,
         "The node pool is stopped.",
-        "start it: az aks nodepool start -g {group} --cluster-name {cluster} --nodepool-name {pool}",
+        "start it: az aks nodepool start {group} {of_cluster} {pool}",
     ),
     ObstacleRow(
         Rule(
@@ -355,7 +359,7 @@ OBSTACLES: Final = (
         when(generation=_TO_MOVE, settled=False),
         Effect.WAITS,
         "The provisioning state is {state}.",
-        "wait for Succeeded, or repair it: az aks nodepool update -g {group} --cluster-name {cluster} -n {pool}",
+        "wait for Succeeded, or repair it: az aks nodepool update {group} {of_cluster} {pool}",
     ),
     ObstacleRow(
         Rule(
@@ -373,7 +377,7 @@ OBSTACLES: Final = (
         when(located=False),
         Effect.NOTE,
         "The location is not known, so every size counts as offered.",
-        "add the cluster to the input: az aks show -g {group} -n {cluster} -o json",
+        "add the cluster to the input: az aks show {group} {cluster} -o json",
     ),
     ObstacleRow(
         Rule("no-mode", "Exports of api-versions before 2019-11-01 have no mode.", "Azure/azure-rest-api-specs"),
@@ -474,16 +478,13 @@ class _Auditor:
             "state": pool.state if pool.state not in (None, "Succeeded") else f"{cluster.state} (of the cluster)",
             "offered": generations_text(offered),
         }
-        # What a remedy says is typed into a shell.
-        typed = {name: commands.quoted(words[name]) for name in ("group", "cluster", "pool")}
-        typed["location"] = cluster.location or "LOCATION"
         rows = [row for row in OBSTACLES if row.condition.holds(facts)]
         return (
             tuple(
                 Finding(
                     id=row.rule.id,
                     message=row.message.format(**words),
-                    remedy=row.remedy.format(**typed),
+                    remedy=_typed(row.remedy, pool, cluster),
                     source=row.rule.source,
                 )
                 for row in rows
@@ -522,6 +523,24 @@ class _Auditor:
             located=cluster.location is not None,
             mode_told=pool.mode is not None,
         )
+
+
+def _typed(remedy: str, pool: FleetPool, cluster: FleetCluster) -> str:
+    """The remedy with its command as it can be typed, or with the reason why it cannot."""
+    if "{" not in remedy:
+        return remedy
+    identity = pool.id.cluster_id
+    try:
+        return remedy.format(
+            group=commands.option("-g", identity.group_id.group),
+            cluster=commands.option("-n", identity.cluster),
+            of_cluster=commands.option("--cluster-name", identity.cluster),
+            pool=commands.option("-n", pool.id.pool),
+            location=commands.option("-l", cluster.location or commands.LOCATION),
+            fill_in="" if cluster.location else f", with its location in the place of {commands.LOCATION}",
+        )
+    except commands.Unsayable as why:
+        return f"{remedy.partition(': az ')[0]} (not with az: {why})"
 
 
 def urgency(ends: tuple[Retirement, ...], as_of: date) -> Urgency:

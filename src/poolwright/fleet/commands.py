@@ -1,7 +1,7 @@
 """The words of a plan's steps: what to type for az and kubectl, and what to write for the Azure SDK for Python.
 
-Invariant: what is printed here can be run as it is; every value is quoted for a POSIX shell, and what a command cannot
-say is told, not left out silently.
+Invariant: what is printed here can be run as it is, or begins with # and says what is missing; every value is quoted
+for a POSIX shell and taken by az as it is, and what a command cannot say is told, not left out silently.
 """
 
 from __future__ import annotations
@@ -14,8 +14,44 @@ from typing import Any, Final
 
 from poolwright.domain.resource_id import ClusterId, NodePoolId
 
+# Stands for a location that nobody told, in a line that begins with #.
+LOCATION: Final = "LOCATION"
 WINDOWS_GEN2_HEADER: Final = "UseWindowsGen2VM"
 Json = Mapping[str, Any]
+# An option of az and its values.
+Option = tuple[str, ...]
+
+
+class Unsayable(ValueError):
+    """A value that az, or whoever types the line, would not take as it is; says which and why."""
+
+
+@lru_cache(maxsize=65_536)
+def option(name: str, *values: str) -> str:
+    """Return an option as a shell and az take it: each value as it is. Raises `Unsayable` where there is no such form.
+
+    az takes a word that begins with @, or has @ after its first =, for the name of a file to read, and one that begins
+    with - for an option. Source: azure/cli/core/commands/__init__.py, `_expand_file_prefixed_files` (azure-cli 2.91.0).
+    """
+    words = [name, *values]
+    # Behind the option's own = a single value is no option, and its own = is not the first one of the word.
+    if len(values) == 1 and (values[0].startswith("-") or _is_read_as_a_file(values[0])):
+        words = [f"{name}={values[0]}"]
+    for value in values:
+        if not value.isprintable():
+            raise Unsayable(f"{name} {value!r} has characters that do not print")
+    for value in values:
+        if value.startswith("-") and len(values) > 1:
+            raise Unsayable(f"az takes {name} {value!r} for an option")
+    for word in words:
+        if _is_read_as_a_file(word):
+            raise Unsayable(f"az takes {name} {word.removeprefix(f'{name}=')!r} for the name of a file to read")
+    return " ".join(map(_quoted, words))
+
+
+def _is_read_as_a_file(word: str) -> bool:
+    value = word.split("=", 1)[-1]
+    return value.startswith("@") and len(value) > 1
 
 
 def _one(value: Any) -> list[str]:
@@ -108,54 +144,69 @@ class Spelled:
 def az_add(pool: NodePoolId, properties: Json, headers: Mapping[str, str]) -> Spelled:
     """Return what adds the node pool with these properties; further sizes of a VirtualMachines pool come after it."""
     values = dict(_leaves(properties))
-    arguments: list[str] = []
+    options: list[Option] = []
     unsaid = []
     for row in OPTIONS:
         value = values.pop(row.path, None)
         if value is None or value in row.unless:
             continue
         if row.option:
-            arguments += [row.option, *row.values(value)]
+            options.append((row.option, *row.values(value)))
         else:
             unsaid.append(row.path)
     manual = _manual(properties)
     if manual:
-        arguments += ["--node-count", str(manual[0]["count"])]
-    lines = [az("aks nodepool add", pool, *arguments, *_headers(headers))]
+        options.append(("--node-count", str(manual[0]["count"])))
+    lines = [az("aks nodepool add", pool, *options, *_headers(headers))]
     for profile in manual[1:]:
-        further = ["--vm-sizes", profile["size"], "--node-count", str(profile["count"])]
+        further = ("--vm-sizes", profile["size"]), ("--node-count", str(profile["count"]))
         lines.append(az("aks nodepool manual-scale add", pool, *further))
     return Spelled(tuple(lines), (*unsaid, *sorted(values)))
 
 
-def az(command: str, about: NodePoolId | ClusterId, *arguments: str) -> str:
+def az(command: str, about: NodePoolId | ClusterId, *options: Option) -> str:
     """Return a command of az about a node pool, or about all node pools of a cluster."""
     cluster = about.cluster_id if isinstance(about, NodePoolId) else about
-    where = ["-g", cluster.group_id.group, "--cluster-name", cluster.cluster]
-    where += ["-n", about.pool] if isinstance(about, NodePoolId) else []
-    subscription = ["--subscription", cluster.group_id.subscription]
-    return _joined(["az", *command.split(), *where, *arguments, *subscription])
+    where: list[Option] = [("-g", cluster.group_id.group), ("--cluster-name", cluster.cluster)]
+    where += [("-n", about.pool)] if isinstance(about, NodePoolId) else []
+    return _line(command, *where, *options, ("--subscription", cluster.group_id.subscription))
 
 
-def az_usage(subscription: str, location: str, family: str) -> str:
-    """Return a command of az that shows a quota and how much of it is used."""
+def az_show(pool: NodePoolId, query: str) -> str:
+    """Return a command of az that shows one property of a node pool."""
+    return az("aks nodepool show", pool, ("--query", query), ("-o", "tsv"))
+
+
+def az_system_pools(cluster: ClusterId) -> str:
+    """Return a command of az that shows the names of a cluster's system node pools."""
+    return az("aks nodepool list", cluster, ("--query", "[?mode=='System'].name"), ("-o", "tsv"))
+
+
+def az_usage(subscription: str, location: str | None, family: str) -> str:
+    """Return a command of az that shows a quota and how much of it is used; of an unknown location with a gap."""
+    if not set(family).isdisjoint("'\\"):
+        return f"# az vm list-usage cannot be typed: no text of a query is the family {family!r}"
     query = f"[?name.value=='{family}'].{{limit: limit, used: currentValue}}"
-    where = ["-l", location, "--subscription", subscription]
-    return _joined(["az", "vm", "list-usage", *where, "--query", query, "-o", "table"])
+    where = ("-l", location or LOCATION), ("--subscription", subscription)
+    line = _line("vm list-usage", *where, ("--query", query), ("-o", "table"))
+    return line if location is not None else f"# with the location in the place of {LOCATION}: {line}"
 
 
-def quoted(word: str) -> str:
-    """Return the word as a shell takes it for one, for a command inside of a sentence."""
-    return _quoted(word)
+def _line(command: str, *options: Option) -> str:
+    """The command, or a line that begins with # and says which value it would not take."""
+    try:
+        return " ".join([f"az {command}", *(option(*each) for each in options)])
+    except Unsayable as why:
+        return f"# az {command} cannot be typed: {why}; the Azure SDKs and requests take it"
 
 
 def az_change(pool: NodePoolId, properties: Json, headers: Mapping[str, str]) -> str:
     """Return the change in place: by the options of Poolwright's az, or by name where a property has none."""
     if properties.keys() <= {"vmSize"}:
-        resized = ["--node-vm-size", properties["vmSize"]] if properties else []
+        resized = [("--node-vm-size", properties["vmSize"])] if properties else []
         return az("aks nodepool update", pool, *resized, *_headers(headers))
     wanted = [f"properties.{name}={value}" for name, value in properties.items()]
-    return _joined(["az", "resource", "update", "--ids", str(pool), "--set", *wanted])
+    return _line("resource update", ("--ids", str(pool)), ("--set", *wanted))
 
 
 def kubectl(verb: str, pool: str, *arguments: str) -> str:
@@ -198,8 +249,8 @@ def _names(pool: NodePoolId) -> str:
     return f"{cluster.group_id.group!r}, {cluster.cluster!r}, {pool.pool!r}"
 
 
-def _headers(headers: Mapping[str, str]) -> list[str]:
-    return ["--aks-custom-headers", ",".join(f"{name}={value}" for name, value in headers.items())] if headers else []
+def _headers(headers: Mapping[str, str]) -> list[Option]:
+    return [("--aks-custom-headers", ",".join(f"{name}={value}" for name, value in headers.items()))] if headers else []
 
 
 def _manual(properties: Json) -> list[Json]:

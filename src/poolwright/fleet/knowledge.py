@@ -15,8 +15,14 @@ from poolwright.catalog.retirements import Retirements
 from poolwright.domain.profile import Profile
 from poolwright.fleet.values import Fleet
 
-# Where a cluster without a location is looked up: everything is assumed to be offered there.
-NO_LOCATION: Final = "unknown"
+# Where a cluster without a location is looked up: everything is assumed to be offered there. No location, which has
+# letters and digits only, is called that.
+NO_LOCATION: Final = "any-location"
+
+
+def place_called(location: str) -> str:
+    """Return the location in words."""
+    return "any location" if location == NO_LOCATION else location
 
 
 @dataclass(frozen=True, slots=True)

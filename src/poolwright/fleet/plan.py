@@ -37,6 +37,7 @@ from poolwright.domain.upgrade_settings import UpgradeSettings
 from poolwright.domain.vm_size import VmSize
 from poolwright.fleet import commands
 from poolwright.fleet.audit import Audit, AuditedPool, End, InputProblem, Move, Urgency
+from poolwright.fleet.commands import az_show
 from poolwright.fleet.document import Document, Finding
 from poolwright.fleet.overrides import Decision, Overrides
 from poolwright.fleet.targets import Target, Targets
@@ -227,7 +228,7 @@ class QuotaRow(Document):
     """vCPUs needed beyond today's of one family in one place: one cluster at a time, all at once, and for good."""
 
     subscription: str
-    location: str
+    location: str | None
     family: str
     one_at_a_time: int
     all_at_once: int
@@ -636,20 +637,19 @@ def _headers(draft: _Draft) -> dict[str, str]:
 
 def _confirm(draft: _Draft) -> Step:
     pool = draft.pool
-    checks = [Check(run=_show(pool.id, "provisioningState"), expect="Succeeded")]
+    checks = [Check(run=az_show(pool.id, "provisioningState"), expect="Succeeded")]
     if pool.etag is not None:
-        checks.append(Check(run=_show(pool.id, "eTag"), expect=f"{pool.etag}, or the node pool changed since"))
+        checks.append(Check(run=az_show(pool.id, "eTag"), expect=f"{pool.etag}, or the node pool changed since"))
     if draft.found.confidence != "certain":
         checks.append(
-            Check(run=_show(pool.id, "nodeImageVersion"), expect="no gen2 in it; its generation is only likely V1")
+            Check(
+                run=az_show(pool.id, "nodeImageVersion"),
+                expect="no gen2 in it; its generation is only likely V1",
+            )
         )
     return Step(
         name=StepName.CONFIRM, what="See that the node pool is as it was when this was planned.", checks=tuple(checks)
     )
-
-
-def _show(pool: NodePoolId, query: str) -> str:
-    return commands.az("aks nodepool show", pool, "--query", query, "-o", "tsv")
 
 
 def _new_pool_steps(
@@ -667,8 +667,8 @@ def _new_pool_steps(
             sdk=commands.sdk_create(replacement, properties, headers),
             request=Request(method="PUT", pool=str(replacement), properties=properties, headers=headers),
             checks=(
-                Check(run=_show(replacement, "provisioningState"), expect="Succeeded"),
-                Check(run=_show(replacement, "nodeImageVersion"), expect=_image(draft)),
+                Check(run=az_show(replacement, "provisioningState"), expect="Succeeded"),
+                Check(run=az_show(replacement, "nodeImageVersion"), expect=_image(draft)),
                 Check(run=commands.kubectl("get nodes", new), expect=f"{pool.count} nodes, all Ready"),
             ),
             undo=(commands.az("aks nodepool delete", replacement),),
@@ -676,7 +676,7 @@ def _new_pool_steps(
         ),
     ]
     if pool.autoscaling:
-        bounds = [f"--min-count={pool.min_count or 0}", f"--max-count={pool.max_count or pool.count}"]
+        bounds = ("--min-count", str(pool.min_count or 0)), ("--max-count", str(pool.max_count or pool.count))
         held = {"enableAutoScaling": False, "minCount": None, "maxCount": None}
         former = {
             "enableAutoScaling": True,
@@ -687,16 +687,16 @@ def _new_pool_steps(
             Step(
                 name=StepName.HOLD_AUTOSCALER,
                 what=f"Keep the autoscaler from giving {old} new machines while it is drained.",
-                az=(commands.az("aks nodepool update", pool.id, "--disable-cluster-autoscaler"),),
+                az=(commands.az("aks nodepool update", pool.id, ("--disable-cluster-autoscaler",)),),
                 sdk=commands.sdk_change(pool.id, held, {}),
                 request=Request(method="PUT", pool=str(pool.id), on="current", properties=held),
-                checks=(Check(run=_show(pool.id, "enableAutoScaling"), expect="false"),),
-                undo=(commands.az("aks nodepool update", pool.id, "--enable-cluster-autoscaler", *bounds),),
+                checks=(Check(run=az_show(pool.id, "enableAutoScaling"), expect="false"),),
+                undo=(commands.az("aks nodepool update", pool.id, ("--enable-cluster-autoscaler",), *bounds),),
                 undo_request=Request(method="PUT", pool=str(pool.id), on="current", properties=former),
             )
         )
     # A cluster keeps at least one system node pool (rule 56).
-    systems = commands.az("aks nodepool list", pool.id.cluster_id, "--query", "[?mode=='System'].name", "-o", "tsv")
+    systems = commands.az_system_pools(pool.id.cluster_id)
     steps += [
         Step(
             name=StepName.CORDON,
@@ -764,9 +764,9 @@ def _in_place_steps(draft: _Draft) -> tuple[tuple[Step, ...], tuple[str, ...]]:
         sdk=commands.sdk_change(pool.id, properties, headers),
         request=Request(method="PUT", pool=str(pool.id), on="current", properties=properties, headers=headers),
         checks=(
-            Check(run=_show(pool.id, "provisioningState"), expect="Succeeded"),
-            Check(run=_show(pool.id, "nodeImageVersion"), expect=_image(draft)),
-            Check(run=_show(pool.id, counted), expect=f"0 of V1 and {pool.count} of V2"),
+            Check(run=az_show(pool.id, "provisioningState"), expect="Succeeded"),
+            Check(run=az_show(pool.id, "nodeImageVersion"), expect=_image(draft)),
+            Check(run=az_show(pool.id, counted), expect=f"0 of V1 and {pool.count} of V2"),
         ),
         undo=(back,),
         undo_request=Request(method="PUT", pool=str(pool.id), on="current", properties=former, headers=former_headers),
@@ -850,7 +850,7 @@ def _quota(clusters: list[ClusterPlan]) -> Iterator[QuotaRow]:
         own: dict[tuple[str, str, str], list[int]] = {}
         for move in cluster.moves:
             for need in move.quota:
-                key = cluster.subscription, cluster.location or "unknown", need.family
+                key = cluster.subscription, cluster.location or "", need.family
                 for kept in (rows, own):
                     peak, now = kept.setdefault(key, [0, 0, 0])[:2]
                     kept[key][:2] = [max(peak, now + need.during), now + need.after]
@@ -860,10 +860,10 @@ def _quota(clusters: list[ClusterPlan]) -> Iterator[QuotaRow]:
         if max(peak, together) > 0:
             yield QuotaRow(
                 subscription=subscription,
-                location=location,
+                location=location or None,
                 family=family,
                 one_at_a_time=peak,
                 all_at_once=together,
                 for_good=after,
-                check=commands.az_usage(subscription, location, family),
+                check=commands.az_usage(subscription, location or None, family),
             )

@@ -54,8 +54,8 @@ def outline(plan: Plan) -> Iterator[Block]:
         ("Subscription", "Location", "Family", "One cluster at a time", "All clusters at once", "For good", "Command"),
         [
             (
-                *(row.subscription, row.location, row.family, row.one_at_a_time, row.all_at_once, row.for_good),
-                row.check,
+                *(row.subscription, row.location or "unknown", row.family),
+                *(row.one_at_a_time, row.all_at_once, row.for_good, row.check),
             )
             for row in plan.quota
         ],

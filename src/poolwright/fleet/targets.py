@@ -27,7 +27,7 @@ from poolwright.domain.size_name import alternatives
 from poolwright.domain.vm_size import VmSize
 from poolwright.domain.wish import Wish, WishSource
 from poolwright.fleet.capabilities import Difference, compared
-from poolwright.fleet.knowledge import Knowledge
+from poolwright.fleet.knowledge import Knowledge, place_called
 from poolwright.fleet.values import FleetPool
 
 # Of a line's sizes that many of the nearest are looked at, and that many shown.
@@ -115,7 +115,7 @@ class Targets:
         here = self.knowledge.at(need.location)
         offer, own = here.offer(wanted), here.size(size)
         if offer is None or own is None:
-            return f"the size {wanted} is not offered in {need.location}, as far as the catalogue knows"
+            return f"the size {wanted} is not offered in {place_called(need.location)}, as far as the catalogue knows"
         checked = self._checked(need, offer)
         return checked if isinstance(checked, str) else self._target(need, own, offer, checked)
 
@@ -205,10 +205,11 @@ class Targets:
         if not size.supports(Generation.V2):
             return f"the size {size.name} offers only Generation 1"
         if offer.location_restriction is not None:
-            return f"the size {size.name} is restricted in {need.location}"
+            return f"the size {size.name} is restricted in {place_called(need.location)}"
         missing = [zone for zone in need.zones if zone not in offer.usable_zones] if need.zones else []
         if missing:
-            return f"the size {size.name} is not to be had in zone {', '.join(missing)} of {need.location}"
+            zones = ", ".join(missing)
+            return f"the size {size.name} is not to be had in zone {zones} of {place_called(need.location)}"
         if need.ephemeral and size.ephemeral_os_disk is False:
             return f"the size {size.name} takes no ephemeral OS disk, which the node pool has"
         if need.encryption_at_host and size.encryption_at_host is False:
