@@ -323,11 +323,47 @@ def test_decisions_are_followed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "place", "what"),
     [
-        ("overrides: [{pools: a/b/c}]", "1:21", "no node pool of the fleet is a/b/c"),
-        ("overrides: [{pools: shop/shop-prod/*, sise: x}]", "1:45", "Extra inputs"),
-        ("overrides: [{pools: batch, size: x}]", "1:21", "pattern"),
-        ("overrides: [{pools: '*/*/*', osSku: BeOS}]", "1:37", "unknown OS SKU"),
-        ("overrides: [{pools: '*/*/*', way: sideways}]", "1:35", "in-place"),
+        ("overrides: [{pools: a/b/c}]", "1:21", "overrides[0].pools: no node pool of the fleet is a/b/c"),
+        (
+            "overrides: [{pools: shop/shop-prod/*, sise: x}]",
+            "1:45",
+            "overrides[0].sise: there is no such member; did you mean size?",
+        ),
+        (
+            "overrides: [{pools: shop/shop-prod/*, x: x}]",
+            "1:42",
+            "overrides[0].x: there is no such member; there are pools, size, osSku, way, name, leave, note",
+        ),
+        (
+            "overrides: [{pools: batch, size: x}]",
+            "1:21",
+            "overrides[0].pools: 'batch' stands there; expected is resource group/cluster/node pool",
+        ),
+        ("overrides: [{size: x}]", "1:13", "overrides[0]: it has no pools; expected is pools: resource group/cluster"),
+        (
+            "overrides: [{pools: '*/*/*', osSku: BeOS}]",
+            "1:37",
+            "overrides[0].osSku: 'BeOS' stands there; expected is one of Ubuntu, ",
+        ),
+        (
+            "overrides: [{pools: '*/*/*', way: sideways}]",
+            "1:35",
+            "overrides[0].way: 'sideways' stands there; expected is in-place or new-pool",
+        ),
+        (
+            "overrides: [{pools: '*/*/*', size: 4}]",
+            "1:36",
+            "overrides[0].size: 4 stands there; expected is the name of a VM size",
+        ),
+        (
+            "overrides: [{pools: '*/*/*', leave: ''}]",
+            "1:37",
+            "overrides[0].leave: nothing stands there; expected is the reason",
+        ),
+        ("overrides: [x]", "1:13", "overrides[0]: 'x' stands there; expected is `pools` with what is decided"),
+        ("overrides: {pools: x}", "1:12", "overrides: a mapping stands there; expected is a list"),
+        ("override: []", "1:11", "override: there is no such member; did you mean overrides?"),
+        ("[]", "1:1", "a list stands there; expected is `overrides:` with a list below it"),
         ("overrides: [", "1:13", ""),
     ],
 )
