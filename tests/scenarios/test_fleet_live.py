@@ -53,6 +53,20 @@ def test_a_service_is_read_without_any_file(fleet: ServiceProcess, poolwright: C
     assert found["lin1"]["place"]["file"].startswith(f"<{fleet.url}/subscriptions/")
 
 
+def test_the_data_directory_of_the_environment_names_the_service(
+    fleet: ServiceProcess, poolwright: CommandLine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("POOLWRIGHT_ENDPOINT", raising=False)
+    monkeypatch.delenv("AZURE_SUBSCRIPTION_ID", raising=False)
+    ended = poolwright("fleet", "audit", "--live", "-o", "json")
+    assert ended.code == 0, ended
+    assert len(ended.json["pools"]) == 1 + len(POOLS)
+    monkeypatch.setenv("POOLWRIGHT_DATA_DIR", str(tmp_path))
+    ended = poolwright("fleet", "audit", "--live")
+    assert (ended.code, ended.out) == (3, "")
+    assert f"no service was started on {tmp_path} yet" in ended.err
+
+
 def test_files_and_a_service_are_one_fleet(fleet: ServiceProcess, poolwright: CommandLine, tmp_path: Path) -> None:
     (tmp_path / "old.json").write_text(fleet.client.get(fleet.client.cluster("c1")).text)
     ended = audit(poolwright, fleet, str(tmp_path), "-o", "json")
@@ -96,6 +110,7 @@ def test_a_command_line_that_names_nothing_to_read_is_wrong(
 ) -> None:
     monkeypatch.delenv("AZURE_SUBSCRIPTION_ID", raising=False)
     monkeypatch.delenv("POOLWRIGHT_ENDPOINT", raising=False)
+    monkeypatch.delenv("POOLWRIGHT_DATA_DIR", raising=False)
     assert CommandLine()("fleet", "audit", *arguments).code == 2
 
 

@@ -84,8 +84,9 @@ Live = Annotated[
     bool,
     typer.Option(
         "--live",
-        help="Read the subscriptions themselves as well: Azure's, or those of the service that POOLWRIGHT_ENDPOINT or "
-        "--data-dir names. Only reads. Needs the extra azure: pip install 'poolwright[azure]'.",
+        help="Read the subscriptions themselves as well: Azure's, or those of the service that --data-dir, "
+        "POOLWRIGHT_ENDPOINT or POOLWRIGHT_DATA_DIR names. Only reads. Needs the extra azure: pip install "
+        "'poolwright[azure]'.",
     ),
 ]
 Subscriptions = Annotated[
@@ -347,7 +348,7 @@ def _sources(
         if not paths:
             raise typer.BadParameter("name files or folders of exports, or --live", param_hint="FILE|FOLDER")
         return _Sources(paths, None, ())
-    named = data_dir is not None or os.environ.get("POOLWRIGHT_ENDPOINT")
+    named = data_dir is not None or any(map(os.environ.get, ("POOLWRIGHT_ENDPOINT", "POOLWRIGHT_DATA_DIR")))
     connection = find(data_dir) if named else None
     known = os.environ.get("AZURE_SUBSCRIPTION_ID")
     chosen = subscriptions or ([connection.subscription_id] if connection else [known] if known else [])
