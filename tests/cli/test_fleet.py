@@ -76,6 +76,31 @@ def test_a_gate_ends_with_4_when_it_finds_something(
     assert ended.out
 
 
+@pytest.mark.parametrize(
+    ("gates", "found"),
+    [
+        (["gen1,overdue"], "found: gen1\n"),
+        (["overdue", "GEN1"], "found: gen1\n"),
+        (["gen1, blocked", "unknown,gen1"], "found: gen1\n"),
+        (["blocked,unknown"], ""),
+    ],
+)
+def test_gates_are_named_by_commas_and_any_number_of_times(
+    gates: list[str], found: str, alone: CommandLine, tmp_path: Path
+) -> None:
+    (tmp_path / "c.json").write_text(json.dumps(cluster(pool(vmSize="Standard_D4_v3"))))
+    options = [word for gate in gates for word in ("--fail-on", gate)]
+    ended = alone("fleet", "audit", str(tmp_path), *options, "--as-of", "2026-11-26")
+    assert ended.code == (4 if found else 0)
+    assert found in ended.err
+
+
+def test_a_gate_there_is_not_ends_with_2_and_says_which_there_are(alone: CommandLine) -> None:
+    ended = alone(*AUDIT, "--fail-on", "gen1,gen3")
+    assert (ended.code, ended.out) == (2, "")
+    assert "'gen3' is not one of gen1, unknown, blocked, overdue" in " ".join(ended.err.split())
+
+
 def test_input_that_cannot_be_read_ends_with_1_and_the_rest_is_answered(alone: CommandLine, tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(json.dumps([cluster(pool())]))
     (tmp_path / "b.json").write_text('[\n {"oops"')
@@ -145,3 +170,4 @@ def test_decisions_are_taken_from_a_file(alone: CommandLine, tmp_path: Path) -> 
     assert (ended.code, ended.out) == (2, "")
     assert "decisions.yaml:3:13: overrides[0].osSkew" in ended.err
     assert alone(*PLAN, "--overrides", str(tmp_path / "nowhere.yaml")).code == 3
+    assert alone(*PLAN, "--overrides", str(tmp_path)).code == 2

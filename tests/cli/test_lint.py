@@ -82,13 +82,13 @@ def test_the_gates(tmp_path: Path) -> None:
     found = {
         (name, gate): run(path, "--fail-on", gate).returncode
         for name, path in (("old", old), ("new", new), ("unknown", unknown))
-        for gate in ("error", "gen1", "unknown", "gen1,unknown", "never")
+        for gate in ("error", "gen1", "unknown", "Gen1, unknown", "never")
     }
     assert {key for key, code in found.items() if code == 4} == {
         ("old", "gen1"),
-        ("old", "gen1,unknown"),
+        ("old", "Gen1, unknown"),
         ("unknown", "unknown"),
-        ("unknown", "gen1,unknown"),
+        ("unknown", "Gen1, unknown"),
     }
     assert set(found.values()) == {0, 4}
 
@@ -209,16 +209,29 @@ def test_a_parameter_that_no_template_has_is_an_error_at_its_place(tmp_path: Pat
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("nowhere.json",), "there is no file or folder nowhere.json"),
         ((".", "--fail-on", "bad"), "'bad' is not one of error, warning, gen1, unknown, never"),
-        ((".", "--parameters", "nowhere.json"), "nowhere.json:1:1: the file cannot be read"),
-        ((".", "--catalog", "nowhere.json"), "nowhere.json: the file cannot be read"),
+        ((".", "--parameters", "."), ".:1:1: the file cannot be read"),
+        ((".", "--catalog", "."), ".: the file cannot be read"),
         ((), "Missing argument"),
     ],
 )
 def test_a_wrong_command_line_ends_with_2(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
     ended = run(*arguments, cwd=tmp_path)
     assert ended.returncode == 2
+    assert message in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("nowhere.json",), "there is no file or folder nowhere.json"),
+        ((".", "--parameters", "nowhere.json"), "nowhere.json:1:1: the file cannot be read"),
+        ((".", "--catalog", "nowhere.json"), "nowhere.json: the file cannot be read"),
+    ],
+)
+def test_a_file_that_is_not_there_ends_with_3(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
+    ended = run(*arguments, cwd=tmp_path)
+    assert (ended.returncode, ended.stdout) == (3, "")
     assert message in ended.stderr
 
 

@@ -25,7 +25,7 @@ from poolwright.cli import fleet_moves
 from poolwright.cli.connection import Connection, find
 from poolwright.cli.explain import ProfileName, imported, service_directory
 from poolwright.cli.failure import FAILED, GATE, NOT_FOUND, USAGE, Failure
-from poolwright.cli.options import DataDir, examples, in_any_case
+from poolwright.cli.options import DataDir, chosen_of, examples, in_any_case, several_of
 from poolwright.cli.output import note, table
 from poolwright.cli.profiles import FOR_AZURE, ProfileForAzure, note_profile
 from poolwright.reports.visible import visible, visible_json
@@ -43,8 +43,11 @@ app = typer.Typer(
 )
 
 _ENDS = (
-    "Ends with 0; with 1 when part of the input could not be read (the rest is in the answer), 3 when a path is not "
-    "there, 4 when --fail-on found something."
+    "Ends with 0; with 1 when part of the input could not be read (the rest is in the answer), 2 when the command line "
+    "cannot be used, 3 when a path is not there, 4 when --fail-on found something."
+)
+_PLAN_ENDS = _ENDS.replace("the command line cannot", "the command line or the overrides cannot").replace(
+    ", 4 when --fail-on found something", ""
 )
 
 
@@ -104,7 +107,7 @@ ToFile = Annotated[Path | None, typer.Option("--to", metavar="FILE", help="Write
 @app.command(
     epilog=examples(
         "az aks list -o json > clusters.json && poolwright fleet audit clusters.json",
-        "poolwright fleet audit exports/ --fail-on gen1 -o sarif --to audit.sarif",
+        "poolwright fleet audit exports/ --fail-on gen1,overdue -o sarif --to audit.sarif",
         "poolwright fleet audit exports/ -o html --to audit.html",
         "poolwright fleet audit --live --subscription 00000000-0000-0000-0000-000000000000",
     ),
@@ -121,7 +124,11 @@ def audit(
     profile: ProfileForAzure = FOR_AZURE,
     as_of: AsOf = None,
     fail_on: Annotated[
-        list[Gate] | None, typer.Option(help="End with 4 when there is such a node pool.", **in_any_case(Gate))
+        list[str] | None,
+        typer.Option(
+            help="What ends the command with 4: such a node pool; several by commas, any number of times.",
+            **several_of(Gate),
+        ),
     ] = None,
     built_in: BuiltIn = False,
     data_dir: DataDir = None,
@@ -130,13 +137,14 @@ def audit(
 ) -> None:
     from poolwright.fleet.audit import audit as audited
 
+    gates = chosen_of(Gate, fail_on, "--fail-on")
     with _no_collection():
         read = _read(_sources(paths, live, subscription, data_dir), profile, as_of, built_in, data_dir)
         found = audited(read.fleet, read.targets)
     _write(_audit_text(found, output, on_terminal=to is None and _is_terminal()), to)
     _tell(found)
     note_profile(profile)
-    caught = [gate for gate in fail_on or [] if any(_is_caught(pool, gate) for pool in found.pools)]
+    caught = [gate for gate in gates if any(_is_caught(pool, gate) for pool in found.pools)]
     if caught:
         raise Failure(f"found: {', '.join(caught)}", code=GATE)
     if found.problems:
@@ -152,9 +160,7 @@ def audit(
     help=f"""Say how every node pool of Generation 1 gets to Generation 2: size, way, order, quota, commands, checks.
 
     Nothing is changed. The same input gives the same plan. --overrides takes decisions about single node pools: another
-    size or OS SKU, the way, the new name, or to leave it. {
-        _ENDS.replace("4 when --fail-on found something", "2 when the overrides cannot be used")
-    }
+    size or OS SKU, the way, the new name, or to leave it. {_PLAN_ENDS}
     """,
 )
 def plan(
@@ -175,12 +181,16 @@ def plan(
     from poolwright.fleet.plan import plan as planned
 
     try:
+        decided = read_overrides(overrides) if overrides is not None else None
+    except OSError as error:
+        code = NOT_FOUND if isinstance(error, FileNotFoundError) else USAGE
+        raise Failure(f"error: the overrides {overrides} cannot be read: {error.strerror}", code=code) from error
+    except WrongOverrides as error:
+        raise Failure(f"error: {error}", code=USAGE) from error
+    try:
         with _no_collection():
-            decided = read_overrides(overrides) if overrides is not None else None
             read = _read(_sources(paths, live, subscription, data_dir), profile, as_of, built_in, data_dir)
             made = planned(read.fleet, audited(read.fleet, read.targets), read.targets, decided)
-    except OSError as error:
-        raise Failure(f"error: {overrides}: {error.strerror}", code=NOT_FOUND) from error
     except (WrongOverrides, NoSuchMove) as error:
         raise Failure(f"error: {error}", code=USAGE) from error
     _write(_plan_text(made, output), to)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from poolwright.cli.failure import FAILED, GATE, USAGE, Failure
-from poolwright.cli.options import in_any_case
+from poolwright.cli.failure import FAILED, GATE, NOT_FOUND, USAGE, Failure
+from poolwright.cli.options import chosen_of, in_any_case, several_of
 from poolwright.cli.output import note, print_json
 from poolwright.cli.profiles import FOR_AZURE, ProfileForAzure, note_profile
 
@@ -78,8 +78,9 @@ def lint(
         list[str] | None,
         typer.Option(
             "--fail-on",
-            metavar="|".join(Gate),
-            help="What ends the command with 4; several by commas. warning includes error. Without it: error.",
+            help="What ends the command with 4; several by commas, any number of times. warning includes error. "
+            "Without it: error.",
+            **several_of(Gate),
         ),
     ] = None,
     skip_unrelated: Annotated[
@@ -95,12 +96,14 @@ def lint(
     Reads ARM templates as `bicep build` prints them, `terraform show -json`, pipelines and shell scripts with `az aks`
     commands, and Ansible tasks. Needs no service and no network. What a file does not decide is reported as unknown.
 
-    Exit codes: 0 nothing that --fail-on names, 1 something could not be read, 2 usage, 4 --fail-on found something.
+    Ends with 0; with 1 when something could not be read (the rest is in the answer), 2 when the command line, a
+    parameters file or a list for --catalog cannot be used, 3 when a path is not there, 4 when --fail-on found
+    something.
     """
-    gates = _gates(fail_on)
+    gates = chosen_of(Gate, fail_on or [Gate.ERROR], "--fail-on")
     missing = [str(path) for path in paths if not path.exists()]
     if missing:
-        raise Failure(f"error: there is no file or folder {', '.join(missing)}", code=USAGE)
+        raise Failure(f"error: there is no file or folder {', '.join(missing)}", code=NOT_FOUND)
     from poolwright.lint.catalogs import UnusableCatalog, read_catalogs
     from poolwright.lint.linting import UnusableParameters, settings_of
     from poolwright.lint.linting import lint as linted
@@ -109,19 +112,11 @@ def lint(
         settings = settings_of(profile.value, parameters or (), location, skip_unrelated=skip_unrelated)
         catalogs = read_catalogs(catalog or (), location)
     except (UnusableParameters, UnusableCatalog) as error:
-        raise Failure(f"error: {error}", code=USAGE) from error
+        raise Failure(f"error: {error}", code=NOT_FOUND if error.is_missing else USAGE) from error
     report = linted(paths, settings, catalogs, datetime.now(UTC).date())
     _print(report, output)
     note_profile(profile)
     _end(report, gates)
-
-
-def _gates(fail_on: list[str] | None) -> list[Gate]:
-    wanted = [part.strip().lower() for text in fail_on or [Gate.ERROR] for part in text.split(",")]
-    unknown = [part for part in wanted if part not in list(Gate)]
-    if unknown:
-        raise typer.BadParameter(f"'{unknown[0]}' is not one of {', '.join(Gate)}", param_hint="--fail-on")
-    return [Gate(part) for part in wanted]
 
 
 def _print(report: LintReport, output: LintOutput) -> None:

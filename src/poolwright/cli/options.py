@@ -10,7 +10,7 @@ from collections.abc import Sequence, Set
 from datetime import UTC, datetime, timedelta
 from enum import Enum, StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
 import typer
 from typer.core import TyperCommand
@@ -19,6 +19,8 @@ from poolwright.cli import option_rows
 from poolwright.cli.not_taken import why_not_taken
 from poolwright.cli.option_rows import PAIRS_SHOWN, labels, listed
 from poolwright.cli.output import Output
+
+E = TypeVar("E", bound=StrEnum)
 
 DEFAULT_COUNT: Final = 3  # az's
 SINCE_HELP: Final = "From when: 30s, 5m, 6h, 7d ago, or a time such as 2026-01-31T12:00:00Z."
@@ -29,6 +31,21 @@ _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 def in_any_case(kind: type[StrEnum], *, shown: str | None = None) -> dict[str, Any]:
     """Return what makes an option take the values of an enumeration in any case, and show them as documented."""
     return option_rows.in_any_case({value.value: value for value in kind}, shown=shown)
+
+
+def several_of(kind: type[StrEnum]) -> dict[str, Any]:
+    """Return what makes an option of texts show the values of an enumeration, for `chosen_of` to read."""
+    return {"metavar": f"{'|'.join(kind)}[,...]", "autocompletion": in_any_case(kind)["autocompletion"]}
+
+
+def chosen_of(kind: type[E], texts: Sequence[str] | None, option: str) -> list[E]:
+    """Return the values of an option that is given any number of times, each time with one or several by commas."""
+    values = {choice.value.lower(): choice for choice in kind}
+    chosen = [part.strip() for text in texts or () for part in text.split(",")]
+    for part in chosen:
+        if part.lower() not in values:
+            raise typer.BadParameter(f"'{part}' is not one of {', '.join(kind)}", param_hint=option)
+    return list(dict.fromkeys(values[part.lower()] for part in chosen))
 
 
 DataDir = Annotated[

@@ -22,7 +22,14 @@ _CHUNK_BYTES: Final = 1024 * 1024
 
 
 class UnusableCatalog(ValueError):
-    """A list that was to replace the built-in catalogue cannot be used; says why and where."""
+    """A list that was to replace the built-in catalogue cannot be used; says why and where.
+
+    `is_missing` says that there is no such file.
+    """
+
+    def __init__(self, text: str, *, is_missing: bool = False) -> None:
+        super().__init__(text)
+        self.is_missing = is_missing
 
 
 class Catalogs:
@@ -76,7 +83,9 @@ def read_catalogs(files: Iterable[Path], location: str | None) -> Catalogs:
                     taken.feed(chunk)
             found = taken.end(0)
         except OSError as error:
-            raise UnusableCatalog(f"{path}: the file cannot be read: {error.strerror or error}") from error
+            is_missing = isinstance(error, FileNotFoundError)
+            what = f"{path}: the file cannot be read: {error.strerror or error}"
+            raise UnusableCatalog(what, is_missing=is_missing) from error
         except errors.InvalidRequest as error:
             raise UnusableCatalog(f"{path}: {error.message}; {error.remedy}") from error
         except errors.TooLarge as error:

@@ -87,7 +87,11 @@ class _File:
 
 
 class UnusableParameters(ValueError):
-    """Values of parameters that cannot be used; says why."""
+    """Values of parameters that cannot be used; says why. `is_missing` says that there is no such file."""
+
+    def __init__(self, text: str, *, is_missing: bool = False) -> None:
+        super().__init__(text)
+        self.is_missing = is_missing
 
 
 def settings_of(
@@ -107,7 +111,7 @@ def settings_of(
         try:
             values |= parameters_in(JsonText(read_text(path, str(path))))
         except Broken as broken:
-            raise UnusableParameters(f"--parameters: {broken}") from broken
+            raise UnusableParameters(f"--parameters: {broken}", is_missing=not path.exists()) from broken
     return Settings(profile=Profile(profile), given=Given(values, location), skip_unrelated=skip_unrelated)
 
 
