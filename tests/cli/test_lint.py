@@ -76,6 +76,14 @@ def test_the_same_as_sarif_that_the_schema_takes(tmp_path: Path) -> None:
     assert ended.returncode == 1
 
 
+@pytest.mark.parametrize("form", ["text", "json", "sarif"])
+def test_nothing_of_a_file_steers_the_terminal(tmp_path: Path, form: str) -> None:
+    steering = "\x1b[2J\u202e\x9b\x7f"
+    ended = run(template(tmp_path / "a.json", f"Standard_{steering}"), "-o", form)
+    assert "2J" in ended.stdout
+    assert (ended.stdout + ended.stderr).replace("\n", "").isprintable()
+
+
 def test_the_gates(tmp_path: Path) -> None:
     old, new = template(tmp_path / "old.json", "Standard_D2_v3"), template(tmp_path / "new.json", "Standard_D4s_v5")
     unknown = template(tmp_path / "unknown.json", "[reference('x').size]")

@@ -99,6 +99,26 @@ def test_a_template_that_bicep_built_with_node_pools_from_a_parameter() -> None:
     assert '"vmSize": "[coalesce(' in (BICEP / "node-pools.json").read_text().splitlines()[old.place.line - 1]
 
 
+def test_faults_planted_in_a_template_that_bicep_built() -> None:
+    pools = [
+        {"name": "twogens", "size": "Standard_D2_v2", "generation": "V2", "count": 1},
+        {"name": "nosuch", "size": "Standard_D2s_v55", "count": 1},
+        {"name": "fine", "size": "Standard_D2s_v5", "generation": "V2", "count": 1},
+    ]
+    report = linted(BICEP / "node-pools.json", pools=pools)
+    line = next(
+        number
+        for number, text in enumerate((BICEP / "node-pools.json").read_text().splitlines(), 1)
+        if '"vmSize": "[coalesce(' in text
+    )
+    cluster = "[parameters('clusterName')]"
+    assert {each for each in told(report) if each[1] == "error"} == {
+        ("gen2-not-offered", "error", line, f"{cluster}/twogens"),
+        ("VMSizeNotSupported", "error", line, f"{cluster}/nosuch"),
+    }
+    assert generations(report)[f"{cluster}/fine"] == "V2"
+
+
 def test_a_terraform_plan() -> None:
     report = linted("plan.json")
     win = 'module.pools.azurerm_kubernetes_cluster_node_pool.win["a"]'

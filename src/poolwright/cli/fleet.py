@@ -28,6 +28,7 @@ from poolwright.cli.failure import FAILED, GATE, NOT_FOUND, USAGE, Failure
 from poolwright.cli.options import DataDir, chosen_of, examples, in_any_case, several_of
 from poolwright.cli.output import note, table
 from poolwright.cli.profiles import FOR_AZURE, ProfileForAzure, note_profile
+from poolwright.reports.numbers import counted
 from poolwright.reports.visible import visible, visible_json
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ def audit(
     if caught:
         raise Failure(f"found: {', '.join(caught)}", code=GATE)
     if found.problems:
-        raise Failure(f"{_counted(len(found.problems), 'part')} of the input could not be taken", code=FAILED)
+        raise Failure(f"{counted(len(found.problems), 'part')} of the input could not be taken", code=FAILED)
 
 
 @app.command(
@@ -197,7 +198,7 @@ def plan(
     _tell_plan(made)
     note_profile(profile)
     if made.problems:
-        raise Failure(f"{_counted(len(made.problems), 'part')} of the input could not be taken", code=FAILED)
+        raise Failure(f"{counted(len(made.problems), 'part')} of the input could not be taken", code=FAILED)
 
 
 app.command(epilog=fleet_moves.REHEARSE_EXAMPLES)(fleet_moves.rehearse)
@@ -312,7 +313,7 @@ def _tell_plan(made: Plan) -> None:
     moved = ", ".join(f"{number:,} {way}" for way, number in sorted(ways.items())) or "none"
     stay = ", ".join(f"{number:,} {move}" for move, number in sorted(stays.items())) or "none"
     note(
-        f"{_counted(len(made.moves), 'node pool')} to move ({moved}) in {_counted(len(made.clusters), 'cluster')}; "
+        f"{counted(len(made.moves), 'node pool')} to move ({moved}) in {counted(len(made.clusters), 'cluster')}; "
         f"{len(made.stays):,} stay ({stay}). Profile {made.profile}, as of {made.as_of}, catalogue {made.catalogue}. "
         "Quotas are vCPUs beyond today's."
     )
@@ -433,7 +434,7 @@ def _tell(found: Audit) -> None:
     unknown = sum(pool.generation is None for pool in found.pools)
     moves = sum(pool.move in ("same-size", "other-size") for pool in found.gen1)
     note(
-        f"{_counted(len(found.pools), 'node pool')} in {_counted(found.clusters, 'cluster')}: {len(found.gen1)} of "
+        f"{counted(len(found.pools), 'node pool')} in {counted(found.clusters, 'cluster')}: {len(found.gen1)} of "
         f"Generation 1{f' ({likely} likely)' if likely else ''}, {second} of Generation 2, {unknown} unknown. "
         f"{moves} of Generation 1 can be moved. Profile {found.profile}, as of {found.as_of}, "
         f"catalogue {found.catalogue}."
@@ -470,7 +471,3 @@ def _write(pieces: Iterable[str], to: Path | None) -> None:
         if to is None:
             raise
         raise Failure(f"error: {to} cannot be written: {error.strerror}; name another file with --to") from error
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

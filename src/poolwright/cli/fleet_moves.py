@@ -27,6 +27,7 @@ from poolwright.cli.failure import FAILED, GATE, NOT_FOUND, USAGE, Failure
 from poolwright.cli.interruption import code_of, signals_interrupt
 from poolwright.cli.options import DataDir, examples, in_any_case
 from poolwright.cli.output import note, table
+from poolwright.reports.numbers import counted
 
 if TYPE_CHECKING:
     from poolwright.fleet.apply import Application, MoveResult, Tell
@@ -115,7 +116,8 @@ def _tell_rehearsed(plan: Plan, done: Rehearsal) -> None:
     note(f"At most {done.peak_machines:,} more machines at one time.")
     if done.clusters:
         first = done.clusters[0]
-        note(f"Longest: {first.cluster}: {first.moves:,} moves, {first.machines:,} machines, {first.seconds:.1f} s.")
+        parts = (counted(first.moves, "move"), counted(first.machines, "machine"), f"{first.seconds:.1f} s")
+        note(f"Longest: {first.cluster}: {', '.join(parts)}.")
     for remark in done.remarks:
         note(f"note: {remark}")
     for missing in done.not_loaded:
@@ -124,7 +126,7 @@ def _tell_rehearsed(plan: Plan, done: Rehearsal) -> None:
     missed = len(plan.moves) - len(done.results)
     if done.failed or missed:
         raise Failure(
-            f"{_counted(len(done.failed), 'move')} would fail; {_counted(missed, 'move')} could not be rehearsed",
+            f"{counted(len(done.failed), 'move')} would fail; {counted(missed, 'move')} could not be rehearsed",
             code=FAILED,
         )
 
@@ -292,13 +294,13 @@ def _end(results: Sequence[MoveResult], asked: _Asked) -> None:
         would = "be taken back" if asked.takes_back else "move"
         did = "was not taken back" if asked.takes_back else "did not move"
         what = f"{did}. What was done is in {asked.journal}" if asked.yes else f"would not {would}"
-        raise Failure(f"{_counted(len(bad), 'node pool')} {what}", code=FAILED)
+        raise Failure(f"{counted(len(bad), 'node pool')} {what}", code=FAILED)
     if late:
-        raise Failure(f"{_counted(len(late), 'node pool')} not rolled back", code=FAILED)
+        raise Failure(f"{counted(len(late), 'node pool')} not rolled back", code=FAILED)
     if waiting:
-        raise Failure(f"{_counted(len(waiting), 'node pool')} waiting for kubectl", code=GATE)
+        raise Failure(f"{counted(len(waiting), 'node pool')} waiting for kubectl", code=GATE)
     if held:
-        raise Failure(f"{_counted(held, 'node pool')} not begun: another one of the cluster is under way", code=FAILED)
+        raise Failure(f"{counted(held, 'node pool')} not begun: another one of the cluster is under way", code=FAILED)
 
 
 def _tell_held_up(results: Sequence[MoveResult], asked: _Asked) -> int:
@@ -352,7 +354,8 @@ def _plan(path: Path) -> Plan:
     try:
         return read_plan(path)
     except OSError as error:
-        raise Failure(f"error: {path}: {error.strerror}", code=NOT_FOUND) from error
+        code = NOT_FOUND if isinstance(error, FileNotFoundError) else USAGE
+        raise Failure(f"error: {path}: {error.strerror}", code=code) from error
     except (BrokenPlan, OtherVersion) as error:
         raise Failure(f"error: {error}", code=USAGE) from error
 
@@ -569,10 +572,6 @@ def _row(result: MoveResult) -> dict[str, object]:
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 REHEARSE_EXAMPLES: Final = examples(

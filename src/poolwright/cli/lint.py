@@ -16,6 +16,7 @@ from poolwright.cli.failure import FAILED, GATE, NOT_FOUND, USAGE, Failure
 from poolwright.cli.options import chosen_of, in_any_case, several_of
 from poolwright.cli.output import note, print_json
 from poolwright.cli.profiles import FOR_AZURE, ProfileForAzure, note_profile
+from poolwright.reports.visible import visible_lines
 
 if TYPE_CHECKING:
     from poolwright.lint.findings import LintReport
@@ -130,7 +131,7 @@ def _print(report: LintReport, output: LintOutput) -> None:
 
         print_json(rendering.sarif_of(report, version("poolwright")))
     else:
-        print(rendering.text_of(report))
+        print(visible_lines(rendering.text_of(report)))
     for line in rendering.left_out_of(report):
         note(line)
 

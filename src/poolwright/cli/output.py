@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
-from poolwright.reports.visible import visible, visible_lines
+from poolwright.reports.numbers import counted
+from poolwright.reports.visible import visible, visible_json, visible_lines
 
 Json = dict[str, Any]
 
@@ -24,7 +25,7 @@ class Output(StrEnum):
 
 
 def print_json(document: object) -> None:
-    print(json.dumps(document, indent=2, ensure_ascii=False))
+    print(visible_json(json.dumps(document, indent=2, ensure_ascii=False)))
 
 
 def print_answer(document: object, rows: Sequence[Mapping[str, object]], output: Output) -> None:
@@ -131,16 +132,12 @@ def _rollout(properties: Mapping[str, Any]) -> list[tuple[str, str]]:
     replaced = rollout["machinesReplaced"]
     # Machines of an earlier change that stopped are replaced although nothing differs.
     followed = (
-        f"{_counted(replaced, 'machine')} replaced in {_counted(rollout['waves'], 'wave')}"
+        f"{counted(replaced, 'machine')} replaced in {counted(rollout['waves'], 'wave')}"
         if replaced
         else "no machine is replaced"
     )
-    surge = f"up to {_counted(rollout['surgeMachines'], 'machine')} and {_counted(rollout['surgeVcpus'], 'vCPU')} more"
+    surge = f"up to {counted(rollout['surgeMachines'], 'machine')} and {counted(rollout['surgeVcpus'], 'vCPU')} more"
     return [("Rollout", followed), ("Surge", surge if rollout["surgeMachines"] else "none")]
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def note_warnings(pool: Mapping[str, Any]) -> None:

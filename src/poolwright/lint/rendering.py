@@ -11,6 +11,7 @@ from typing import Any, Final
 from poolwright.lint.findings import Finding, LintedPool, LintReport, Outcome
 from poolwright.lint.pools import Action
 from poolwright.lint.texts import Place
+from poolwright.reports.numbers import counted
 from poolwright.reports.sarif import Level, SarifNotification, SarifPlace, SarifResult, SarifRule, sarif
 from poolwright.templates.partial import Unknown
 
@@ -36,23 +37,23 @@ def summary_of(report: LintReport) -> str:
     """Return one line: how many of what."""
     counts = counts_of(report)
     parts = [
-        f"{_counted(counts['pools'], 'node pool')} in {_counted(report.files, 'file')}",
+        f"{counted(counts['pools'], 'node pool')} in {counted(report.files, 'file')}",
         f"{counts['gen2']} Generation 2",
         f"{counts['gen1']} Generation 1",
         f"{counts['unknown']} unknown",
-        _counted(counts["errors"], "error"),
-        _counted(counts["warnings"], "warning"),
+        counted(counts["errors"], "error"),
+        counted(counts["warnings"], "warning"),
     ]
     parts += [f"{counts['kept']} left as {'it is' if counts['kept'] == 1 else 'they are'}"] if counts["kept"] else []
-    parts += [f"{_counted(counts['broken'], 'place')} that cannot be read"] if counts["broken"] else []
+    parts += [f"{counted(counts['broken'], 'place')} that cannot be read"] if counts["broken"] else []
     left_out = sum(report.left_out.values())
-    parts += [f"{_counted(left_out, 'file')} left out"] if left_out else []
+    parts += [f"{counted(left_out, 'file')} left out"] if left_out else []
     return f"{', '.join(parts)} (profile {report.profile.value})"
 
 
 def left_out_of(report: LintReport) -> list[str]:
     """Return a line for each reason why files were left out."""
-    return [f"left out: {_counted(count, 'file')} {reason}" for reason, count in sorted(report.left_out.items())]
+    return [f"left out: {counted(count, 'file')} {reason}" for reason, count in sorted(report.left_out.items())]
 
 
 def counts_of(report: LintReport) -> dict[str, int]:
@@ -206,7 +207,3 @@ def _position(place: Place) -> Json:
 
 def _plain(value: Any) -> Any:
     return {"unknown": value.expression} if isinstance(value, Unknown) else value
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
