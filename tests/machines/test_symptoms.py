@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from poolwright.machines.local.symptoms import (
     HANDED_OVER,
     IDLE_SECONDS,
     UNSEEN,
+    UNSEEN_FROM_OUTSIDE,
     Boot,
     diagnose,
     firmware_seen,
@@ -66,6 +68,14 @@ def test_zeros_that_are_executed_for_ever_are_recognised_by_their_silence() -> N
     assert diagnose(boot("", log, cpu=spent, generation=Generation.V1)) == HANDED_OVER.cause
     # One line on the console, and it is a system that takes its time.
     assert diagnose(boot("Linux version\n", log, cpu=spent, generation=Generation.V1)) is None
+
+
+def test_an_image_without_our_agent_may_be_silent() -> None:
+    """Windows, and cloud images whose kernel writes to the screen alone."""
+    spent = UNSEEN.cpu_seconds + 1
+    silent = replace(boot("", "Booting from 0000:7c00\n", cpu=spent, generation=Generation.V1), has_agent=False)
+    assert diagnose(silent) is None
+    assert diagnose(replace(silent, cpu_seconds=UNSEEN_FROM_OUTSIDE.cpu_seconds + 1)) is not None
 
 
 def test_the_clock_alone_decides_nothing_on_a_busy_host() -> None:
