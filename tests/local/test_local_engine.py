@@ -36,6 +36,7 @@ class TestLocalEngine(EngineContract):
         super().test_an_ensured_machine_is_there_as_specified(bench)
         assert isinstance(bench, LocalBench)
         _require_shown_by_the_guests(bench)
+        _require_nothing_left_of_deleted_ones(bench)
 
 
 def _require_shown_by_the_guests(bench: LocalBench) -> None:
@@ -58,6 +59,22 @@ def _require_shown_by_the_guests(bench: LocalBench) -> None:
     # The address comes with a later report.
     bench.wait(lambda: all(fact.ip == "10.0.2.15" for fact in bench.engine.observe([V1.key, V2.key]).values()))
     assert all(fact.memory_mib == 512 and fact.cpus == 1 and fact.stand_in for fact in facts.values())
+
+
+def _require_nothing_left_of_deleted_ones(bench: LocalBench) -> None:
+    keys = bench.engine.keys()
+    uuids = [domain.uuid for domain in bench.domains()]
+    assert len(keys) == 4
+    assert len(uuids) >= 3
+    bench.engine.delete(sorted(keys))
+    assert bench.domains() == []
+    left = [
+        path
+        for place in (bench.directory, bench.sockets)
+        for path in place.rglob("*")
+        if any(uuid in str(path) or uuid[:8] in str(path) for uuid in uuids)
+    ]
+    assert left == []
 
 
 @pytest.mark.parametrize(
@@ -211,21 +228,6 @@ def test_a_machine_with_sgx_is_refused_where_machines_are_emulated(bench: LocalB
         bench.engine.ensure([replace(V2, epc_mib=56)])
     assert raised.value.code == "AllocationFailed"
     assert (bench.engine.keys(), bench.domains()) == (set(), [])
-
-
-def test_nothing_of_a_deleted_machine_stays(bench: LocalBench) -> None:
-    bench.ensure(V1, TRUSTED)
-    uuids = [domain.uuid for domain in bench.domains()]
-    assert len(uuids) == 2
-    bench.engine.delete([V1.key, V2.key])
-    assert bench.domains() == []
-    left = [
-        path
-        for place in (bench.directory, bench.sockets)
-        for path in place.rglob("*")
-        if any(uuid in str(path) or uuid[:8] in str(path) for uuid in uuids)
-    ]
-    assert left == []
 
 
 def test_a_machine_that_somebody_destroys_is_repaired(bench: LocalBench) -> None:
