@@ -15,9 +15,10 @@ endif
 
 .PHONY: up test check setup demo bench soak fuzz docs clean
 
-# Settings go by environment: `make up POOLWRIGHT_PORT=9000`.
+# Settings go by environment: `make up POOLWRIGHT_PORT=9000`. Make ends its own child on SIGTERM, and no other process, so
+# the service has to be that child. Ctrl-C and a terminal that closes reach make and the service alike.
 up: setup
-	@$(BIN)/poolwright up; code=$$?; [ $$code -eq 130 ] || exit $$code
+	@exec $(BIN)/poolwright up
 
 # Real machines are tested wherever they can be installed; with CI=true the tests fail where they cannot.
 test: $(VENV)/.dev

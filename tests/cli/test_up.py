@@ -20,6 +20,7 @@ from poolwright.settings import unknown_variables
 from tests.cli.conftest import CommandLine
 from tests.support.service import ServiceProcess
 
+ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "poolwright.cli.main", "up"]
 
 
@@ -160,6 +161,45 @@ resourceGroups:
       properties:
         vmSize: Standard_D2s_v5
 """
+
+
+@pytest.mark.parametrize(
+    ("number", "to_all"),
+    # As `kill` sends it to make, as a terminal sends Ctrl-C, and as one that closes says so.
+    [(signal.SIGTERM, False), (signal.SIGINT, True), (signal.SIGHUP, True)],
+)
+def test_what_ends_make_up_ends_the_service(number: signal.Signals, to_all: bool, tmp_path: Path) -> None:
+    installed = tmp_path / "venv" / ".runtime"
+    with subprocess.Popen(
+        [
+            "make",
+            "-C",
+            str(ROOT),
+            "up",
+            f"BIN={Path(sys.executable).parent}",
+            f"VENV={installed.parent}",
+            "-o",
+            installed,
+        ],
+        env={**os.environ, "POOLWRIGHT_PORT": "0", "POOLWRIGHT_DATA_DIR": str(tmp_path / "data")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        while not (line := process.stdout.readline()).startswith("ready "):
+            assert line
+        try:
+            (os.killpg if to_all else os.kill)(process.pid, number)
+            code = process.wait(timeout=30)
+            # Nothing of that session is left.
+            with pytest.raises(ProcessLookupError):
+                os.killpg(process.pid, 0)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+    assert code == -number
 
 
 def test_a_service_is_ready_when_its_seed_is_there(fresh: ServiceProcess, tmp_path: Path) -> None:
