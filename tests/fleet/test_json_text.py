@@ -151,3 +151,41 @@ def test_any_text_gives_entries_or_a_break(text: str, located: str) -> None:
     except BrokenJson as broken:
         line, column = broken.line, broken.column
     assert min(line, column) >= 1
+
+
+LINE_BEFORE = "a line that something printed before the JSON"
+LOG = "WARNING: The behavior of this command has been altered by the following extension: aks-preview"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "reason"),
+    [
+        (f'{LOG}\n[{{"a": 1}}]', 1, "a line of a log (WARNING: The behavior of this command has been altered by...)"),
+        (f'[{{"a": 1}}]\n{LOG}\n', 2, "a line of a log (WARNING: "),
+        (f'[{{"a": 1}},\n{LOG}\n{{"a": 2}}]', 2, "a line of a log (WARNING: "),
+        (f'[{{"a":\n{{"b": 1\n{LOG}\n}}}}]', 3, "a line of a log (WARNING: "),
+        ("cli.knack.cli: Command arguments: ['aks', 'list']\n[]", 1, "a line of a log (cli.knack.cli: "),
+        ("/usr/lib/az/x.py:7: UserWarning: old\n[]", 1, "a line of a log (/usr/lib/az/x.py:7: UserWarning: old)"),
+        ("Please wait, this takes long\n\n{}", 1, "a line that something printed before the JSON (Please wait"),
+        ("Name    Location\n------  ----------\nc1      eastus\n", 1, "a table (Name Location)"),
+        ("\r\n  Name    Location\r\n  ------  ----------\r\n", 2, "a table (Name Location)"),
+        ("Name,Location\nc1,eastus\n", 1, "CSV (Name,Location)"),
+        ("c1\teastus\tSucceeded\n", 1, "columns with tabs between them (c1 eastus Succeeded)"),
+        ("- name: c1\n  location: eastus\n", 1, "YAML (- name: c1)"),
+    ],
+)
+def test_what_is_no_json_is_told_by_what_it_looks_like_and_what_to_do(text: str, line: int, reason: str) -> None:
+    with pytest.raises(BrokenJson) as caught:
+        list(Entries(text))
+    assert caught.value.line == line
+    assert caught.value.reason.startswith(f"it looks like {reason}")
+    redirect = "redirect only stdout (> FILE, without 2>&1)"
+    is_output_of_another_kind = reason.split(" (")[0] not in ("a line of a log", LINE_BEFORE)
+    assert caught.value.reason.endswith("give the command -o json" if is_output_of_another_kind else redirect)
+
+
+@pytest.mark.parametrize("text", ["nothing of that sort", "[1,,2]", '{"a": 1,\n"b": x,\n}', "[1, 2\n", "Name"])
+def test_what_looks_like_nothing_known_is_told_by_what_is_expected(text: str) -> None:
+    with pytest.raises(BrokenJson) as caught:
+        list(Entries(text))
+    assert "looks like" not in caught.value.reason

@@ -13,6 +13,8 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
+from poolwright.fleet.mistaken import looks_like
+
 _BLANKS: Final = " \t\r\n"
 _WRAPPED: Final = ("value", "data")
 # Members beside the list that say that the list is not all.
@@ -73,7 +75,7 @@ class Entries:
                 case "{":
                     yield from self._object()
                 case _:
-                    raise self._broken("a list or an object is expected", self._at)
+                    raise self._broken("a list or an object is expected", self._at, is_document=True)
             self._skip_blanks()
 
     def _list(self, name: str) -> Iterator[Entry]:
@@ -176,7 +178,8 @@ class Entries:
         self._counted = self._at
         return self._line
 
-    def _broken(self, reason: str, place: int) -> BrokenJson:
+    def _broken(self, reason: str, place: int, *, is_document: bool = False) -> BrokenJson:
+        reason = looks_like(self._text, place, is_document=is_document) or reason
         line = self._text.count("\n", 0, place) + 1
         return BrokenJson(reason, line, place - self._text.rfind("\n", 0, place))
 
