@@ -165,6 +165,13 @@ def test_decisions_are_taken_from_a_file(alone: CommandLine, tmp_path: Path) -> 
     decisions = tmp_path / "decisions.yaml"
     decisions.write_text("overrides:\n  - pools: shop/shop-prod/win19\n    osSku: Windows2022\n")
     assert " win19 " in alone.done(*PLAN, "--overrides", str(decisions)).out
+    decisions.write_text("overrides:\n  - pools: shop/shop-prod/gone\n    osSku: Windows2022\n")
+    ended = alone(*PLAN, "--overrides", str(decisions))
+    assert (ended.code, "--allow-unmatched" in ended.err) == (2, True)
+    ended = alone(*PLAN, "--overrides", str(decisions), "--allow-unmatched")
+    assert (ended.code, " batch " in ended.out) == (0, True)
+    assert "decisions.yaml:2:12: overrides[0].pools: no node pool of the fleet is shop/shop-prod/gone" in ended.err
+    assert alone(*PLAN, "--allow-unmatched").code == 2
     decisions.write_text("overrides:\n  - pools: shop/shop-prod/win19\n    osSkew: Windows2022\n")
     ended = alone(*PLAN, "--overrides", str(decisions))
     assert (ended.code, ended.out) == (2, "")

@@ -385,13 +385,46 @@ def test_overrides_that_mean_nothing_are_named_with_their_line(
         ("{pools: shop/shop-prod/batch, osSku: Windows2022}", "of another OS type"),
         ("{pools: shop/shop-prod/batch, name: Batch}", "cannot become Batch"),
         ("{pools: shop/shop-prod/batch, name: system}", "has a node pool of that name"),
-        ("{pools: shop/shop-test/system, size: Standard_D2s_v3}", "The cluster is stopped"),
-        ("{pools: shop/shop-prod/system, size: Standard_D2s_v3}", "is not moved"),
+        ("{pools: shop/shop-test/system, size: Standard_D2s_v3}", r"is not moved, .*The cluster is stopped"),
     ],
 )
 def test_what_is_decided_has_to_be_possible(text: str, reason: str, tmp_path: Path) -> None:
     with pytest.raises(NoSuchMove, match=reason):
         planned(exported(), overrides=decided(tmp_path, f"overrides: [{text}]"))
+
+
+MOVED_IN_PART = """
+overrides:
+  - {pools: shop/shop-prod/gone, osSku: Windows2022}
+  - {pools: shop/shop-prod/system, size: Standard_D4s_v5}
+  - {pools: shop/shop-prod/s*, way: new-pool}
+  - {pools: shop/shop-prod/batch, name: batch2}
+"""
+
+
+def test_decisions_about_what_is_moved_are_told_with_what_helps(tmp_path: Path) -> None:
+    with pytest.raises(WrongOverrides) as wrong:
+        planned(exported(), overrides=decided(tmp_path, MOVED_IN_PART))
+    problems = str(wrong.value).splitlines()
+    assert [line.partition("decisions.yaml:")[2].strip() for line in problems[1:3]] == [
+        "3:13: overrides[0].pools: no node pool of the fleet is shop/shop-prod/gone",
+        "4:13: overrides[1].pools: nothing is left to decide: shop/shop-prod/system is of Generation 2 already",
+    ]
+    assert len(problems) == 4
+    assert "plan with --allow-unmatched" in problems[3]
+
+
+def test_a_fleet_that_is_moved_in_part_is_planned_by_the_decisions_that_are_left(tmp_path: Path) -> None:
+    decided(tmp_path, MOVED_IN_PART)
+    overrides = read_overrides(tmp_path / "decisions.yaml", allow_unmatched=True)
+    made = planned(exported(), overrides=overrides)
+    assert named(made, "shop-prod/batch").replacement == "batch2"
+    assert [line.partition("overrides[")[2] for line in overrides.unmet()] == [
+        "0].pools: no node pool of the fleet is shop/shop-prod/gone",
+        "1].pools: nothing is left to decide: shop/shop-prod/system is of Generation 2 already",
+    ]
+    (left,) = [stay for stay in made.stays if stay.pool == "system" and "shop-prod" in stay.id]
+    assert left.move is Move.DONE
 
 
 def test_every_known_difference_is_told(made: Plan) -> None:

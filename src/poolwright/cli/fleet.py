@@ -170,6 +170,13 @@ def plan(
     subscription: Subscriptions = None,
     profile: ProfileForAzure = FOR_AZURE,
     overrides: Annotated[Path | None, typer.Option(metavar="FILE", help="Decisions, as YAML.")] = None,
+    allow_unmatched: Annotated[
+        bool,
+        typer.Option(
+            "--allow-unmatched",
+            help="Of a fleet that is moved in part: tell the decisions no node pool is left for, and go on.",
+        ),
+    ] = False,
     as_of: AsOf = None,
     built_in: BuiltIn = False,
     data_dir: DataDir = None,
@@ -181,8 +188,10 @@ def plan(
     from poolwright.fleet.plan import NoSuchMove
     from poolwright.fleet.plan import plan as planned
 
+    if allow_unmatched and overrides is None:
+        raise typer.BadParameter("it is for --overrides", param_hint="--allow-unmatched")
     try:
-        decided = read_overrides(overrides) if overrides is not None else None
+        decided = read_overrides(overrides, allow_unmatched=allow_unmatched) if overrides is not None else None
     except OSError as error:
         code = NOT_FOUND if isinstance(error, FileNotFoundError) else USAGE
         raise Failure(f"error: the overrides {overrides} cannot be read: {error.strerror}", code=code) from error
@@ -195,6 +204,8 @@ def plan(
     except (WrongOverrides, NoSuchMove) as error:
         raise Failure(f"error: {error}", code=USAGE) from error
     _write(_plan_text(made, output), to)
+    for unmet in decided.unmet() if decided is not None else ():
+        note(visible(f"warning: {unmet}"))
     _tell_plan(made)
     note_profile(profile)
     if made.problems:

@@ -10,7 +10,8 @@
         leave: replaced in March
 
 Invariant: an override that means nothing - an unknown name, a pattern no node pool has - is an error that names file,
-line and entry, what stands there, and what is expected.
+line and entry, what stands there, and what is expected. Only of a fleet that is moved in part, where the caller allows
+it, overrides without a node pool left to decide about are told instead.
 """
 
 from __future__ import annotations
@@ -66,18 +67,21 @@ _EXPECTED: Final = {
     "note": "a text",
 }
 _MEMBERS: Final = tuple(field.alias or name for name, field in Override.model_fields.items())
+# The parts of a decision.
+_DECIDED: Final = ("size", "os_sku", "way", "name", "leave")
 _LONGEST_SHOWN: Final = 60
 
 
 class WrongOverrides(ValueError):
-    """The overrides cannot be used; says every problem with its place."""
+    """The overrides cannot be used; says every problem with its place, and what to do where that is known."""
 
-    def __init__(self, file: str, problems: list[Problem]) -> None:
-        shown = "\n".join(
-            f"  {file}:{problem.line}:{problem.column}: {problem.place + ': ' if problem.place else ''}{problem.what}"
-            for problem in problems
-        )
-        super().__init__(f"the overrides cannot be used:\n{shown}")
+    def __init__(self, file: str, problems: list[Problem], remedy: str = "") -> None:
+        shown = "\n".join(_line(file, problem) for problem in problems)
+        super().__init__(f"the overrides cannot be used:\n{shown}{remedy and f'{chr(10)}{remedy}'}")
+
+
+def _line(file: str, problem: Problem) -> str:
+    return f"  {file}:{problem.line}:{problem.column}: {problem.place + ': ' if problem.place else ''}{problem.what}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,43 +95,72 @@ class Decision:
     leave: str | None = None
 
 
+# What decides about a move, and means nothing for a node pool that is of Generation 2 already.
+_ABOUT_MOVES: Final = ("size", "way", "name")
+ALLOW_UNMATCHED: Final = "--allow-unmatched"
+_MOVED_MEANWHILE: Final = (
+    f"Correct them; or, where that was moved meanwhile, plan with {ALLOW_UNMATCHED}, which tells them and goes on"
+)
+
+
 class Overrides:
     """The decisions of a file, and which of them were met."""
 
-    def __init__(self, overrides: tuple[Override, ...] = (), file: SeedFile | None = None) -> None:
+    def __init__(
+        self, overrides: tuple[Override, ...] = (), file: SeedFile | None = None, *, allow_unmatched: bool = False
+    ) -> None:
         self.given = overrides
         self._file = file
+        self._allows_unmatched = allow_unmatched
         self._met = [False] * len(overrides)
+        self._moved: dict[int, str] = {}
 
-    def of(self, pool: FleetPool) -> Decision:
-        """Return what is decided about a node pool."""
+    def of(self, pool: FleetPool, *, is_moved: bool = False) -> Decision:
+        """Return what is decided about a node pool; of one that is of Generation 2 already, nothing about its move."""
         cluster = pool.id.cluster_id
-        name = f"{cluster.group_id.group}/{cluster.cluster}/{pool.id.pool}".lower()
+        name = f"{cluster.group_id.group}/{cluster.cluster}/{pool.id.pool}"
         decided: dict[str, str] = {}
         for number, override in enumerate(self.given):
-            if fnmatchcase(name, override.pools.lower()):
+            if not fnmatchcase(name.lower(), override.pools.lower()):
+                continue
+            parts = {part for part in _DECIDED if getattr(override, part) is not None}
+            if is_moved and not parts.isdisjoint(_ABOUT_MOVES):
+                self._moved.setdefault(number, name)
+                parts.difference_update(_ABOUT_MOVES)
+            else:
                 self._met[number] = True
-                decided |= {
-                    part: value
-                    for part in ("size", "os_sku", "way", "name", "leave")
-                    if (value := getattr(override, part)) is not None
-                }
+            decided |= {part: getattr(override, part) for part in parts}
         os_sku = decided.pop("os_sku", None)
         return Decision(os_sku=OsSku.parse(os_sku) if os_sku is not None else None, **decided)
 
-    def require_all_met(self) -> None:
-        """Raise `WrongOverrides` for a pattern that no node pool has."""
-        if self._file is not None and not all(self._met):
-            problems = [
-                self._file.problem(("overrides", number, "pools"), f"no node pool of the fleet is {override.pools}")
-                for number, (override, met) in enumerate(zip(self.given, self._met, strict=True))
-                if not met
-            ]
-            raise WrongOverrides(self._file.name, problems)
+    def unmet(self) -> tuple[str, ...]:
+        """Return the overrides that no node pool is left for, each with its place in the file.
+
+        Raises `WrongOverrides` with them where that is not allowed.
+        """
+        if self._file is None or all(self._met):
+            return ()
+        problems = [
+            self._file.problem(("overrides", number, "pools"), self._why_unmet(number))
+            for number, met in enumerate(self._met)
+            if not met
+        ]
+        if not self._allows_unmatched:
+            raise WrongOverrides(self._file.name, problems, _MOVED_MEANWHILE)
+        return tuple(_line(self._file.name, problem).strip() for problem in problems)
+
+    def _why_unmet(self, number: int) -> str:
+        if number in self._moved:
+            return f"nothing is left to decide: {self._moved[number]} is of Generation 2 already"
+        return f"no node pool of the fleet is {self.given[number].pools}"
 
 
-def read_overrides(path: Path) -> Overrides:
-    """Return the overrides of a YAML or JSON file. Raises `WrongOverrides`, and `OSError` when it cannot be read."""
+def read_overrides(path: Path, *, allow_unmatched: bool = False) -> Overrides:
+    """Return the overrides of a YAML or JSON file.
+
+    `allow_unmatched` lets some be for no node pool that is left to move. Raises `WrongOverrides`, and `OSError` when
+    it cannot be read.
+    """
     try:
         file = read_yaml(path)
     except WrongSeed as wrong:
@@ -145,7 +178,7 @@ def read_overrides(path: Path) -> Overrides:
             problems.append(file.problem(("overrides", number, "osSku"), what))
     if problems:
         raise WrongOverrides(file.name, problems)
-    return Overrides(tuple(parsed.overrides), file)
+    return Overrides(tuple(parsed.overrides), file, allow_unmatched=allow_unmatched)
 
 
 def _problem(file: SeedFile, error: ErrorDetails) -> Problem:

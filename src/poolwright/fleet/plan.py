@@ -271,14 +271,14 @@ def plan(fleet: Fleet, audit: Audit, targets: Targets, overrides: Overrides | No
         moves = []
         for pool in cluster.pools:
             found = audited[str(pool.id)]
-            drafted = planner.drafted(pool, found, overrides.of(pool))
+            drafted = planner.drafted(pool, found, overrides.of(pool, is_moved=found.move is Move.DONE))
             if isinstance(drafted, Stay):
                 stays.append(drafted)
             else:
                 moves.append(drafted)
         if moves:
             clusters.append(planner.planned(moves))
-    overrides.require_all_met()
+    overrides.unmet()
     return Plan(
         schema_version=SCHEMA_VERSION,
         as_of=audit.as_of,
