@@ -144,6 +144,43 @@ def test_what_stands_between_a_pool_and_generation_2(
     assert "{" not in "".join(each.message + each.remedy for each in found.findings)
 
 
+WIN1 = {"osType": "Windows", "osSKU": "Windows2022", "nodeImageVersion": "AKSWindows-2022-containerd-20348.4529.251212"}
+
+
+@pytest.mark.parametrize(
+    ("properties", "profile", "finding", "move", "remedy"),
+    [
+        (
+            {"vmSize": "Standard_D4ads_v6", **WIN1},
+            Profile.AZURE_2026,
+            *("cannot-start", Move.BLOCKED),
+            "where no machine of it runs, delete it and add it again with --aks-custom-headers UseWindowsGen2VM=true: "
+            "az aks nodepool delete -g rg --cluster-name c1 -n np1",
+        ),
+        (
+            {"vmSize": "Standard_D4ads_v6", **WIN1},
+            Profile.DOCUMENTED,
+            *("cannot-start-yet", Move.WAITS),
+            "repair it in Generation 2: az aks nodepool update -g rg --cluster-name c1 -n np1 "
+            "--aks-custom-headers UseWindowsGen2VM=true",
+        ),
+        # Its size boots what it has: it failed by something else, and a repair makes what is missing.
+        (
+            {"vmSize": "Standard_D4s_v5", **WIN1},
+            Profile.AZURE_2026,
+            *("not-settled", Move.WAITS),
+            "wait for Succeeded, or repair it: az aks nodepool update -g rg --cluster-name c1 -n np1",
+        ),
+    ],
+)
+def test_a_failed_pool_is_only_told_to_be_repaired_where_that_can_succeed(
+    properties: dict[str, object], profile: Profile, finding: str, move: Move, remedy: str
+) -> None:
+    found = audited_pool(profile, provisioningState="Failed", **properties)
+    assert [each.id for each in found.findings] == [finding]
+    assert (found.move, found.findings[0].remedy) == (move, remedy)
+
+
 def test_every_row_has_a_test_here() -> None:
     text = Path(__file__).read_text()
     for row in (*EVIDENCE, *OBSTACLES):

@@ -649,7 +649,29 @@ def test_profile_azure_2026_lets_the_operation_fail_as_compute_does(tmp_path: Pa
     assert pool["properties"]["provisioningState"] == "Failed"
     assert pool["properties"]["status"]["provisioningError"]["code"] == "BadRequest"
     assert client.get(f"{client.pool('win')}/machines").json()["value"] == []
+
+    # What the answers advise leads out: no update does, what is added again with the header does.
+    assert "is deleted first" in operation["error"]["additionalInfo"][0]["info"]["remedy"]
+    for properties, headers in (({}, TRUE), ({"vmSize": BOTH}, {}), ({"osDiskSizeGB": 200}, {})):
+        refused = client.put(client.pool("win"), json={"properties": properties}, headers=headers).json()["error"]
+        assert refused["code"] == "PropertyChangeNotAllowed"
+        assert "delete this node pool, no machine of which can start, and add it again" in remedy_of(refused)
+        assert "move the workload" not in remedy_of(refused)
+    assert client.operation(client.put(client.pool("win"), json={"properties": {}}))["status"] == "Failed"
+    assert client.operation(client.delete(client.pool("win")))["status"] == "Succeeded"
+    again = client.put(client.pool("win"), json={"properties": {"vmSize": V2_ONLY, **WINDOWS}}, headers=TRUE)
+    assert client.operation(again)["status"] == "Succeeded"
+
+    # One that has machines has a workload to move.
+    client.make_pool("winold", {"vmSize": BOTH, **WINDOWS, "count": 1})
+    refused = client.put(client.pool("winold"), json={"properties": {}}, headers=TRUE).json()["error"]
+    assert remedy_of(refused).startswith("add a node pool with the wanted value, move the workload")
     service.close()
+
+
+def remedy_of(error: dict[str, Any]) -> str:
+    remedy: str = error["additionalInfo"][0]["info"]["remedy"]
+    return remedy
 
 
 # Clusters and groups.

@@ -22,7 +22,7 @@ from poolwright.domain.node_pool_kind import PoolType
 from poolwright.domain.os_sku import OsType
 from poolwright.domain.profile import Profile
 from poolwright.domain.refusal import Refusal, RefusalRow
-from poolwright.domain.rules import Rule, when
+from poolwright.domain.rules import Condition, Rule, first_match, when
 from poolwright.domain.size_name import disk_controllers
 from poolwright.domain.surroundings import CatalogView, Surroundings
 from poolwright.domain.vm_size import VmSize
@@ -143,9 +143,38 @@ class ChangeFacts:
     controller_changes: bool
     replaces_machines: bool
     never_surges: bool
+    cannot_start: bool
 
 
-_NEW_POOL = "add a node pool with the wanted value, move the workload, then delete this one"
+@dataclass(frozen=True, slots=True)
+class WayRow:
+    """How a node pool can be had as wanted where this one cannot become it."""
+
+    rule: Rule
+    condition: Condition
+    way: str
+
+
+# The first that holds stands in the remedies for {anew}.
+WAYS: Final = (
+    WayRow(
+        Rule(
+            "add-again",
+            "A node pool of which no machine can start has no workload, and keeps the generation that cannot start.",
+            f"{_RESIZE_PAGE} (rule 51, conflicts C2, C3)",
+        ),
+        when(cannot_start=True),
+        "delete this node pool, no machine of which can start, and add it again as wanted: with the header "
+        "UseWindowsGen2VM: true (az: --aks-custom-headers UseWindowsGen2VM=true), or on a size that offers "
+        "Generation 1",
+    ),
+    WayRow(
+        Rule("add-another", "What an existing node pool cannot become, a new one can be.", _RESIZE_PAGE),
+        when(),
+        "add a node pool with the wanted value, move the workload, then delete this one",
+    ),
+)
+_NEW_POOL = "{anew}"
 _SIZE = "properties.vmSize"
 _NOT_ALLOWED = "Changing property 'properties.{wire}' is not allowed."
 
@@ -284,6 +313,7 @@ def refused(old: NodePool, new: NodePool, surroundings: Surroundings) -> list[Re
         "after": _new_size(old, new),
         "number": str(old.generation.number),
         "new_number": str(new.generation.number),
+        "anew": anew(facts),
     }
     spoken: set[str] = set()
     for row in REFUSED_CHANGES:
@@ -291,7 +321,15 @@ def refused(old: NodePool, new: NodePool, surroundings: Surroundings) -> list[Re
         if subject not in spoken and row.condition.holds(facts):
             spoken.add(subject)
             refusals.append(row.filled(words, _from_to(changed, subject)))
-    return refusals + [_never(difference) for difference in changed if difference.row.effect is Effect.NEVER]
+    never = [difference for difference in changed if difference.row.effect is Effect.NEVER]
+    return refusals + [_never(difference, words["anew"]) for difference in never]
+
+
+def anew(facts: ChangeFacts) -> str:
+    """Return how to have a node pool as wanted that this one cannot become."""
+    row = first_match(WAYS, facts)
+    assert row is not None
+    return row.way
 
 
 def configuration_of(pool: NodePool) -> str:
@@ -386,6 +424,8 @@ def _facts(old: NodePool, new: NodePool, changed: Sequence[Difference], surround
         controller_changes=controller_change(old, new, surroundings.catalog) is not None,
         replaces_machines=bool(kinds),
         never_surges=new.upgrade.surge(100) == 0,
+        # What succeeded once has machines; what failed by a lack of something can be repaired.
+        cannot_start=old.late_failure is not None and old.good is None,
     )
 
 
@@ -401,13 +441,13 @@ def _new_size(old: NodePool, new: NodePool) -> str:
     return next((profile.size for profile in new.scale if profile.size not in before), new.vm_size)
 
 
-def _never(difference: Difference) -> Refusal:
+def _never(difference: Difference, remedy: str) -> Refusal:
     row = difference.row
     return Refusal(
         errors.PropertyChangeNotAllowed,
         _NOT_ALLOWED.format(wire=row.wire),
         f"properties.{row.wire}",
-        _NEW_POOL,
+        remedy,
         Rule(f"never-{row.wire}", f"{row.wire} of an existing node pool cannot be changed.", row.source),
         _values(difference),
     )

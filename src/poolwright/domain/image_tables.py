@@ -395,8 +395,10 @@ OFFER_TABLE: Final = (
         errors.BadRequest,
         late=True,
         message="Create or update VMSS {vmss} failed. " + _CANNOT_BOOT,
-        remedy="send the header UseWindowsGen2VM: true (az: --aks-custom-headers UseWindowsGen2VM=true), "
-        "or choose a size that offers Generation 1",
+        # An update cannot mend it: the generation stays (conflict C2).
+        remedy="add the node pool with the header UseWindowsGen2VM: true (az: --aks-custom-headers "
+        "UseWindowsGen2VM=true), or on a size that offers Generation 1; its generation stays, so one that was added "
+        "without and never ran is deleted first",
     ),
     OfferRow(
         Rule(

@@ -20,7 +20,7 @@ from poolwright.domain.image_resolution import Resolution
 from poolwright.domain.kubernetes_version import KubernetesVersion
 from poolwright.domain.node_image import NodeImage
 from poolwright.domain.node_pool_kind import PoolType, PowerState
-from poolwright.domain.os_sku import OsSku
+from poolwright.domain.os_sku import OsSku, OsType
 from poolwright.domain.profile import Profile
 from poolwright.domain.rules import Condition, Rule, when
 from poolwright.domain.sources import GEN2_PAGE, IMAGES_PAGE
@@ -257,6 +257,7 @@ class MoveFacts:
     cluster_stopped: bool
     pool_stopped: bool
     settled: bool
+    cannot_start: bool
     sizes_told: bool
     sizes_known: bool
     has_target: bool
@@ -288,6 +289,7 @@ class ObstacleRow:
     remedy: str
 
 
+_FAILED: Final = "Failed"
 _TO_MOVE: Final = (Generation.V1, None)
 OBSTACLES: Final = (
     ObstacleRow(
@@ -356,10 +358,33 @@ OBSTACLES: Final = (
             "AKS refuses changes while an operation runs, and after one that failed it is to be repaired.",
             "OperationNotAllowed (domain section 5)",
         ),
-        when(generation=_TO_MOVE, settled=False),
+        when(generation=_TO_MOVE, settled=False, cannot_start=False),
         Effect.WAITS,
         "The provisioning state is {state}.",
         "wait for Succeeded, or repair it: az aks nodepool update {group} {of_cluster} {pool}",
+    ),
+    ObstacleRow(
+        Rule(
+            "cannot-start",
+            "Machines of a generation that the size does not offer fail at every repair, and the generation stays.",
+            "dapr/dapr#9994; resize-node-pool.md (rule 51, conflicts C2, C3)",
+        ),
+        when(generation=Generation.V1, profile=Profile.AZURE_2026, cannot_start=True),
+        Effect.BLOCKS,
+        "It failed, and every repair fails again: it is of Generation 1, which {sizes} does not offer, and stays so.",
+        "where no machine of it runs, delete it and add it again{by_header}: "
+        "az aks nodepool delete {group} {of_cluster} {pool}",
+    ),
+    ObstacleRow(
+        Rule(
+            "cannot-start-yet",
+            "Machines of a generation that the size does not offer fail until the generation is changed in place.",
+            "generation-2-vm.md (conflict C2)",
+        ),
+        when(generation=Generation.V1, profile=Profile.DOCUMENTED, cannot_start=True),
+        Effect.WAITS,
+        "It failed: it is of Generation 1, which {sizes} does not offer.",
+        "repair it in Generation 2: az aks nodepool update {group} {of_cluster} {pool}{header}",
     ),
     ObstacleRow(
         Rule(
@@ -367,7 +392,7 @@ OBSTACLES: Final = (
             "A machine resized behind AKS's back keeps the old size in its node pool.",
             "Azure/AKS#2028",
         ),
-        when(image_contradicts_size=True),
+        when(image_contradicts_size=True, cannot_start=False),
         Effect.NOTE,
         "The node image and the size contradict each other: {sizes} offers {offered}.",
         "compare the machines with the node pool, and the catalogue with az vm list-skus",
@@ -501,6 +526,11 @@ class _Auditor:
         ranked = [self._targets.ranked(pool, cluster.location, name) for name in pool.sizes] if to_move else []
         version = pool.version or here.kubernetes.newest_patch(here.kubernetes.default)
         assert version is not None
+        contradicts = (
+            known
+            and generation is not None
+            and not all(size.supports(generation) for size in sizes if size is not None)
+        )
         return MoveFacts(
             generation=generation,
             profile=self._knowledge.profile,
@@ -510,6 +540,7 @@ class _Auditor:
             cluster_stopped=cluster.power is PowerState.STOPPED,
             pool_stopped=pool.power is PowerState.STOPPED,
             settled=all(state in (None, "Succeeded") for state in (pool.state, cluster.state)),
+            cannot_start=contradicts and generation is Generation.V1 and pool.state == _FAILED,
             sizes_told=bool(sizes),
             sizes_known=known,
             has_target=all(ranked),
@@ -517,9 +548,7 @@ class _Auditor:
                 targets and targets[0].size.name.lower() == name.lower()
                 for name, targets in zip(pool.sizes, ranked, strict=False)
             ),
-            image_contradicts_size=known
-            and generation is not None
-            and not all(size.supports(generation) for size in sizes if size is not None),
+            image_contradicts_size=contradicts,
             located=cluster.location is not None,
             mode_told=pool.mode is not None,
         )
@@ -530,6 +559,7 @@ def _typed(remedy: str, pool: FleetPool, cluster: FleetCluster) -> str:
     if "{" not in remedy:
         return remedy
     identity = pool.id.cluster_id
+    header = f" --aks-custom-headers {commands.WINDOWS_GEN2_HEADER}=true" if pool.os_type is OsType.WINDOWS else ""
     try:
         return remedy.format(
             group=commands.option("-g", identity.group_id.group),
@@ -537,6 +567,8 @@ def _typed(remedy: str, pool: FleetPool, cluster: FleetCluster) -> str:
             of_cluster=commands.option("--cluster-name", identity.cluster),
             pool=commands.option("-n", pool.id.pool),
             location=commands.option("-l", cluster.location or commands.LOCATION),
+            header=header,
+            by_header=header and f" with{header}",
             fill_in="" if cluster.location else f", with its location in the place of {commands.LOCATION}",
         )
     except commands.Unsayable as why:

@@ -448,6 +448,7 @@ class _ClusterPlanner:
             controller_changes=before is not None and after is not None and not before & after,
             replaces_machines=True,
             never_surges=upgrade_settings(draft.pool).surge(100) == 0,
+            cannot_start=False,
         )
         row = first_match(REFUSED_CHANGES, facts)
         return row.rule if row is not None else None
