@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from poolwright.catalog.catalog import Catalog
-from poolwright.catalog.retirements import Retirements, series_of
+from poolwright.catalog.retirements import Retirement, Retirements, series_of
 from poolwright.domain.image_tables import WARNING_TABLE
+from poolwright.domain.node_pool_kind import PoolType
 from poolwright.domain.profile import Profile
 from poolwright.fleet.audit import EVIDENCE, OBSTACLES, Audit, AuditedPool, Move, Urgency, image_stem, urgency
 from poolwright.fleet.document import document_of, json_of
@@ -239,7 +240,8 @@ def test_every_row_of_ends_is_met_by_something_known() -> None:
     catalog, retirements = Catalog.built_in(["eastus"]), Retirements.built_in()
     sizes = {size.name.lower() for size in catalog.sizes} | {left.name.lower() for left in catalog.left_out}
     series, releases = {series_of(name) for name in sizes}, {image.release.lower() for image in catalog.images}
-    known = {"size": sizes, "series": series, "os-release": releases}
+    types = {each.value.lower() for each in PoolType}
+    known = {"size": sizes, "series": series, "os-release": releases, "pool-type": types}
     text = files("poolwright.catalog").joinpath("retirements.csv").read_text()
     for row in csv.DictReader(text.splitlines()):
         assert row["name"].lower() in known[row["kind"]], row
@@ -253,6 +255,28 @@ def test_ends_of_releases_are_the_days_that_the_rules_warn_of() -> None:
     for row in csv.DictReader(text.splitlines()):
         if row["kind"] == "os-release" and row["name"] != "Windows Server 2022":
             assert row["date"] in warned, row
+
+
+@pytest.mark.parametrize(
+    ("pool_type", "as_of", "wanted"),
+    [
+        ("AvailabilitySet", date(2025, 6, 1), Urgency.SOON),
+        ("AvailabilitySet", TODAY, Urgency.OVERDUE),
+        ("VirtualMachineScaleSets", TODAY, Urgency.NONE),
+        (None, TODAY, Urgency.NONE),
+    ],
+)
+def test_availability_sets_have_ended_in_aks(pool_type: str | None, as_of: date, wanted: Urgency) -> None:
+    # A size and a release without a known end.
+    found = audited_pool(
+        type=pool_type, vmSize="Standard_D4s_v5", nodeImageVersion="AKSUbuntu-2404gen2containerd-202512.18.0"
+    )
+    assert (
+        urgency(tuple(Retirement(end.subject, end.day, end.effect, end.source) for end in found.ends), as_of) is wanted
+    )
+    assert [end.day for end in found.ends] == (
+        [date(2025, 9, 30), date(2026, 9, 30)] if pool_type == "AvailabilitySet" else []
+    )
 
 
 def test_urgency_follows_the_earliest_end() -> None:

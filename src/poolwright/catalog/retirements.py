@@ -1,4 +1,4 @@
-"""When VM sizes and OS releases end, as far as somebody published it.
+"""When VM sizes, OS releases and types of node pools end, as far as somebody published it.
 
 Invariant: a date is one that a named source gives; no row means that nothing is known, never that nothing is planned.
 """
@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime
 from typing import Final
 
 from poolwright.catalog import shipped_table
+from poolwright.domain.node_pool_kind import PoolType
 from poolwright.domain.size_name import SizeName
 from poolwright.domain.vm_size import VmSize
 
@@ -55,6 +56,10 @@ class Retirements:
         """Return when an OS release ends, as node images name it (`22.04`, `Windows Server 2019`)."""
         subject = f"Ubuntu {release}" if release[:1].isdigit() else release
         return self._of(subject, ("os-release", release.lower()))
+
+    def of_pool_type(self, pool_type: PoolType) -> tuple[Retirement, ...]:
+        """Return when a type of node pools ends."""
+        return self._of(f"node pools of type {pool_type.value}", ("pool-type", pool_type.value.lower()))
 
     def _of(self, subject: str, *keys: tuple[str, str]) -> tuple[Retirement, ...]:
         rows = next((self._rows[key] for key in keys if key in self._rows), ())

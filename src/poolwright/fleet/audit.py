@@ -63,7 +63,7 @@ class Move(StrEnum):
 
 
 class Urgency(StrEnum):
-    """By the earliest end of the size or the OS release that is known."""
+    """By the earliest end of the size, the OS release or the type of the node pool that is known."""
 
     OVERDUE = "overdue"
     SOON = "soon"
@@ -488,7 +488,8 @@ class _Auditor:
     def _ends(self, pool: FleetPool, here: LocationCatalog, release: str | None) -> tuple[Retirement, ...]:
         of_sizes = [end for name in pool.sizes for end in self._targets.ends(here.location, name)]
         of_release = self._knowledge.retirements.of_release(release) if release is not None else ()
-        return tuple(sorted((*of_sizes, *of_release), key=lambda end: (end.day, end.subject)))
+        of_type = self._knowledge.retirements.of_pool_type(pool.pool_type) if pool.pool_type is not None else ()
+        return tuple(sorted((*of_sizes, *of_release, *of_type), key=lambda end: (end.day, end.subject)))
 
     def _obstacles(
         self, pool: FleetPool, cluster: FleetCluster, sizes: list[VmSize | None], facts: MoveFacts

@@ -93,10 +93,16 @@ _UNKNOWN: Final = SarifRule(
     Level.NOTE,
 )
 _ENDED: Final = SarifRule(
-    "fleet-ended", "A size or an OS release has ended.", "Move the node pool now; scaling it may fail.", Level.ERROR
+    "fleet-ended",
+    "A size, an OS release or a type of node pool has ended.",
+    "Move the node pool now; scaling it may fail.",
+    Level.ERROR,
 )
 _ENDS_SOON: Final = SarifRule(
-    "fleet-ends-soon", "A size or an OS release ends within a year.", "Plan the move.", Level.WARNING
+    "fleet-ends-soon",
+    "A size, an OS release or a type of node pool ends within a year.",
+    "Plan the move.",
+    Level.WARNING,
 )
 _LEVELS: Final = {Effect.BLOCKS: Level.WARNING, Effect.WAITS: Level.WARNING, Effect.NOTE: Level.NOTE}
 RULES: Final = (
