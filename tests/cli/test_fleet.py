@@ -172,6 +172,9 @@ def test_decisions_are_taken_from_a_file(alone: CommandLine, tmp_path: Path) -> 
     assert (ended.code, " batch " in ended.out) == (0, True)
     assert "decisions.yaml:2:12: overrides[0].pools: no node pool of the fleet is shop/shop-prod/gone" in ended.err
     assert alone(*PLAN, "--allow-unmatched").code == 2
+    decisions.write_text("overrides:\n  - pools: shop/shop-prod/batch\n    size: Standard_D4ps_v5\n")
+    told = alone.done(*PLAN, "--overrides", str(decisions)).err
+    assert "shop/shop-prod/batch: warning: Standard_D4ps_v5 is Arm64 and Standard_D4_v3 is x64: every container" in told
     decisions.write_text("overrides:\n  - pools: shop/shop-prod/win19\n    osSkew: Windows2022\n")
     ended = alone(*PLAN, "--overrides", str(decisions))
     assert (ended.code, ended.out) == (2, "")

@@ -283,6 +283,62 @@ def test_quota_of_a_move_in_place(old: str, new: str, count: int, during: int, a
     assert (need.during, need.after) == (during, after)
 
 
+@pytest.mark.parametrize(
+    ("properties", "profile", "expected"),
+    [
+        ({"count": 1}, Profile.AZURE_2026, "1 node, all Ready"),
+        ({"count": 12}, Profile.AZURE_2026, "12 nodes, all Ready"),
+        ({"count": 0}, Profile.AZURE_2026, "no nodes: it has none until it is scaled"),
+        (
+            {"count": 2, "enableAutoScaling": True, "minCount": 1, "maxCount": 5},
+            Profile.AZURE_2026,
+            "1 to 5 nodes, as the autoscaler has it, all Ready",
+        ),
+        ({"count": 3}, Profile.DOCUMENTED, "0 of V1 and 3 of V2"),
+        (
+            {"count": 2, "enableAutoScaling": True, "minCount": 1, "maxCount": 5},
+            Profile.DOCUMENTED,
+            "0 of V1 and 1 to 5 of V2",
+        ),
+    ],
+)
+def test_a_check_expects_as_many_nodes_as_there_can_be(
+    properties: dict[str, object], profile: Profile, expected: str
+) -> None:
+    (move,) = planned(fleet_of(cluster(pool(nodeImageVersion=GEN1, **properties))), profile).moves
+    assert expected in [check.expect for step in move.steps for check in step.checks]
+
+
+def test_the_sizes_of_a_virtual_machines_pool_are_counted_once_on_the_way_back() -> None:
+    manual = {"scale": {"manual": [{"size": "Standard_D2_v3", "count": 2}, {"size": "Standard_D4_v3", "count": 1}]}}
+    (move,) = planned(
+        fleet_of(
+            cluster(
+                pool(
+                    vmSize=None,
+                    type="VirtualMachines",
+                    virtualMachinesProfile=manual,
+                    count=3,
+                    nodeImageVersion=GEN1,
+                )
+            )
+        )
+    ).moves
+    counts = [line.split("--node-count ")[1:] for line in move.way_back if "--node-count" in line]
+    assert [[each.split()[0] for each in line] for line in counts] == [["2"], ["1"]]
+
+
+def test_another_architecture_is_warned_of(tmp_path: Path) -> None:
+    fleet = fleet_of(cluster(pool(nodeImageVersion=GEN1, vmSize="Standard_D4_v3")))
+    overrides = decided(tmp_path, "overrides: [{pools: rg/c1/np1, size: Standard_D4ps_v5}]")
+    (move,) = planned(fleet, overrides=overrides).moves
+    assert move.remarks[0] == (
+        "warning: Standard_D4ps_v5 is Arm64 and Standard_D4_v3 is x64: every container image that runs there has to "
+        "exist for Arm64, or its pods do not start"
+    )
+    assert not any("warning" in remark for remark in planned(fleet).moves[0].remarks)
+
+
 def test_the_new_name_fits_and_is_free() -> None:
     taken = [pool(name) for name in ("averylongnam", "averylonngg2", "np1", "np1g2", "npg2")]
     fleet = fleet_of(cluster(*taken, pool("win1", osType="Windows", osSKU="Windows2022", vmSize="Standard_D4s_v5")))

@@ -131,7 +131,7 @@ def test_broken_input_is_named_by_line_and_the_rest_goes_on() -> None:
     (problem,) = fleet.problems
     assert (problem.kind, problem.origin.file) == (ProblemKind.BROKEN, "broken.json")
     assert problem.origin.line == broken.count("\n") + 1
-    assert "the 1 entries before it were read" in problem.what
+    assert "1 entry before it was read" in problem.what
 
 
 @pytest.mark.parametrize(

@@ -159,8 +159,12 @@ def test_a_plan_says_everything_in_both_forms(made: Plan) -> None:
             for line in (*step.az, *step.kubectl, *(check.run for check in step.checks)):
                 assert line in text
                 assert line.replace("&", "&amp;").replace("'", "&#x27;").replace('"', "&quot;") in page
+    for row in made.quota:
+        assert f"\n{row.check}\n" in text, "a line of its own, so that it can be copied"
     for stay in made.stays:
         assert stay.move == "done" or stay.because[0].message in text
+    assert "| `start it: az aks start -g shop -n shop-test` |" in text
+    assert "node image 2204gen2containerd; 1 more machine while it runs." in text
     assert [line for line in text.splitlines() if line.startswith("## ")][:4] == [
         *("## Moves", "## Quota", "## What stays", "## Cluster data/lake (eastus)"),
     ]

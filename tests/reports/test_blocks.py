@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poolwright.reports.blocks import Block, Bullets, Commands, Heading, Paragraph, Table, html, markdown
+from poolwright.reports.blocks import Block, Bullets, Code, Commands, Heading, Paragraph, Table, html, markdown
 from poolwright.reports.visible import visible
 
 BLOCKS: list[Block] = [
@@ -33,6 +33,22 @@ def test_html() -> None:
     assert "<p>one_two &lt;three&gt;</p>" in text
     assert "<td>1 | 2</td><td>3</td>" in text
     assert "<pre><code>az x --query &#x27;[?a==`1`]&#x27;\necho ```</code></pre>" in text
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("az x --query '[?a_b=='c'].{d: *}'", "`az x --query '[?a_b=='c'].{d: *}'`"),
+        ("a | b\n c", r"`a \| b c`"),
+        ("`a` ``", "``` `a` `` ```"),
+    ],
+)
+def test_code_in_a_cell_is_copied_as_it_is(written: str, shown: str) -> None:
+    assert markdown([Table("What", ("a",), [(Code(written),)])]).splitlines()[-1] == f"| {shown} |"
+    parser = _Texts()
+    parser.feed(html([Table("What", ("a",), [(Code(written),)])]))
+    parser.close()
+    assert (parser.tags[-1], parser.text) == ("code", f"Whata{visible(written)}")
 
 
 class _Texts(HTMLParser):
@@ -64,6 +80,7 @@ def test_nothing_in_a_text_steers_who_shows_it() -> None:
         *(Heading(1, STEERING, "x"), Paragraph(STEERING), Bullets([STEERING]), Table("What", ("a",), [(STEERING,)])),
         Commands([STEERING]),
     ]
+    blocks.append(Table("What", ("a",), [(Code(STEERING),)]))
     for text in (markdown(blocks), html(blocks)):
         assert text.replace("\n", "").isprintable()
         assert text.count("u202ea") == len(blocks)

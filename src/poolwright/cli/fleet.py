@@ -328,11 +328,27 @@ def _tell_plan(made: Plan) -> None:
         f"{len(made.stays):,} stay ({stay}). Profile {made.profile}, as of {made.as_of}, catalogue {made.catalogue}. "
         "Quotas are vCPUs beyond today's."
     )
+    for change in _other_architectures(made):
+        note(visible(change))
     for left in made.stays:
         if left.move != "done":
             reasons = "; ".join(f"{finding.message} {finding.remedy}".strip() for finding in left.because)
             note(visible(f"stays: {left.resource_group}/{left.cluster}/{left.pool}: {reasons}"))
     _tell_problems(made.problems)
+
+
+def _other_architectures(made: Plan) -> Iterator[str]:
+    """A warning for each node pool whose machines get another architecture."""
+    from poolwright.fleet.capabilities import ARCHITECTURE
+    from poolwright.fleet.remarks import other_architecture
+
+    for cluster in made.clusters:
+        for move in cluster.moves:
+            for size in move.sizes:
+                for each in size.to.differences:
+                    if each.capability == ARCHITECTURE:
+                        told = other_architecture(size.size, each.before, size.to.size, each.after)
+                        yield f"{cluster.resource_group}/{cluster.cluster}/{move.pool}: {told}"
 
 
 @contextmanager

@@ -113,7 +113,7 @@ def _tell_rehearsed(plan: Plan, done: Rehearsal) -> None:
     from poolwright.fleet.apply_report import summary
 
     note(summary(done.results))
-    note(f"At most {done.peak_machines:,} more machines at one time.")
+    note(f"At most {counted(done.peak_machines, 'more machine')} at one time.")
     if done.clusters:
         first = done.clusters[0]
         parts = (counted(first.moves, "move"), counted(first.machines, "machine"), f"{first.seconds:.1f} s")

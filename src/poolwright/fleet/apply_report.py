@@ -15,6 +15,7 @@ from poolwright.fleet.document import Document
 from poolwright.fleet.plan import Plan, Stay
 from poolwright.fleet.rehearsal import Rehearsal
 from poolwright.reports.blocks import Block, Bullets, Commands, Heading, Paragraph, Table
+from poolwright.reports.numbers import counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +42,8 @@ def rehearsal_outline(rehearsal: Rehearsal, plan: Plan) -> Iterator[Block]:
     """Yield the text about a rehearsal."""
     yield Heading(1, "Rehearsal: the fleet to Generation 2")
     yield Paragraph(
-        f"Profile {plan.profile}, {rehearsal.parallel} clusters side by side. {summary(rehearsal.results)} "
-        f"At most {rehearsal.peak_machines:,} more machines than before at one time."
+        f"Profile {plan.profile}, {counted(rehearsal.parallel, 'cluster')} side by side. {summary(rehearsal.results)} "
+        f"At most {counted(rehearsal.peak_machines, 'more machine')} than before at one time."
     )
     yield Bullets(rehearsal.remarks)
     if rehearsal.not_loaded:

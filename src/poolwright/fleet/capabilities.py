@@ -125,6 +125,7 @@ def _rdma(size: VmSize) -> object | None:
     return _named(lambda name: None if name.series == "A" else "r" in name.letters)(size)
 
 
+ARCHITECTURE: Final = "architecture"
 # Everything that is known of sizes and that a workload may notice, in the order in which it is shown.
 CAPABILITIES: Final = (
     CapabilityRow("vCPUs", available_vcpus),
@@ -132,7 +133,7 @@ CAPABILITIES: Final = (
     CapabilityRow("GPUs", _gpus),
     CapabilityRow("accelerator", accelerator),
     CapabilityRow("generations", lambda size: generations_text(size.generations)),
-    CapabilityRow("architecture", lambda size: size.architecture.value),
+    CapabilityRow(ARCHITECTURE, lambda size: size.architecture.value),
     CapabilityRow("processor", _named(lambda name: {"a": "AMD", "p": "Arm"}.get((name.letters + " ")[0], "Intel"))),
     CapabilityRow("burstable", _named(lambda name: name.family == "B")),
     CapabilityRow("tier", lambda size: size.tier or None),

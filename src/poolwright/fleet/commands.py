@@ -144,6 +144,10 @@ class Spelled:
 def az_add(pool: NodePoolId, properties: Json, headers: Mapping[str, str]) -> Spelled:
     """Return what adds the node pool with these properties; further sizes of a VirtualMachines pool come after it."""
     values = dict(_leaves(properties))
+    manual = _manual(properties)
+    if manual:
+        # Which is their sum; each size is given its own.
+        values.pop("count", None)
     options: list[Option] = []
     unsaid = []
     for row in OPTIONS:
@@ -154,7 +158,6 @@ def az_add(pool: NodePoolId, properties: Json, headers: Mapping[str, str]) -> Sp
             options.append((row.option, *row.values(value)))
         else:
             unsaid.append(row.path)
-    manual = _manual(properties)
     if manual:
         options.append(("--node-count", str(manual[0]["count"])))
     lines = [az("aks nodepool add", pool, *options, *_headers(headers))]

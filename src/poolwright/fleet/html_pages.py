@@ -20,6 +20,7 @@ from poolwright.fleet.audit_reports import row_of
 from poolwright.fleet.plan import Plan
 from poolwright.fleet.plan_report import outline
 from poolwright.reports.blocks import html
+from poolwright.reports.numbers import counted
 from poolwright.reports.visible import visible
 
 # What the table of an audit shows, and what one can choose by.
@@ -55,7 +56,7 @@ def audit_page(audit: Audit) -> str:
     trouble = f"<h2>Input that could not be taken</h2><ul>{problems}</ul>" if problems else ""
     said = (
         f"As of {audit.as_of}, profile {audit.profile}, catalogue {audit.catalogue}. "
-        f"{len(audit.pools):,} node pools in {audit.clusters:,} clusters."
+        f"{counted(len(audit.pools), 'node pool')} in {counted(audit.clusters, 'cluster')}."
     )
     charts = _generations(audit) + _moves(audit.gen1) + _places(audit.gen1)
     content = f"""<a class="skip" href="#pools">To the table</a>

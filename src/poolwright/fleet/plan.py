@@ -40,6 +40,7 @@ from poolwright.fleet.audit import Audit, AuditedPool, End, InputProblem, Move, 
 from poolwright.fleet.commands import az_show
 from poolwright.fleet.document import Document, Finding
 from poolwright.fleet.overrides import Decision, Overrides
+from poolwright.fleet.remarks import machines_of, nodes_of, remarks_on
 from poolwright.fleet.targets import Target, Targets
 from poolwright.fleet.values import Fleet, FleetCluster, FleetPool
 
@@ -455,7 +456,15 @@ class _ClusterPlanner:
 
     def _move(self, draft: _Draft, number: int) -> PoolMove:
         pool = draft.pool
-        remarks = list(_remarks(draft, self._offers_version(pool.version)))
+        remarks = list(
+            remarks_on(
+                pool,
+                [(size, target.size) for size, _, target, _ in draft.chosen],
+                os_sku=draft.decision.os_sku,
+                has_new_pool=draft.way is Way.NEW_POOL,
+                offers_version=self._offers_version(pool.version),
+            )
+        )
         if draft.way is Way.NEW_POOL:
             replacement = self._new_name(draft)
             properties = _new_properties(draft)
@@ -670,7 +679,7 @@ def _new_pool_steps(
             checks=(
                 Check(run=az_show(replacement, "provisioningState"), expect="Succeeded"),
                 Check(run=az_show(replacement, "nodeImageVersion"), expect=_image(draft)),
-                Check(run=commands.kubectl("get nodes", new), expect=f"{pool.count} nodes, all Ready"),
+                Check(run=commands.kubectl("get nodes", new), expect=nodes_of(pool)),
             ),
             undo=(commands.az("aks nodepool delete", replacement),),
             undo_request=Request(method="DELETE", pool=str(replacement)),
@@ -767,7 +776,7 @@ def _in_place_steps(draft: _Draft) -> tuple[tuple[Step, ...], tuple[str, ...]]:
         checks=(
             Check(run=az_show(pool.id, "provisioningState"), expect="Succeeded"),
             Check(run=az_show(pool.id, "nodeImageVersion"), expect=_image(draft)),
-            Check(run=az_show(pool.id, counted), expect=f"0 of V1 and {pool.count} of V2"),
+            Check(run=az_show(pool.id, counted), expect=f"0 of V1 and {machines_of(pool)} of V2"),
         ),
         undo=(back,),
         undo_request=Request(method="PUT", pool=str(pool.id), on="current", properties=former, headers=former_headers),
@@ -778,43 +787,6 @@ def _in_place_steps(draft: _Draft) -> tuple[tuple[Step, ...], tuple[str, ...]]:
 def _image(draft: _Draft) -> str:
     definition = draft.chosen[0][2].definition.removeprefix("windows-")
     return f"it contains {definition}"
-
-
-# --- remarks ----------------------------------------------------------------------------------------------------------
-
-# Properties that bind a node pool to a size or to machines, and what to look at before it gets another.
-_BOUND: Final = {
-    "capacityReservationGroupID": "its capacity reservation group has to have reservations of the new size",
-    "hostGroupID": "its dedicated hosts have to take the new size",
-    "proximityPlacementGroupID": "its proximity placement group pins it to a place that may not have the new size",
-    "creationData": "it is from a snapshot, which holds the old image; the new one is not",
-    "nodePublicIPPrefixID": "its public addresses are from a prefix that has to have room for both",
-    "localDNSProfile": "it has a local DNS profile, which is sent along",
-}
-
-
-def _remarks(draft: _Draft, version_offered: bool) -> Iterator[str]:
-    pool = draft.pool
-    for name, remark in _BOUND.items():
-        if name in pool.properties:
-            yield remark
-    if draft.way is Way.NEW_POOL:
-        yield (
-            f"workloads that ask for the node pool by name (kubernetes.azure.com/agentpool={pool.id.pool}) have to be "
-            "changed before the drain"
-        )
-        if not version_offered:
-            yield f"Kubernetes {pool.version} may no longer be given to new node pools; upgrade the cluster first"
-    if pool.properties.get("osDiskType") == "Ephemeral" and any(
-        target.size.ephemeral_os_disk is None for _, _, target, _ in draft.chosen
-    ):
-        yield "its OS disk is ephemeral; whether the new size has room for that is not known"
-    if pool.properties.get("kubeletDiskType") == "Temporary":
-        yield "its pods use the temporary disk; see whether the new size has one"
-    if pool.properties.get("enableUltraSSD") is True:
-        yield "it uses Ultra disks; see whether the new size takes them in its zones"
-    if draft.decision.os_sku is not None:
-        yield f"its OS becomes {draft.os_sku.value}, which is decided in the overrides; container images have to match"
 
 
 # --- quota ------------------------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from poolwright.fleet.document import document_of, member_name
 from poolwright.fleet.formats import location_of
 from poolwright.fleet.json_text import BrokenJson, Entries
 from poolwright.fleet.plan import SCHEMA_VERSION, Plan, PoolMove, Step, StepName, Way
+from poolwright.reports.numbers import counted
 
 Place = tuple[str | int, ...]
 _SHOWN: Final = 5
@@ -48,7 +49,7 @@ class BrokenPlan(ValueError):
         lines = [f"  {_path(each.place)}{_whose(document, each.place)}: {each.what}" for each in problems[:_SHOWN]]
         number = len(problems)
         more = [f"  and {number - _SHOWN:,} more"] if number > _SHOWN else []
-        head = f"{name} is no plan that can be carried out, {number:,} problem{'s' if number > 1 else ''}:"
+        head = f"{name} is no plan that can be carried out, {counted(number, 'problem')}:"
         super().__init__("\n".join((head, *lines, *more, _REMEDY)))
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from poolwright.fleet.plan import ClusterPlan, Plan, PoolMove, SizeChoice, Step
-from poolwright.reports.blocks import Block, Bullets, Commands, Heading, Paragraph, Table
+from poolwright.fleet.plan import ClusterPlan, Plan, PoolMove, SizeChoice, Stay, Step
+from poolwright.reports.blocks import Block, Bullets, Code, Commands, Heading, Paragraph, Table
+from poolwright.reports.numbers import counted
 
 # What nobody has seen of an offer, in words.
 _ASSUMED: Final = {"locations": "that it is offered there", "zones": "that it is in zones 1, 2 and 3"}
@@ -19,9 +20,10 @@ def outline(plan: Plan) -> Iterator[Block]:
     """Yield the text of a plan."""
     yield Heading(1, "Plan: the fleet to Generation 2")
     yield Paragraph(
-        f"As of {plan.as_of}, profile {plan.profile}, catalogue {plan.catalogue}. {len(plan.moves):,} node pools in "
-        f"{len(plan.clusters):,} clusters move; {len(plan.stays):,} stay. Clusters can be done in any order or side by "
-        "side; the moves of one cluster one after the other. Stop at the first check that does not hold."
+        f"As of {plan.as_of}, profile {plan.profile}, catalogue {plan.catalogue}. To move: "
+        f"{counted(len(plan.moves), 'node pool')} in {counted(len(plan.clusters), 'cluster')}; {len(plan.stays):,} "
+        "stay. Clusters can be done in any order or side by side; the moves of one cluster one after the other. Stop "
+        "at the first check that does not hold."
     )
     yield Heading(2, "Moves")
     yield Table(
@@ -48,21 +50,23 @@ def outline(plan: Plan) -> Iterator[Block]:
         ],
     )
     yield Heading(2, "Quota")
-    yield Paragraph("vCPUs beyond those in use today. The command of a row shows its limit and what is used of it.")
+    yield Paragraph("vCPUs beyond those in use today. The commands show each limit, and what is used of it.")
     yield Table(
         "vCPUs needed",
-        ("Subscription", "Location", "Family", "One cluster at a time", "All clusters at once", "For good", "Command"),
+        ("Subscription", "Location", "Family", "One cluster at a time", "All clusters at once", "For good"),
         [
             (
                 *(row.subscription, row.location or "unknown", row.family),
-                *(row.one_at_a_time, row.all_at_once, row.for_good, row.check),
+                *(row.one_at_a_time, row.all_at_once, row.for_good),
             )
             for row in plan.quota
         ],
     )
+    if plan.quota:
+        yield Commands([row.check for row in plan.quota])
     staying = [stay for stay in plan.stays if stay.move != "done"]
     yield Heading(2, "What stays")
-    yield Paragraph(f"{len(plan.stays) - len(staying):,} node pools are of Generation 2 already.")
+    yield Paragraph(f"Of Generation 2 already: {counted(len(plan.stays) - len(staying), 'node pool')}.")
     if staying:
         yield Table(
             "Node pools that stay, and why",
@@ -71,7 +75,7 @@ def outline(plan: Plan) -> Iterator[Block]:
                 (
                     *(stay.resource_group, stay.cluster, stay.pool, stay.generation or "unknown", stay.move.value),
                     " ".join(finding.message for finding in stay.because),
-                    "; ".join(finding.remedy for finding in stay.because if finding.remedy) or "-",
+                    _helps(stay),
                 )
                 for stay in staying
             ],
@@ -88,6 +92,12 @@ def outline(plan: Plan) -> Iterator[Block]:
         yield from _cluster(cluster)
 
 
+def _helps(stay: Stay) -> Code | str:
+    """What helps; where that is a command, as it can be copied."""
+    helps = "; ".join(finding.remedy for finding in stay.because if finding.remedy)
+    return Code(helps) if ": az " in helps else helps or "-"
+
+
 def _cluster(cluster: ClusterPlan) -> Iterator[Block]:
     name = f"{cluster.resource_group}/{cluster.cluster}"
     yield Heading(2, f"Cluster {name} ({cluster.location or 'location unknown'})", name)
@@ -100,9 +110,11 @@ def _move(move: PoolMove, cluster: str) -> Iterator[Block]:
     way = f"a new node pool, {move.replacement}" if move.replacement else "in place"
     yield Paragraph(f"Way: {way}. {move.because.message} ({move.because.source})")
     yield Paragraph(
-        f"OS SKU {move.os_sku}, node image {move.image_definition}; {move.extra_machines} more machines while it runs. "
+        f"OS SKU {move.os_sku}, node image {move.image_definition}; {counted(move.extra_machines, 'more machine')} "
+        "while it runs. "
         + " ".join(
-            f"{need.family}: {need.during} vCPUs more while it runs, {need.after:+d} after it." for need in move.quota
+            f"{need.family}: {counted(need.during, 'vCPU')} more while it runs, {need.after:+d} after it."
+            for need in move.quota
         )
     )
     for size in move.sizes:

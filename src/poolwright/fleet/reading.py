@@ -17,6 +17,7 @@ from poolwright.domain.offer import Offer
 from poolwright.fleet import formats
 from poolwright.fleet.json_text import BrokenJson, Entries, bounded
 from poolwright.fleet.values import Fleet, FleetCluster, FleetPool, Origin, Problem, ProblemKind
+from poolwright.reports.numbers import counted
 
 R = TypeVar("R", FleetPool, FleetCluster)
 
@@ -52,7 +53,11 @@ class Reading:
                 number += 1
                 self.take_entry(value, Origin(file, line, path), lines)
         except BrokenJson as broken:
-            read_before = f"; the {number} entries before it were read" if number else ""
+            read_before = (
+                f"; {counted(number, 'entry', 'entries')} before it {'was' if number == 1 else 'were'} read"
+                if number
+                else ""
+            )
             what = f"column {broken.column}: this is no JSON: {broken.reason}{read_before}"
             self.complain(ProblemKind.BROKEN, Origin(file, broken.line), what)
         for page in entries.incomplete:

@@ -34,8 +34,15 @@ class Bullets:
 
 
 @dataclass(frozen=True, slots=True)
+class Code:
+    """A cell of a table that is copied as it is."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of cells, one for each name."""
+    """Rows of cells, one for each name; a cell is `Code`, or shown by its text."""
 
     caption: str
     names: Sequence[str]
@@ -95,15 +102,17 @@ def _html(block: Block) -> str:
             return "<ul>" + "".join(f"<li>{_html_text(item)}</li>" for item in items) + "</ul>"
         case Table(caption, names, rows):
             head = "".join(f'<th scope="col">{escape(name)}</th>' for name in names)
-            body = "".join(
-                "<tr>" + "".join(f"<td>{_html_text(str(cell))}</td>" for cell in row) + "</tr>" for row in rows
-            )
+            body = "".join("<tr>" + "".join(f"<td>{_html_cell(cell)}</td>" for cell in row) + "</tr>" for row in rows)
             return (
                 f'<div class="wide" role="region" aria-label="{escape(caption)}" tabindex="0"><table>'
                 f"<caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
             )
         case Commands(lines):
             return f"<pre><code>{chr(10).join(map(_html_text, lines))}</code></pre>"
+
+
+def _html_cell(cell: object) -> str:
+    return f"<code>{_html_text(cell.text)}</code>" if isinstance(cell, Code) else _html_text(str(cell))
 
 
 def _html_text(text: str) -> str:
@@ -116,4 +125,16 @@ def _plain(text: str) -> str:
 
 
 def _cell(value: object) -> str:
+    if isinstance(value, Code):
+        return _code_span(value.text)
     return _plain(" ".join(str(value).split()))
+
+
+def _code_span(text: str) -> str:
+    """The text as code in a cell, where only a bar that ends the cell is escaped (GFM, "Tables")."""
+    shown = visible(" ".join(text.split())).replace("|", "\\|")
+    fence = "`"
+    while fence in shown:
+        fence += "`"
+    # Blanks keep a first or last backtick from being part of the fence, and are taken off.
+    return f"{fence} {shown} {fence}" if "`" in shown else f"{fence}{shown}{fence}"
