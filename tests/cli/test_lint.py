@@ -71,6 +71,11 @@ def test_the_same_as_sarif_that_the_schema_takes(tmp_path: Path) -> None:
     assert levels["gen2-not-offered"] == levels["size-retired"] == "error"
     assert levels["profiles-differ"] == "warning"
     assert levels["unknown"] == "note"
+    for rule in sarif["tool"]["driver"]["rules"]:
+        assert rule["shortDescription"]["text"] != rule["id"]
+        assert rule["shortDescription"]["text"].endswith(".")
+        assert rule["help"]["text"].startswith(rule["shortDescription"]["text"])
+    assert "OsReleaseRetiring" in levels
     (note,) = sarif["invocations"][0]["toolExecutionNotifications"]
     assert note["locations"][0]["physicalLocation"]["region"] == {"startLine": 1, "startColumn": 48}
     assert ended.returncode == 1

@@ -10,10 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from poolwright.domain.admission import _HEADER_IGNORED
 from poolwright.domain.generation import Generation
+from poolwright.domain.image_tables import WARNING_TABLE
 from poolwright.domain.profile import Profile
 from poolwright.lint.catalogs import Catalogs
-from poolwright.lint.decision import Decider, _settled
+from poolwright.lint.decision import Decider
+from poolwright.lint.kinds import OF_WARNINGS
 from poolwright.lint.pools import ANSIBLE, ARM, AZ, AZAPI, AZURERM, TOOLS, Action, FoundCluster, FoundPool
 from poolwright.lint.texts import Place
 from poolwright.templates.partial import Unknown
@@ -41,18 +44,6 @@ def pool(header: Any = None, version: Any = "1.33", location: Any = "westeurope"
 def ids(found: FoundPool, profile: Profile = Profile.DOCUMENTED) -> dict[str, str]:
     """The findings of a node pool: how bad each is."""
     return {finding.kind.id: finding.level.value for finding in DECIDERS[profile].linted(found).findings}
-
-
-@pytest.mark.parametrize("text", ["1.23", "1.24", "1.24.0", "1.24.15", "1.25", "1.36", "1.37.0", "1.99", "x"])
-@pytest.mark.parametrize("profile", list(Profile))
-def test_a_version_is_refused_where_the_service_refuses_it_and_in_its_words(text: str, profile: Profile) -> None:
-    found = pool(version=text, vmSize="Standard_D4s_v5")
-    told = [each.message for each in DECIDERS[profile].linted(found).findings if each.kind.id == "kubernetes-version"]
-    properties = {"vmSize": "Standard_D4s_v5", "orchestratorVersion": text}
-    _, problems = _settled("np", properties, None, "1.37.0", CATALOGS.at("westeurope"), profile)
-    refused = [problem for problem in problems if problem.code == "AgentPoolK8sVersionNotSupported"]
-    assert told == [f"{problem.code}: {problem.message}" for problem in refused]
-    assert bool(told) is (CATALOGS.at("westeurope").kubernetes.find(text) is None)
 
 
 def test_a_size_that_nobody_offers_is_told_without_a_location_where_none_is_known() -> None:
@@ -128,7 +119,6 @@ def test_the_remedy_is_one_that_the_tool_can_follow(tool: Any) -> None:
         (pool(vmSize="Standard_D4s_v99"), {"VMSizeNotSupported": "error"}),
         (pool(vmSize="Standard_D4s_v5", osSKU="Ubuntu1804"), {"InvalidOSSKU": "error"}),
         (pool(vmSize="Standard_D4s_v5", location="mars"), {"unknown-location": "error"}),
-        (pool(vmSize="Standard_D4s_v5", version="1.99"), {"kubernetes-version": "error"}),
         (pool("maybe", vmSize="Standard_D4ads_v6", **WINDOWS), {"header-value": "error", "profiles-differ": "warning"}),
         (pool(vmSize="Standard_NC6s_v3"), {"size-retired": "error"}),
         (pool(vmSize="Standard_D4s_v5", vmGeneration="V2"), {"vm-generation-property": "warning"}),
@@ -178,3 +168,28 @@ def test_what_is_wrong_beside_the_image_is_found_whatever_else_is_unknown() -> N
     zoned = {"vmSize": "Standard_D4s_v5", "availabilityZones": ["1"]}
     assert "virtual-machines-zones" in ids(pool(type="VirtualMachines", **zoned))
     assert "virtual-machines-zones" not in ids(pool(type=Unknown("t"), **zoned))
+
+
+@pytest.mark.parametrize("name", ["spot1", Unknown("$NAME")])
+@pytest.mark.parametrize(
+    ("properties", "said"),
+    [
+        ({"scaleSetPriority": "Spot", "mode": "System"}, "'{name}' asks for Spot"),
+        ({"osType": "Windows", "mode": "System"}, "'{name}' asks for osType Windows"),
+        ({"osType": "Windows", "osSKU": "Windows2022"}, "update VMSS aks{name} failed"),
+        ({"mode": "System", "vmSize": "Standard_A1_v2"}, "Nodepool name: {name}."),
+    ],
+)
+def test_a_message_names_the_node_pool_as_the_file_does(name: Any, properties: dict[str, Any], said: str) -> None:
+    found = replace(pool(**{"vmSize": "Standard_D4ads_v6", **properties}), name=name)
+    first = replace(found, name="other")
+    decider = Decider(CATALOGS, Profile.AZURE_2026, TODAY)
+    for each in (first, found):
+        messages = [finding.message for finding in decider.linted(each).findings]
+        assert any(said.format(name=each.name) in message for message in messages), messages
+
+
+def test_every_warning_of_the_service_has_a_sentence() -> None:
+    codes = {row.code for row in WARNING_TABLE} - {"GenerationForcedBySize"}  # said as `gen1`
+    assert codes | {_HEADER_IGNORED} == OF_WARNINGS.keys()
+    assert all(" " in kind.text and kind.text.endswith(".") for kind in OF_WARNINGS.values())

@@ -265,7 +265,11 @@ class _Template:
             location = Unknown("its location")
         if isinstance(location, Unknown) and self._given.location is not None:
             location = self._given.location
-        return FoundCluster(location=location, version=version if isinstance(version, (str, Unknown)) else None)
+        return FoundCluster(
+            location=location,
+            version=version if isinstance(version, (str, Unknown)) else None,
+            version_place=self._place(resource, ("properties", "kubernetesVersion")),
+        )
 
     def _pools_of_cluster(self, resource: _Resource, cluster: FoundCluster) -> None:
         properties = _section(resource.source, "properties")

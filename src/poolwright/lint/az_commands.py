@@ -272,7 +272,7 @@ def _cluster(arguments: _Arguments, given: Given) -> FoundCluster:
     version = arguments.first(_VERSION)
     if version is None and arguments.any_others is not None:
         version = arguments.any_others
-    return FoundCluster(location=location, version=version or None)
+    return FoundCluster(location=location, version=version or None, version_place=arguments.place(_VERSION))
 
 
 def _unseen(given: Given) -> FoundCluster:

@@ -53,6 +53,10 @@ class Catalogs:
         """Whether there is such a location."""
         return normalized_location(location) in self._names
 
+    def lists_versions(self, location: str | Unknown) -> bool:
+        """Whether the Kubernetes versions are those of a list of this location, not the built-in ones."""
+        return isinstance(location, str) and normalized_location(location) in self._imported.versions
+
     def lacks(self, size: str) -> tuple[str, ...]:
         """Return what is not known of a size that exists; nothing for one of which everything is known."""
         anywhere = self.at(Unknown(""))

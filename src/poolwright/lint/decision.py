@@ -21,7 +21,7 @@ from poolwright import errors
 from poolwright.arm.wire import decode_node_pool
 from poolwright.catalog.catalog import LocationCatalog
 from poolwright.catalog.retirements import Retirements
-from poolwright.domain.admission import settle, unsupported_version
+from poolwright.domain.admission import settle
 from poolwright.domain.cluster import Cluster, ProvisioningState
 from poolwright.domain.generation import Generation
 from poolwright.domain.node_pool import NodePool
@@ -33,23 +33,22 @@ from poolwright.domain.size_name import alternatives
 from poolwright.domain.surroundings import Surroundings
 from poolwright.domain.vm_size import VmSize
 from poolwright.lint.catalogs import ANYWHERE, Catalogs
-from poolwright.lint.findings import (
+from poolwright.lint.findings import Finding, LintedPool, Outcome, softened
+from poolwright.lint.kinds import (
     GEN1,
     HEADER,
     LOCATION,
+    OF_WARNINGS,
     OPERATION_FAILS,
     PROFILES_DIFFER,
     RETIRED,
     RETIRING,
     UNKNOWN,
-    VERSION,
     VM_GENERATION,
-    Finding,
     Kind,
-    LintedPool,
-    Outcome,
 )
 from poolwright.lint.pools import Action, FoundPool, Json
+from poolwright.lint.versions import taken_for
 from poolwright.reports.sarif import Level
 from poolwright.templates.partial import Unknown, holds_unknown
 
@@ -62,7 +61,8 @@ _OF_LIMITS: Final = ("mode", "type", "osType")
 _ABSENT: Final = object()
 _NO_SUBSCRIPTION: Final = "00000000-0000-0000-0000-000000000000"
 _CLUSTER_ID: Final = ClusterId(GroupId(_NO_SUBSCRIPTION, "rg"), "cluster")
-_NAME: Final = "np"
+# Stands for the name of every node pool, which its messages get in its place: two of them are one case.
+_NAME: Final = "nphere"
 _ASSUMPTION: Final = "CatalogueAssumption"
 _HEADER_SAID: Final = ("WindowsDefaultsToGeneration1",)
 
@@ -163,7 +163,7 @@ class Decider:
             )
         findings += self._ends(pool)
         if pool.action is Action.KEEP:
-            findings = [_softened(finding) for finding in findings]
+            findings = [softened(finding) for finding in findings]
         return LintedPool(pool, outcome, sorted(findings, key=lambda each: (each.place, each.level.value)))
 
     def _decided(self, pool: FoundPool, profile: Profile) -> tuple[Outcome, list[Finding]]:
@@ -174,8 +174,7 @@ class Decider:
         if why is not None:
             return _unknown(pool, profile, why, "vmSize")
         catalog = self.catalogs.at(pool.cluster.location)
-        extra: list[_Problem] = []
-        choices = _choices(pool, catalog, extra)
+        choices = _choices(pool, catalog)
         if prod(map(len, choices.values())) > MAX_CASES:
             names = ", ".join(choices)
             return _unknown(pool, profile, f"too much is unknown: {names}", next(iter(choices)))
@@ -184,8 +183,8 @@ class Decider:
         others = self._other_problems(pool, profile, catalog, [case for case in cases if not case.problems])
         if others:
             outcome = Outcome(profile, None, (), (), None, is_refused=True)
-            return outcome, [_refused(pool, problem) for problem in [*extra, *others]]
-        return self._joined(pool, profile, catalog, cases, choices, extra)
+            return outcome, [_refused(pool, problem) for problem in others]
+        return self._joined(pool, profile, catalog, cases, choices)
 
     def _other_problems(
         self, pool: FoundPool, profile: Profile, catalog: LocationCatalog, possible: Sequence[_Case]
@@ -208,15 +207,13 @@ class Decider:
         catalog: LocationCatalog,
         cases: Sequence[_Case],
         choices: Mapping[str, tuple[Any, ...]],
-        extra: Sequence[_Problem],
     ) -> tuple[Outcome, list[Finding]]:
         """What all cases agree on. A case that is refused is none of those that the node pool can turn out to be."""
         possible = [case for case in cases if not case.problems]
         if not possible:
-            shown = [*extra, *_in_most(cases)]
             outcome = Outcome(profile, None, (), (), None, is_refused=True)
-            return outcome, [_refused(pool, problem) for problem in shown]
-        findings = [_refused(pool, problem) for problem in extra]
+            return outcome, [_refused(pool, problem) for problem in _in_most(cases)]
+        findings: list[Finding] = []
         pools = [case.pool for case in possible if case.pool is not None]
         generations = {decided.generation for decided in pools}
         images = tuple(dict.fromkeys(decided.node_image for decided in pools))
@@ -228,10 +225,6 @@ class Decider:
             return replace(outcome, images=images, rules=rules), findings + more
         generation = next(iter(generations))
         is_late = all(late)
-        if is_late and isinstance(pool.name, str):
-            # The message names the scale set.
-            named = self._case(pool, profile, catalog, possible[0].values, pool.name).pool
-            late = [named.late_failure if named is not None else late[0]]
         if is_late and late[0] is not None:
             findings.append(
                 _finding(
@@ -239,7 +232,7 @@ class Decider:
                     Kind(OPERATION_FAILS.id, OPERATION_FAILS.text, rules[0].source),
                     Level.ERROR,
                     "vmSize",
-                    f"accepted, then the operation fails: {late[0].message}",
+                    f"accepted, then the operation fails: {_named(late[0].message, pool)}",
                     self._way_to_gen2(pool, profile, catalog) or late[0].remedy or "",
                 )
             )
@@ -277,7 +270,7 @@ class Decider:
             )
             yield _finding(
                 pool,
-                Kind(warning.code, warning.code, "docs/compatibility.md"),
+                OF_WARNINGS[warning.code],
                 Level.WARNING,
                 "osSKU" if warning.code.startswith("Os") else "header" if warning.code == "HeaderIgnored" else "vmSize",
                 message,
@@ -300,7 +293,7 @@ class Decider:
         if pool.header is not True and self._generation(with_header, profile, catalog) is Generation.V2:
             return _asks(pool)
         size = catalog.size(str(pool.properties.get("vmSize")))
-        if size is None or prod(map(len, _choices(pool, catalog, []).values())) > _MAX_CASES_TO_SUGGEST:
+        if size is None or prod(map(len, _choices(pool, catalog).values())) > _MAX_CASES_TO_SUGGEST:
             return ""
         nearest = alternatives(size, catalog.usable_sizes, limit=50)
         fitting = (
@@ -313,7 +306,7 @@ class Decider:
 
     def _generation(self, pool: FoundPool, profile: Profile, catalog: LocationCatalog) -> Generation | None:
         """The generation where it is certain and nothing fails."""
-        cases = self._cases(pool, profile, catalog, _choices(pool, catalog, []))
+        cases = self._cases(pool, profile, catalog, _choices(pool, catalog))
         pools = [case.pool for case in cases if case.pool is not None]
         if not pools or any(decided.late_failure for decided in pools):
             return None
@@ -334,7 +327,6 @@ class Decider:
         profile: Profile,
         catalog: LocationCatalog,
         values: Mapping[str, Any],
-        name: str | None = None,
     ) -> _Case:
         properties = _known_part(pool.properties)
         for path, value in values.items():
@@ -347,7 +339,7 @@ class Decider:
         wanted = properties.get("orchestratorVersion")
         if version is None or isinstance(version, Unknown):
             version = wanted
-        name = name or _name_that_counts(pool)
+        name = _name_that_counts(pool)
         key = json.dumps(
             [profile.value, catalog.location, name, properties, header, version], sort_keys=True, default=str
         )
@@ -446,8 +438,8 @@ def _undecidable(pool: FoundPool, catalogs: Catalogs) -> str | None:
     return None
 
 
-def _choices(pool: FoundPool, catalog: LocationCatalog, extra: list[_Problem]) -> dict[str, tuple[Any, ...]]:
-    """What is unknown and decides, with the values it can have. What is wrong whatever they are goes to `extra`."""
+def _choices(pool: FoundPool, catalog: LocationCatalog) -> dict[str, tuple[Any, ...]]:
+    """What is unknown and decides, with the values it can have."""
     choices: dict[str, tuple[Any, ...]] = {}
     is_update = pool.action is Action.UPDATE
     for path, values in _CHOICES.items():
@@ -468,13 +460,12 @@ def _choices(pool: FoundPool, catalog: LocationCatalog, extra: list[_Problem]) -
     wanted = pool.properties.get("orchestratorVersion")
     of_cluster = pool.cluster.version
     versions = tuple(str(release.newest_patch) for release in catalog.kubernetes.releases)
-    for text, path in ((wanted, "orchestratorVersion"), (of_cluster, "kubernetesVersion")):
-        if isinstance(text, str) and text and catalog.kubernetes.find(text) is None:
-            choices["version"] = versions
-            refused = _problem(unsupported_version(text, path))
-            extra.append(replace(refused, kind=VERSION, remedy=f"{refused.remedy}; --catalog takes its list"))
-    if isinstance(wanted, Unknown) or (not wanted and isinstance(of_cluster, Unknown)):
+    text = wanted or of_cluster
+    if isinstance(text, Unknown):
         choices["version"] = versions
+    elif isinstance(text, str) and catalog.kubernetes.find(text) is None:
+        standing = taken_for(catalog.kubernetes, text)
+        choices["version"] = (str(standing),) if standing is not None else versions
     return choices
 
 
@@ -497,7 +488,7 @@ def _settled(
 ) -> tuple[NodePool | None, tuple[_Problem, ...]]:
     """What the PUT of a new node pool leads to."""
     kubernetes = catalog.kubernetes
-    found = (kubernetes.find(version) if version else None) or kubernetes.newest_patch(kubernetes.default)
+    found = (taken_for(kubernetes, version) if version else None) or kubernetes.newest_patch(kubernetes.default)
     cluster = Cluster(
         id=_CLUSTER_ID,
         location=catalog.location,
@@ -527,7 +518,7 @@ def _settled(
 def _problem(error: errors.PoolwrightError) -> _Problem:
     rule = error.information.get("rule") or {
         "id": error.code,
-        "text": type(error).cause,
+        "text": f"{type(error).cause[:1].upper()}{type(error).cause[1:]}.",
         "source": "docs/compatibility.md",
     }
     path = (error.target or "").removeprefix("properties.")
@@ -590,18 +581,17 @@ def _unknown(pool: FoundPool, profile: Profile, why: str, path: str) -> tuple[Ou
 
 def _refused(pool: FoundPool, problem: _Problem) -> Finding:
     code = f"{problem.code}: " if problem.code != problem.kind.id else ""
-    return _finding(pool, problem.kind, Level.ERROR, problem.path, f"{code}{problem.message}", problem.remedy)
+    message, remedy = _named(f"{code}{problem.message}", pool), _named(problem.remedy, pool)
+    return _finding(pool, problem.kind, Level.ERROR, problem.path, message, remedy)
+
+
+def _named(text: str, pool: FoundPool) -> str:
+    """The text about the case of a node pool, with the name that the file gives this one."""
+    return text.replace(_NAME, str(pool.name))
 
 
 def _finding(pool: FoundPool, kind: Kind, level: Level, path: str, message: str, remedy: str) -> Finding:
     return Finding(kind, level, pool.place_of(path), message, remedy, pool)
-
-
-def _softened(finding: Finding) -> Finding:
-    """Of a node pool that exists: what is refused for a new one is no error until somebody makes it anew."""
-    if finding.level is not Level.ERROR:
-        return finding
-    return replace(finding, level=Level.WARNING, message=f"it exists, and would not be made anew: {finding.message}")
 
 
 def _sizes_of(pool: FoundPool) -> list[str]:

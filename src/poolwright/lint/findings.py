@@ -6,69 +6,15 @@ Invariant: a finding names the place in the file it is about, and what to do.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from poolwright.domain.generation import Generation
 from poolwright.domain.profile import Profile
+from poolwright.lint.kinds import Kind
 from poolwright.lint.pools import FoundPool
 from poolwright.lint.texts import Place
 from poolwright.reports.sarif import Level
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """What findings of one ID have in common."""
-
-    id: str
-    text: str
-    source: str
-
-
-GEN1: Final = Kind("gen1", "The node pool gets Generation 1.", "Poolwright")
-UNKNOWN: Final = Kind("unknown", "What the file tells does not decide the generation.", "Poolwright")
-PROFILES_DIFFER: Final = Kind(
-    "profiles-differ",
-    "The documents and the service lead to different outcomes.",
-    "docs/compatibility.md, Where the sources disagree",
-)
-VM_GENERATION: Final = Kind(
-    "vm-generation-property", "vmGeneration is a property of Poolwright's own.", "docs/compatibility.md, The wish"
-)
-LOCATION: Final = Kind("unknown-location", "The catalogue knows no such location.", "catalog/locations.csv")
-VERSION: Final = Kind(
-    "kubernetes-version", "The Kubernetes version is not offered.", "https://aka.ms/supported-version-list"
-)
-HEADER: Final = Kind("header-value", "UseWindowsGen2VM takes true or false.", "generation-2-vm.md (rule 5)")
-RETIRED: Final = Kind("size-retired", "The size is retired.", "catalog/retirements.csv")
-RETIRING: Final = Kind("size-retiring", "The size will be retired.", "catalog/retirements.csv")
-TEMPLATE: Final = Kind(
-    "template", "The template cannot be deployed as it stands.", "https://aka.ms/arm-template-expressions"
-)
-PARAMETERS: Final = Kind(
-    "template-parameters", "A parameter is given that no template has.", "https://aka.ms/arm-pass-parameter-values"
-)
-WITHOUT_VALUE: Final = Kind(
-    "parameter-without-value",
-    "A parameter has neither a value nor a default.",
-    "https://aka.ms/arm-create-parameter-file",
-)
-OPERATION_FAILS: Final = Kind("operation-fails", "The request is accepted, then the operation fails.", "dapr/dapr#9994")
-OWN_KINDS: Final = (
-    GEN1,
-    OPERATION_FAILS,
-    RETIRED,
-    RETIRING,
-    UNKNOWN,
-    PROFILES_DIFFER,
-    VM_GENERATION,
-    LOCATION,
-    VERSION,
-    HEADER,
-    TEMPLATE,
-    PARAMETERS,
-    WITHOUT_VALUE,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +27,13 @@ class Finding:
     message: str
     remedy: str
     pool: FoundPool | None = None
+
+
+def softened(finding: Finding) -> Finding:
+    """Return a finding of a node pool that exists: what refuses a new one is no error until somebody makes it anew."""
+    if finding.level is not Level.ERROR:
+        return finding
+    return replace(finding, level=Level.WARNING, message=f"it exists, and would not be made anew: {finding.message}")
 
 
 @dataclass(frozen=True, slots=True)

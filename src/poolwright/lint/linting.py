@@ -21,20 +21,14 @@ from poolwright.lint.arm_templates import Given, Sent, is_parameters, is_templat
 from poolwright.lint.az_commands import read_script
 from poolwright.lint.catalogs import Catalogs
 from poolwright.lint.decision import Decider
-from poolwright.lint.findings import (
-    PARAMETERS,
-    TEMPLATE,
-    UNRELATED,
-    WITHOUT_VALUE,
-    Finding,
-    LintedPool,
-    LintReport,
-)
+from poolwright.lint.findings import UNRELATED, Finding, LintedPool, LintReport
 from poolwright.lint.guard import within_limits
 from poolwright.lint.json_text import JsonText
+from poolwright.lint.kinds import PARAMETERS, TEMPLATE, WITHOUT_VALUE
 from poolwright.lint.pools import ARM, Parameters, Reading
 from poolwright.lint.terraform import is_terraform, read_terraform
 from poolwright.lint.texts import Broken, Place, Text, read_text
+from poolwright.lint.versions import about_versions
 from poolwright.lint.yaml_files import read_yaml
 from poolwright.reports.sarif import Level
 from poolwright.templates.parameters import not_declared
@@ -169,6 +163,7 @@ def lint(paths: Sequence[Path], settings: Settings, catalogs: Catalogs, today: d
         mistakes += [Finding(TEMPLATE, Level.ERROR, each.place, each.message, each.remedy) for each in reading.mistakes]
         templates += [reading.parameters] if reading.parameters is not None else []
     mistakes += _about_parameters(templates, settings.given)
+    mistakes += about_versions((linted.pool for linted in pools), catalogs)
     if not read and not notes.broken and not settings.skip_unrelated:
         notes.broken += [(Place(str(path), 1, 1), _nothing(path)) for path in paths]
     return LintReport(settings.profile, pools, mistakes, sorted(notes.broken), read, notes.left_out)

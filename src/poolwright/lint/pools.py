@@ -84,10 +84,14 @@ class Action(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundCluster:
-    """What is known of a node pool's cluster. A version of None is the one that AKS chooses."""
+    """What is known of a node pool's cluster. A version of None is the one that AKS chooses.
+
+    `version_place` is where the version stands, which makes no difference to what the cluster is.
+    """
 
     location: str | Unknown
     version: str | Unknown | None
+    version_place: Place | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -92,7 +92,7 @@ def read_terraform(document: JsonText, given: Given) -> Reading:
     reading = Reading()
     configuration = _configuration(value)
     clusters = {
-        each.address: _cluster(each, configuration.of(each.address), given)
+        each.address: _cluster(document, each, configuration.of(each.address), given)
         for each in resources
         if each.type == _CLUSTER
     }
@@ -147,14 +147,18 @@ def _resource(source: Json, values: Json, unknown: Any, action: Action, path: Pa
     return _Resource(str(source.get("address", "")), str(source.get("type", "")), values, unknown, action, path)
 
 
-def _cluster(resource: _Resource, written: Json | None, given: Given) -> FoundCluster:
+def _cluster(document: JsonText, resource: _Resource, written: Json | None, given: Given) -> FoundCluster:
     location = _value(resource.values, resource.unknown, "location")
     if not isinstance(location, str):
         location = given.location or Unknown(f"{resource.address}.location, {_AFTER_APPLY}")
     version = _value(resource.values, resource.unknown, "kubernetes_version")
     if isinstance(version, Unknown) and written is not None and "kubernetes_version" not in written:
         version = None  # AKS chooses, and the plan shows that as known after apply
-    return FoundCluster(location=location, version=version if isinstance(version, (str, Unknown)) else None)
+    return FoundCluster(
+        location=location,
+        version=version if isinstance(version, (str, Unknown)) else None,
+        version_place=document.place((*resource.path, "kubernetes_version")),
+    )
 
 
 def _unseen(given: Given) -> FoundCluster:
@@ -302,7 +306,11 @@ def _add_azapi(reading: Reading, document: JsonText, resource: _Resource, given:
         found = [(properties, ("properties",), _unseen(given), resource.address, name)]
     else:
         version = properties.get("kubernetesVersion")
-        cluster = FoundCluster(location=here, version=version if isinstance(version, (str, Unknown)) else None)
+        cluster = FoundCluster(
+            location=here,
+            version=version if isinstance(version, (str, Unknown)) else None,
+            version_place=document.place((*path, "properties", "kubernetesVersion")),
+        )
         profiles = properties.get("agentPoolProfiles")
         found = [
             (

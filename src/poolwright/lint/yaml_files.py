@@ -176,7 +176,9 @@ class _FilledIn:
 
     def written(self, pool: FoundPool) -> FoundPool:
         """The node pool with what is filled in as it is written."""
-        cluster = FoundCluster(location=self._value(pool.cluster.location), version=self._value(pool.cluster.version))
+        cluster = replace(
+            pool.cluster, location=self._value(pool.cluster.location), version=self._value(pool.cluster.version)
+        )
         return replace(
             pool,
             name=self._value(pool.name),
@@ -228,6 +230,7 @@ def _read_task(
     cluster = FoundCluster(
         location=location if isinstance(location, str) else given.location or Unknown("the resource group's location"),
         version=version if isinstance(version, (str, Unknown)) else None,
+        version_place=place_of(text, options["kubernetes_version"]) if "kubernetes_version" in options else None,
     )
     called = _value(options["name"]) if "name" in options else None
     clusters[called] = cluster
