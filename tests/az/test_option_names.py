@@ -20,6 +20,8 @@ from lab import Lab
 from registered_az import Az, service_of
 
 from poolwright.az import configuration
+from poolwright.az.options import AZ
+from poolwright.az.options import options_of as options_of_table
 from poolwright.cli.cluster_options import CLUSTER_OPTIONS
 from poolwright.cli.main import app, main
 from poolwright.cli.not_taken import NOT_TAKEN
@@ -87,6 +89,17 @@ def test_an_option_of_az_is_taken_or_said_not_to_be(name: str, of_az: dict[str, 
 
     assert (EVERYWHERE | theirs.keys()) - ours.keys() == refused
     assert not refused & ours.keys()
+
+
+@pytest.mark.az
+@pytest.mark.parametrize("name", ["aks create", "aks nodepool add", "aks nodepool update", "aks nodepool upgrade"])
+def test_the_table_of_options_is_that_of_az(name: str, of_az: dict[str, dict[str, Any]]) -> None:
+    table = {option: each for option, each in options_of_table(name).items() if each.taken_by == AZ}
+
+    assert table.keys() == EVERYWHERE | options_of(of_az[name]).keys()
+    for option, argument in options_of(of_az[name]).items():
+        flag = "0" if argument.get("action") == "store_true" else None
+        assert table[option].values == (flag or argument.get("nargs") or "1"), option
 
 
 @pytest.mark.az

@@ -10,20 +10,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from poolwright.az.options import AZ as OF_AZ
+from poolwright.az.options import VERSION as AZ_VERSION
+from poolwright.az.options import Spelled, options_of, spelled
 from poolwright.lint.arm_templates import Given
-from poolwright.lint.pools import AZ, Action, FoundCluster, FoundPool, Header, Json, Reading, header_value
+from poolwright.lint.kinds import AZ_OPTION
+from poolwright.lint.pools import AZ, Action, FoundCluster, FoundPool, Header, Json, Mistake, Reading, header_value
 from poolwright.lint.shell import Command, Script
 from poolwright.lint.shell_words import Value, Word
 from poolwright.lint.texts import Place, Text
+from poolwright.reports.sarif import Level
 from poolwright.templates.partial import Unknown
 
+_SEVERAL_SIZES: Final = "--vm-sizes"
 # Options of az, and ARM's property; a number, a list or a text.
 _OPTIONS: Final[Mapping[str, str]] = {
     "--node-vm-size": "vmSize",
     "--vm-size": "vmSize",
+    _SEVERAL_SIZES: "vmSize",
     "-s": "vmSize",
     "--os-type": "osType",
     "--os-sku": "osSKU",
@@ -91,22 +98,35 @@ _ClusterKey = tuple[str, str, str]
 
 @dataclass(slots=True)
 class _Arguments:
-    """The options of a command: the words of each, and where they stand."""
+    """The options of a command: the words of each, and where they stand; the one that is given last stands last."""
 
     given: dict[str, list[Word]] = field(default_factory=dict)
     places: dict[str, Place] = field(default_factory=dict)
     any_others: Unknown | None = None
+    mistakes: list[Mistake] = field(default_factory=list)
 
-    def first(self, names: Iterable[str]) -> Value | None:
-        """The value of the option of one of these names, None where it is not given."""
-        for name in names:
-            words = self.given.get(name)
-            if words is not None:
-                return words[0].value if words else ""
-        return None
+    def put(self, name: str, place: Place) -> list[Word]:
+        """Take note of an option, in the place of one of the same name, and return the list of its words."""
+        self.given.pop(name, None)
+        self.given[name] = []
+        self.places[name] = place
+        return self.given[name]
+
+    def value(self, names: Iterable[str]) -> Value | None:
+        """The value of the option of these names that counts, None where none is given."""
+        name = self._last(names)
+        if name is None:
+            return None
+        words = self.given[name]
+        return words[0].value if words else ""
 
     def place(self, names: Iterable[str]) -> Place | None:
-        return next((self.places[name] for name in names if name in self.places), None)
+        name = self._last(names)
+        return self.places[name] if name is not None else None
+
+    def _last(self, names: Iterable[str]) -> str | None:
+        wanted = tuple(names)
+        return next((name for name in reversed(self.given) if name in wanted), None)
 
 
 def read_script(text: Text, given: Given) -> tuple[Reading, list[tuple[Place, str]]]:
@@ -124,7 +144,7 @@ def read_script(text: Text, given: Given) -> tuple[Reading, list[tuple[Place, st
         action = _ACTIONS.get(tuple(verbs))
         if action is None:
             continue
-        arguments = _arguments(command.words)
+        arguments = _arguments(command.words, " ".join(("aks", *verbs)))
         if command.through is not None:
             arguments.any_others = Unknown(f"what {command.through} adds")
         if verbs == ["create"]:
@@ -224,7 +244,7 @@ def _hidden(command: Command, given: Given) -> FoundPool:
 
 def _cluster_key(arguments: _Arguments, name: Iterable[str]) -> _ClusterKey | None:
     """What names the cluster; None where some of it is not known, so that it may be any."""
-    subscription, group, called = (arguments.first(each) for each in (_SUBSCRIPTION, _GROUP, name))
+    subscription, group, called = (arguments.value(each) for each in (_SUBSCRIPTION, _GROUP, name))
     if not isinstance(group, str) or not isinstance(called, str) or isinstance(subscription, Unknown):
         return None
     return (subscription or "").lower(), group.lower(), called.lower()
@@ -234,31 +254,61 @@ def _is_az(value: Value) -> bool:
     return isinstance(value, str) and value.rpartition("/")[2] in ("az", "az.cmd", "az.exe")
 
 
-def _arguments(words: Sequence[Word]) -> _Arguments:
+def _arguments(words: Sequence[Word], command: str) -> _Arguments:
     found = _Arguments()
+    known = options_of(command)
     current: list[Word] | None = None
     for word in words:
         value = word.value
         if isinstance(value, Unknown) and _NAMED.match(value.expression):
             name, _, inline = value.expression.partition("=")
-            found.given[name] = [Word(Unknown(inline), word.place)]
-            found.places[name] = word.place
+            found.put(name, word.place).append(Word(Unknown(inline), word.place))
             current = None
         elif isinstance(value, Unknown) and (current is None or (word.may_split and current)):
             # Where an option may stand, it may be several with their values.
             if word.may_split:
                 found.any_others = value
         elif isinstance(value, str) and value.startswith("-") and not _is_number(value):
-            name, equals, inline = value.partition("=")
-            current = found.given[name] = []
-            found.places[name] = word.place
-            if equals:
-                current.append(Word(inline, word.place))
-            if name in _FLAGS:
+            spelling = spelled(command, value)
+            name = spelling.option or value.partition("=")[0]
+            mistake = _mistake(command, name, spelling, word.place)
+            found.mistakes += [mistake] if mistake is not None else []
+            current = found.put(name, word.place)
+            if spelling.inline is not None:
+                current.append(Word(_read_by_az(spelling.inline), word.place))
+            if name in known and known[name].is_flag:
                 current = None
         elif current is not None:
-            current.append(word)
+            current.append(replace(word, value=_read_by_az(value)))
     return found
+
+
+def _read_by_az(value: Value) -> Value:
+    """The value, unknown where az reads it from a file."""
+    return Unknown(value) if isinstance(value, str) and value.startswith("@") else value
+
+
+def _mistake(command: str, written: str, spelling: Spelled, place: Place) -> Mistake | None:
+    """What az says of an option that it does not know."""
+    at = f"az {command}"
+    if spelling.option is not None:
+        option = options_of(command)[spelling.option]
+        if option.taken_by == OF_AZ:
+            return None
+        message = f"az {AZ_VERSION} has no option {spelling.option} for {at}; `{option.taken_by}` has"
+        remedy = f"run it as `{option.taken_by}`, against Poolwright; against Azure make another node pool"
+        return Mistake(place, message, remedy, AZ_OPTION, Level.WARNING)
+    if spelling.could_be:
+        message = f"az refuses {written} of {at}: it could be {', '.join(spelling.could_be)}"
+        return Mistake(place, message, "write the option out", AZ_OPTION)
+    if spelling.nearest is not None:
+        message = f"az refuses {written}, which is no option of {at}; the nearest one is {spelling.nearest}"
+        return Mistake(place, message, f"write {spelling.nearest}", AZ_OPTION)
+    message = f"az {AZ_VERSION} has no option {written} for {at}, and what it says of the node pool is not known here"
+    remedy = (
+        f"where it is one of an extension such as aks-preview, nothing; else leave it out: `{at} --help` lists them"
+    )
+    return Mistake(place, message, remedy, AZ_OPTION, Level.WARNING)
 
 
 def _is_number(text: str) -> bool:
@@ -266,10 +316,10 @@ def _is_number(text: str) -> bool:
 
 
 def _cluster(arguments: _Arguments, given: Given) -> FoundCluster:
-    location = arguments.first(_LOCATION)
+    location = arguments.value(_LOCATION)
     if not isinstance(location, str) or not location:
         location = given.location or location or Unknown("the resource group's location")
-    version = arguments.first(_VERSION)
+    version = arguments.value(_VERSION)
     if version is None and arguments.any_others is not None:
         version = arguments.any_others
     return FoundCluster(location=location, version=version or None, version_place=arguments.place(_VERSION))
@@ -286,20 +336,20 @@ def _pool(command: _Call, arguments: _Arguments, cluster: FoundCluster, action: 
     if is_first:
         properties["mode"] = "System"
         properties.pop("osType", None)
-        name = arguments.first(("--nodepool-name",)) or "nodepool1"  # az's default
+        name = arguments.value(("--nodepool-name",)) or "nodepool1"  # az's default
         called: tuple[str, ...] = ("--nodepool-name",)
     else:
-        version = arguments.first(_VERSION)
+        version = arguments.value(_VERSION)
         if version and action is not Action.UPGRADE:
             properties["orchestratorVersion"] = version
             places["orchestratorVersion"] = arguments.place(_VERSION) or command.place
-        name = arguments.first(_POOL_NAME) or Unknown("--name")
+        name = arguments.value(_POOL_NAME) or Unknown("--name")
         called = _POOL_NAME
     headers = arguments.place((_HEADERS,))
     if headers is not None:
         places["header"] = headers
     places["name"] = arguments.place(called) or command.place
-    of_cluster = arguments.first(_NAME if is_first else _CLUSTER_NAME)
+    of_cluster = arguments.value(_NAME if is_first else _CLUSTER_NAME)
     return FoundPool(
         name=name,
         address=f"{of_cluster or '?'}/{name}",
@@ -312,6 +362,7 @@ def _pool(command: _Call, arguments: _Arguments, cluster: FoundCluster, action: 
         header=_header(arguments),
         condition=command.condition,
         open_ended=arguments.any_others,
+        mistakes=tuple(arguments.mistakes),
     )
 
 
@@ -322,6 +373,8 @@ def _properties(arguments: _Arguments) -> tuple[Json, dict[str, Place]]:
         value: Any = words[0].value if words else ""
         if option in _OPTIONS:
             path = _OPTIONS[option]
+            if option == _SEVERAL_SIZES and len(words) > 1:
+                value = Unknown(" ".join(str(word.value) for word in words))
         elif option in _NUMBERS:
             path = _NUMBERS[option]
             value = int(value) if isinstance(value, str) and value.isdecimal() else Unknown(str(value))
@@ -341,7 +394,7 @@ def _properties(arguments: _Arguments) -> tuple[Json, dict[str, Place]]:
 
 
 def _header(arguments: _Arguments) -> Header:
-    value = arguments.first((_HEADERS,))
+    value = arguments.value((_HEADERS,))
     if value is None or isinstance(value, Unknown):
         return value
     pairs = (part.partition("=") for part in value.split(","))

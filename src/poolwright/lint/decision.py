@@ -33,7 +33,7 @@ from poolwright.domain.size_name import alternatives
 from poolwright.domain.surroundings import Surroundings
 from poolwright.domain.vm_size import VmSize
 from poolwright.lint.catalogs import ANYWHERE, Catalogs
-from poolwright.lint.findings import Finding, LintedPool, Outcome, softened
+from poolwright.lint.findings import Finding, LintedPool, Outcome, finding_of, softened
 from poolwright.lint.kinds import (
     GEN1,
     HEADER,
@@ -162,6 +162,7 @@ class Decider:
                 )
             )
         findings += self._ends(pool)
+        findings += [finding_of(mistake, pool) for mistake in pool.mistakes]
         if pool.action is Action.KEEP:
             findings = [softened(finding) for finding in findings]
         return LintedPool(pool, outcome, sorted(findings, key=lambda each: (each.place, each.level.value)))

@@ -12,7 +12,7 @@ from typing import Final
 from poolwright.domain.generation import Generation
 from poolwright.domain.profile import Profile
 from poolwright.lint.kinds import Kind
-from poolwright.lint.pools import FoundPool
+from poolwright.lint.pools import FoundPool, Mistake
 from poolwright.lint.texts import Place
 from poolwright.reports.sarif import Level
 
@@ -27,6 +27,11 @@ class Finding:
     message: str
     remedy: str
     pool: FoundPool | None = None
+
+
+def finding_of(mistake: Mistake, pool: FoundPool | None = None) -> Finding:
+    """Return a mistake as a finding, of the node pool that it is about."""
+    return Finding(mistake.kind, mistake.level, mistake.place, mistake.message, mistake.remedy, pool)
 
 
 def softened(finding: Finding) -> Finding:

@@ -49,6 +49,9 @@ WITHOUT_VALUE: Final = Kind(
     "A parameter has neither a value nor a default.",
     "https://aka.ms/arm-create-parameter-file",
 )
+AZ_OPTION: Final = Kind(
+    "az-option", "az refuses the command for an option.", "https://learn.microsoft.com/cli/azure/aks"
+)
 OPERATION_FAILS: Final = Kind("operation-fails", "The request is accepted, then the operation fails.", "dapr/dapr#9994")
 
 # What the service warns of, by the code of the warning.

@@ -21,10 +21,10 @@ from poolwright.lint.arm_templates import Given, Sent, is_parameters, is_templat
 from poolwright.lint.az_commands import read_script
 from poolwright.lint.catalogs import Catalogs
 from poolwright.lint.decision import Decider
-from poolwright.lint.findings import UNRELATED, Finding, LintedPool, LintReport
+from poolwright.lint.findings import UNRELATED, Finding, LintedPool, LintReport, finding_of
 from poolwright.lint.guard import within_limits
 from poolwright.lint.json_text import JsonText
-from poolwright.lint.kinds import PARAMETERS, TEMPLATE, WITHOUT_VALUE
+from poolwright.lint.kinds import PARAMETERS, WITHOUT_VALUE
 from poolwright.lint.pools import ARM, Parameters, Reading
 from poolwright.lint.terraform import is_terraform, read_terraform
 from poolwright.lint.texts import Broken, Place, Text, read_text
@@ -160,7 +160,7 @@ def lint(paths: Sequence[Path], settings: Settings, catalogs: Catalogs, today: d
             continue
         read += 1
         pools += [decider.linted(pool) for pool in reading.pools]
-        mistakes += [Finding(TEMPLATE, Level.ERROR, each.place, each.message, each.remedy) for each in reading.mistakes]
+        mistakes += [finding_of(each) for each in reading.mistakes]
         templates += [reading.parameters] if reading.parameters is not None else []
     mistakes += _about_parameters(templates, settings.given)
     mistakes += about_versions((linted.pool for linted in pools), catalogs)

@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final
 
+from poolwright.lint.kinds import TEMPLATE, Kind
 from poolwright.lint.texts import Place
+from poolwright.reports.sarif import Level
 from poolwright.templates.partial import Unknown
 
 Json = dict[str, Any]
@@ -94,6 +96,17 @@ class FoundCluster:
     version_place: Place | None = field(default=None, compare=False, repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """Something in a file that cannot work as it is written, whatever becomes of the node pool."""
+
+    place: Place
+    message: str
+    remedy: str
+    kind: Kind = TEMPLATE
+    level: Level = Level.ERROR
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundPool:
     """A node pool that a file asks for.
@@ -101,7 +114,7 @@ class FoundPool:
     `properties` are ARM's, with `Unknown` wherever something is unknown; `places` says where they stand, by path
     (`securityProfile.enableVTPM`). `header` is UseWindowsGen2VM, None when it is not sent. `condition` is the
     expression that decides whether the node pool is deployed at all. With `open_ended` the file may ask for more
-    than was read.
+    than was read. `mistakes` are about how it is asked for.
     """
 
     name: str | Unknown
@@ -115,6 +128,7 @@ class FoundPool:
     header: Header = None
     condition: str | None = None
     open_ended: Unknown | None = None
+    mistakes: Sequence[Mistake] = ()
 
     def place_of(self, path: str) -> Place:
         """Return where a property stands, or what is around it, or the node pool itself."""
@@ -123,15 +137,6 @@ class FoundPool:
                 return self.places[path]
             path = path.rpartition(".")[0]
         return self.place
-
-
-@dataclass(frozen=True, slots=True)
-class Mistake:
-    """Something in a file that cannot work, and belongs to no node pool."""
-
-    place: Place
-    message: str
-    remedy: str
 
 
 @dataclass(slots=True)
