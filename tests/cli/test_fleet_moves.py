@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from poolwright.cli import fleet_moves
 from poolwright.cli.failure import Failure
 from poolwright.domain.profile import Profile
 from poolwright.fleet.apply import MoveResult, Outcome
+from poolwright.fleet.journal import Event, in_memory
 from poolwright.fleet.plan import Plan
 from tests.fleet.fleets import SUBSCRIPTION, cluster, fleet_of, pool
 from tests.fleet.sites import plan_of
@@ -58,6 +60,37 @@ def test_a_name_that_is_of_two_subscriptions_is_refused_with_both(plan: Plan, pa
 def test_without_a_name_all_are_meant(plan: Plan) -> None:
     assert len(fleet_moves._chosen(plan, None, "--only")) == 4
     assert fleet_moves._has_several_subscriptions(plan)
+
+
+def test_progress_begins_with_what_earlier_runs_did_and_ends_with_what_is_done(plan: Plan) -> None:
+    (first, second) = fleet_moves._chosen(plan, ["lab/test/web", "shop/only/web"], "--only")
+    kept = in_memory(lambda: datetime(2026, 11, 26, tzinfo=UTC))
+    steps = [step.name for step in first.steps]
+    assert len(steps) == len(second.steps) == 5
+
+    def entered(course: fleet_moves.Course, step: str, event: Event) -> float:
+        course.take(kept.append(first.id, step, event))
+        return course.share
+
+    course = fleet_moves.Course([first, second], kept)
+    shares = [entered(course, step, event) for step in steps[:2] for event in (Event.BEGUN, Event.DONE)]
+    assert shares == [0, 0.1, 0.1, 0.2]
+    assert fleet_moves.Course(plan.moves, kept).share == 0.1
+    course = fleet_moves.Course([first], kept)
+    assert course.share == 0.4
+    assert entered(course, steps[2], Event.BEGUN) == 0.4
+
+    # A roll-back counts what it takes back, also over a kill.
+    course = fleet_moves.Course([first], kept, back=True)
+    assert (course.share, entered(course, steps[2], Event.UNDOING)) == (0, 0)
+    assert entered(course, steps[2], Event.UNDONE) == pytest.approx(1 / 3)
+    course = fleet_moves.Course([first], kept, back=True)
+    assert course.share == pytest.approx(1 / 3)
+    for step in reversed(steps[:2]):
+        entered(course, step, Event.UNDOING)
+        entered(course, step, Event.UNDONE)
+    assert course.share == 1
+    assert fleet_moves.Course([second], kept, back=True).share == 0
 
 
 def asked(*options: str, takes_back: bool = False) -> fleet_moves._Asked:

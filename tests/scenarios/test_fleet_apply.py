@@ -479,10 +479,10 @@ def test_a_move_that_is_under_way_is_named_with_the_command_that_goes_on(azure: 
     command = ("fleet", "apply", "the plan.json", "--yes", "--journal", "moves")
     assert azure(*command, "--only", "shop/prod/web").code == 4
     before = azure.pools("prod")
-    for yes in ((), ("--yes",)):
+    for word, yes in (("later", ()), ("stopped", ("--yes",))):
         ended = azure("fleet", "apply", "the plan.json", *yes, "--journal", "moves", "--only", "shop/prod/spot")
         assert (ended.code, azure.pools("prod")) == (1, before)
-        assert "stopped: shop/prod/spot: shop/prod/web of the same cluster is under way" in ended.err
+        assert f"{word}: shop/prod/spot: shop/prod/web of the same cluster is under way" in ended.err
         lines = [line.strip() for line in ended.err.splitlines() if line.startswith("  poolwright")]
         assert lines == [
             "poolwright fleet apply 'the plan.json' --yes --only shop/prod/web --journal moves",

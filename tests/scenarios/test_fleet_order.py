@@ -15,7 +15,7 @@ from poolwright.fleet.journal import Event, Journal
 from poolwright.fleet.plan import StepName
 from tests.fleet.fleets import cluster, fleet_of, pool
 from tests.fleet.sites import Site, site
-from tests.scenarios.test_fleet_moves import Meddling, by_name, move
+from tests.scenarios.test_fleet_moves import Meddling, by_name, move, scale
 
 
 @pytest.fixture(autouse=True)
@@ -56,10 +56,11 @@ def test_a_move_does_not_begin_while_another_of_its_cluster_is_under_way(azure: 
     assert ran(azure, journal, "a")["a"].outcome is Outcome.WAITS
     for said in ((), ("b",)):
         before, entries = azure.pools(), journal.entries
-        looked = application(azure, journal, *said).look(identities(azure, "b"), 1)
+        (seen,) = application(azure, journal, *said).look(identities(azure, "b"), 1)
         (came,) = ran(azure, journal, "b", *said).values()
         assert (came.outcome, came.first) == (Outcome.STOPPED, move(azure, "a").id)
-        assert looked == (came,)
+        assert came.why == "a of its cluster is under way and comes first"
+        assert (seen.outcome, seen.why, seen.first) == (Outcome.TO_DO, "", move(azure, "a").id)
         assert (azure.pools(), journal.entries) == (before, entries)
 
     results = ran(azure, journal, "a b", "a")
@@ -76,6 +77,47 @@ def test_what_is_under_way_comes_first_whatever_the_plan_s_order(azure: Site) ->
     assert stand(azure) == {"sys", "a", "b", "bg2"}
     results = ran(azure, journal, "a b", "b")
     assert (results["a"].outcome, results["b"].outcome) == (Outcome.WAITS, Outcome.MOVED)
+
+
+@pytest.fixture
+def four(tmp_path: Path) -> Iterator[Site]:
+    """a, b, c and the system node pool sys in one cluster, in this order."""
+    pools = (pool(name, count=1) for name in ("a", "b", "c"))
+    fleet = fleet_of(cluster(pool("sys", mode="System", count=1), *pools))
+    with site(tmp_path / "data", fleet, Profile.AZURE_2026) as made:
+        yield made
+
+
+@pytest.mark.parametrize("chosen", ["a b c sys", "a b sys"])
+def test_a_move_that_is_over_or_can_never_begin_keeps_its_outcome_while_another_one_waits(
+    four: Site, chosen: str
+) -> None:
+    journal = four.journal()
+    ran(four, journal, "a")
+    application(four, journal).roll_back(move(four, "a"))
+    assert application(four, journal, "a").roll_back(move(four, "a")).outcome is Outcome.ROLLED_BACK
+    ran(four, journal, "b")
+    assert ran(four, journal, "b", "b")["b"].outcome is Outcome.MOVED
+    assert ran(four, journal, "c")["c"].outcome is Outcome.WAITS
+    scale(four, move(four, "sys").id, 2)
+
+    first = move(four, "c").id
+    for results in (ran(four, journal, chosen), by_name(application(four, journal).look(identities(four, chosen), 1))):
+        assert (results["a"].outcome, results["a"].next, results["a"].first) == (Outcome.ROLLED_BACK, None, None)
+        assert (results["b"].outcome, results["b"].next, results["b"].first) == (Outcome.MOVED, None, None)
+        assert (results["sys"].outcome, results["sys"].first) == (Outcome.CHANGED, first)
+        assert results["sys"].why.startswith("its ETag is ")
+
+
+def test_a_look_sees_what_would_refuse_a_move_while_another_one_comes_first(azure: Site) -> None:
+    journal = azure.journal()
+    ran(azure, journal, "a")
+    azure.arm.put(f"{move(azure, 'b').id}g2", {"properties": {"vmSize": "Standard_D4s_v5", "count": 1}}, {})
+    looked = by_name(application(azure, journal, "a").look(identities(azure, "a b sys"), 1))
+    assert (looked["a"].outcome, looked["a"].first) == (Outcome.TO_DO, None)
+    assert (looked["b"].outcome, looked["b"].first) == (Outcome.FAILED, move(azure, "a").id)
+    assert looked["b"].why.startswith("add-pool: the cluster has a node pool bg2 already")
+    assert (looked["sys"].outcome, looked["sys"].first) == (Outcome.TO_DO, move(azure, "a").id)
 
 
 def test_another_cluster_is_not_held_up(azure: Site) -> None:

@@ -11,7 +11,7 @@ import shlex
 import ssl
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from poolwright.fleet.apply import Application, MoveResult, Tell
     from poolwright.fleet.arm import Arm
     from poolwright.fleet.document import Document
-    from poolwright.fleet.journal import Entry
+    from poolwright.fleet.journal import Entry, Journal
     from poolwright.fleet.plan import Plan, PoolMove
     from poolwright.fleet.rehearsal import Rehearsal
     from poolwright.reports.blocks import Block
@@ -93,7 +93,9 @@ def rehearse(
     _require_writable(to, plan_file)
     conditions = rehearsal.Conditions(parallel=parallel, boot_seconds=boot_seconds, seed=seed)
     try:
-        with signals_interrupt(), _shown(f"rehearsing {plan_file.name}", plan, output, to) as (say, tell):
+        course, several = Course(plan.moves), _has_several_subscriptions(plan)
+        shown = _shown(f"rehearsing {plan_file.name}", course, several, output, to)
+        with signals_interrupt(), shown as (say, tell):
             done = rehearsal.rehearse(plan, plan_file.name, conditions, say, tell)
     except KeyboardInterrupt as interrupt:
         told = "Interrupted. The rehearsal is gone; nothing else was touched."
@@ -193,6 +195,7 @@ def apply(
     back = _chosen(plan, [roll_back], "--roll-back") if roll_back is not None else []
     if len(back) > 1:
         raise typer.BadParameter(f"{roll_back} names {len(back)} node pools; one at a time", param_hint="--roll-back")
+    several = _has_several_subscriptions(plan)
     path = journal_file or plan_file.with_name(f"{plan_file.name}.journal")
     _require_writable(to, plan_file, path)
     try:
@@ -202,16 +205,16 @@ def apply(
             if not yes:
                 seen = journal.glanced_at(path, plan, url, _now)
                 looking = WouldRun() if kubectl else ByHand(said, seen)
-                with _shown(plan_file.name, plan, output, to) as (_, tell):
+                with _shown(plan_file.name, Course(()), several, output, to) as (_, tell):
                     application = Application(plan, arm, seen, looking, tell)
                     _tell_order(application, () if back else wanted, plan)
                     results = (application.look_back(back[0]),) if back else application.look(wanted, parallel)
             else:
                 _confirm(arm, plan, back or chosen, confirm_subscription or [])
-                with (
-                    journal.opened(path, plan, url, _now) as kept,
-                    _shown(plan_file.name, plan, output, to) as (say, tell),
-                ):
+                with ExitStack() as stack:
+                    kept = stack.enter_context(journal.opened(path, plan, url, _now))
+                    course = Course(back or chosen, kept, back=bool(back))
+                    say, tell = stack.enter_context(_shown(plan_file.name, course, several, output, to))
                     nodes = Kubectl(arm, say) if kubectl else ByHand(said, kept)
                     application = Application(plan, arm, kept, nodes, tell)
                     _tell_order(application, () if back else wanted, plan)
@@ -233,7 +236,7 @@ def apply(
             parallel=parallel if parallel != 1 else None,
             confirm_subscription=confirm_subscription,
         )
-        _end(results, _Asked(plan_file, path, yes, bool(back), _has_several_subscriptions(plan), options))
+        _end(results, _Asked(plan_file, path, yes, bool(back), several, options))
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,17 +308,21 @@ def _end(results: Sequence[MoveResult], asked: _Asked) -> None:
 
 def _tell_held_up(results: Sequence[MoveResult], asked: _Asked) -> int:
     """Say which moves have to end before others begin, by which commands; returns how many moves are held up."""
+    from poolwright.fleet.apply import Outcome
+
     held: dict[str, list[MoveResult]] = {}
     chosen = {result.id for result in results}
     for result in results:
         # Of one that was chosen itself it is told how it stands, and what helps.
-        if result.first is not None and result.first not in chosen:
-            held.setdefault(result.first, []).append(result)
+        if result.first is None or result.first in chosen or result.outcome is Outcome.CHANGED:
+            continue
+        held.setdefault(result.first, []).append(result)
     for first, others in held.items():
         name = _called(first, asked.several)
+        names = ", ".join(_called(other.id, asked.several) for other in others)
         note(
-            f"stopped: {', '.join(_called(other.id, asked.several) for other in others)}: {name} of the same cluster "
-            f"is under way, and no other move begins there before it has ended. Go on with it:\n"
+            f"{'stopped' if asked.yes else 'later'}: {names}: {name} of the same cluster is under way, and no other "
+            "move begins there before it has ended. Go on with it:\n"
             f"  {asked.command('--only', name)}\n"
             f"or take it back:\n"
             f"  {asked.command('--roll-back', name)}"
@@ -474,22 +481,46 @@ def _is_own_machine(url: str) -> bool:
         return host == "localhost"
 
 
+class Course:
+    """How much is done of what a command does: of the steps of its moves, or of those that it takes back."""
+
+    def __init__(self, moves: Iterable[PoolMove], earlier: Journal | None = None, *, back: bool = False) -> None:
+        """Begin with what earlier runs did."""
+        from poolwright.fleet.journal import Past
+
+        self._counts: Final = "undone" if back else "done"
+        self._steps: set[tuple[str, str]] = set()
+        self._ended: set[tuple[str, str]] = set()
+        for move in moves:
+            past = Past.of(earlier.of(move.id) if earlier is not None else ())
+            steps = {*past.begun, *past.undoing} if back else {step.name.value for step in move.steps}
+            ended = steps - past.begun.keys() if back else steps & past.done.keys()
+            self._steps |= {(move.id, step) for step in steps}
+            self._ended |= {(move.id, step) for step in ended}
+
+    def take(self, entry: Entry) -> None:
+        """Count with one more entry of the journal."""
+        if entry.event == self._counts:
+            self._ended.add((entry.pool, entry.step))
+
+    @property
+    def share(self) -> float:
+        """How much is done, from 0 to 1."""
+        return len(self._ended & self._steps) / (len(self._steps) or 1)
+
+
 @contextmanager
 def _shown(
-    doing: str, plan: Plan, output: ReportOutput, to: Path | None
+    doing: str, course: Course, several: bool, output: ReportOutput, to: Path | None
 ) -> Iterator[tuple[Callable[[str], None], Tell]]:
     """Progress: a bar on a terminal, a line for each step elsewhere, nothing beside JSON on a pipe."""
-    steps = sum(len(move.steps) for move in plan.moves) or 1
-    ended: set[tuple[str, str]] = set()
-    several = _has_several_subscriptions(plan)
     with progress.steps_shown(doing, lines=output is not ReportOutput.JSON or to is not None) as show:
 
         def say(text: str) -> None:
-            show(text, len(ended) / steps)
+            show(text, course.share)
 
         def tell(move: PoolMove, entry: Entry) -> None:
-            if entry.event == "done":
-                ended.add((entry.pool, entry.step))
+            course.take(entry)
             name = _called(move.id, True) if several else f"{move.id.split('/')[-3]}/{move.pool}"
             say(f"{name}: {f'{entry.step} ' if entry.step else ''}{entry.event.value}")
 
@@ -566,6 +597,7 @@ def _row(result: MoveResult) -> dict[str, object]:
         "NewPool": result.replacement or "-",
         "Outcome": result.outcome.value,
         "Next": result.next.value if result.next else "-",
+        "After": result.first.rpartition("/")[2] if result.first else "-",
         "Seconds": f"{result.seconds:.1f}",
     }
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final, Protocol
 
@@ -124,16 +124,15 @@ class Application:
 
         Raises `Interrupted` after `Arm.stop`.
         """
-        results = self._side_by_side(chosen, parallel, self._carried_out)
+        results = self._side_by_side(chosen, parallel, self._carried_out, self._held_up)
         return tuple(results[move.id] for move in self._plan.moves if move.id in chosen)
 
     def look(self, chosen: Collection[str], parallel: int) -> tuple[MoveResult, ...]:
         """Return how each of the chosen moves stands, what its next step is, and what would refuse it now.
 
-        Changes nothing.
+        Every move is looked at as if it came now, whichever comes first. Changes nothing.
         """
-
-        results = self._side_by_side(chosen, parallel, self._looked)
+        results = self._side_by_side(chosen, parallel, self._looked, self._looked_ahead)
         return tuple(results[move.id] for move in self._plan.moves if move.id in chosen)
 
     def roll_back(self, move: PoolMove) -> MoveResult:
@@ -193,12 +192,16 @@ class Application:
     # --- the course of it ---------------------------------------------------------------------------------------------
 
     def _side_by_side(
-        self, chosen: Collection[str], parallel: int, how: Callable[[PoolMove], MoveResult]
+        self,
+        chosen: Collection[str],
+        parallel: int,
+        how: Callable[[PoolMove], MoveResult],
+        held_up: Callable[[PoolMove, PoolMove], MoveResult],
     ) -> dict[str, MoveResult]:
         results: dict[str, MoveResult] = {}
         with ThreadPoolExecutor(parallel, thread_name_prefix="cluster") as pool:
             running = [
-                pool.submit(self._cluster, cluster, chosen, how, results)
+                pool.submit(self._cluster, cluster, chosen, how, held_up, results)
                 for cluster in self._plan.clusters
                 if any(move.id in chosen for move in cluster.moves)
             ]
@@ -218,6 +221,7 @@ class Application:
         cluster: ClusterPlan,
         chosen: Collection[str],
         how: Callable[[PoolMove], MoveResult],
+        held_up: Callable[[PoolMove, PoolMove], MoveResult],
         results: dict[str, MoveResult],
     ) -> None:
         """The chosen moves of one cluster, one after the other: first those that are under way, as long as they end."""
@@ -229,17 +233,32 @@ class Application:
             for move in (*under_way, *others):
                 if move.id not in chosen:
                     continue
-                if first is not None and move not in under_way:
-                    why = f"{first.pool} of its cluster is under way and comes first"
-                    results[move.id] = self._result(move, Outcome.STOPPED, why, first=first)
-                    continue
-                result = results[move.id] = how(move)
-                ends = result.outcome in (Outcome.MOVED, Outcome.TO_DO, Outcome.ROLLED_BACK)
-                if not ends and self._halts and first is None and self._past(move).is_under_way:
+                # What has ended begins no more, so that nothing comes before it.
+                if first is None or move in under_way or self._past(move).has_ended:
+                    results[move.id] = how(move)
+                else:
+                    results[move.id] = held_up(move, first)
+                if self._halts and first is None and self._past(move).is_under_way:
                     first = move
         except BaseException:
             self._halted.set()
             raise
+
+    def _held_up(self, move: PoolMove, first: PoolMove) -> MoveResult:
+        """How a move stands that cannot begin before another one of its cluster has ended."""
+        past = self._past(move)
+        step = next(step for step in move.steps if step.name not in past.done)
+        try:
+            # One that can never begin is not to wait for that. After a failure nothing further is asked.
+            if not self._halted.is_set():
+                self._looking.step(move, step, past)
+        except Changed as changed:
+            return self._result(move, Outcome.CHANGED, str(changed), first=first)
+        except (Refused, NoAnswer, StepFailed, _Busy):
+            pass  # It shows when its turn comes.
+        return self._result(
+            move, Outcome.STOPPED, f"{first.pool} of its cluster is under way and comes first", first=first
+        )
 
     def _carried_out(self, move: PoolMove) -> MoveResult:
         result = self._moved(move)
@@ -363,6 +382,10 @@ class Application:
                 return self._result(move, Outcome.TO_DO, "; ".join(filter(None, (begun, str(busy)))))
         # What is left to do is to note in the journal that it took effect.
         return self._result(move, Outcome.TO_DO if self._left(move) else Outcome.MOVED, "")
+
+    def _looked_ahead(self, move: PoolMove, first: PoolMove) -> MoveResult:
+        """How a move stands before which another one of its cluster has to end, as if it came now."""
+        return replace(self._looked(move), first=first.id)
 
     def _asked_beforehand(self, move: PoolMove, step: Step, request: Send) -> str:
         """Have the endpoint say whether it would take a request; returns what cannot be known, in words.

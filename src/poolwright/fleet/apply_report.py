@@ -82,11 +82,12 @@ def _moves(results: tuple[MoveResult, ...]) -> Iterator[Block]:
     yield Heading(2, "Moves")
     yield Table(
         "Every move",
-        ("Resource group", "Cluster", "Node pool", "New node pool", "Outcome", "Seconds", "Next step", "Why"),
+        ("Resource group", "Cluster", "Node pool", "New node pool", "Outcome", "Seconds", "Next step", "After", "Why"),
         [
             (
                 *(result.resource_group, result.cluster, result.pool, result.replacement or "-", result.outcome.value),
-                *(f"{result.seconds:.1f}", result.next.value if result.next else "-", result.why or "-"),
+                *(f"{result.seconds:.1f}", result.next.value if result.next else "-"),
+                *(result.first.rpartition("/")[2] if result.first else "-", result.why or "-"),
             )
             for result in results
         ],
