@@ -124,6 +124,7 @@ def test_the_version_is_taken_off_an_image(text: str, stem: str) -> None:
         ({"type": "AvailabilitySet"}, {}, "availability-set", Move.BLOCKED),
         ({"osType": "Windows", "osSKU": "Windows2019"}, {}, "windows-2019", Move.BLOCKED),
         ({"vmSize": None}, {}, "size-not-told", Move.BLOCKED),
+        ({"count": None}, {}, "count-not-told", Move.BLOCKED),
         ({"vmSize": "Standard_Nobody_v9"}, {}, "size-unknown", Move.BLOCKED),
         ({"availabilityZones": ["7"]}, {}, "no-target", Move.BLOCKED),
         ({}, {"powerState": {"code": "Stopped"}}, "cluster-stopped", Move.WAITS),

@@ -259,6 +259,7 @@ class MoveFacts:
     settled: bool
     cannot_start: bool
     sizes_told: bool
+    counts_told: bool
     sizes_known: bool
     has_target: bool
     keeps_sizes: bool
@@ -315,6 +316,13 @@ OBSTACLES: Final = (
         when(generation=_TO_MOVE, sizes_told=False),
         Effect.BLOCKS,
         "The export does not say which size the machines have.",
+        "export the node pool anew: az aks nodepool list {group} {of_cluster} -o json",
+    ),
+    ObstacleRow(
+        Rule("count-not-told", "A new node pool needs room for all pods of the old one.", "Poolwright"),
+        when(generation=_TO_MOVE, counts_told=False),
+        Effect.BLOCKS,
+        "The export does not say how many machines it has.",
         "export the node pool anew: az aks nodepool list {group} {of_cluster} -o json",
     ),
     ObstacleRow(
@@ -543,6 +551,7 @@ class _Auditor:
             settled=all(state in (None, "Succeeded") for state in (pool.state, cluster.state)),
             cannot_start=contradicts and generation is Generation.V1 and pool.state == _FAILED,
             sizes_told=bool(sizes),
+            counts_told=pool.counts_told is not False,
             sizes_known=known,
             has_target=all(ranked),
             keeps_sizes=all(

@@ -149,11 +149,12 @@ def _pool(identity: NodePoolId, entry: Mapping[str, Any], origin: Origin, compla
     elif "/" in str(properties.get("type", "")):
         del properties["type"]
     reader = _Reader(properties, complain)
-    security = reader.inside("securityprofile")
+    security, counted = reader.inside("securityprofile"), _scale(reader)
     return FleetPool(
         id=identity,
         origin=origin,
-        scale=_scale(reader),
+        scale=tuple(ScaleProfile(size, count or 0) for size, count in counted),
+        counts_told=all(count is not None for _, count in counted) if counted else None,
         os_type=reader.choice("ostype", OsType),
         os_sku=reader.os_sku(),
         version=reader.version("currentorchestratorversion", "orchestratorversion"),
@@ -178,21 +179,21 @@ def _pool(identity: NodePoolId, entry: Mapping[str, Any], origin: Origin, compla
     )
 
 
-def _scale(reader: _Reader) -> tuple[ScaleProfile, ...]:
+def _scale(reader: _Reader) -> list[tuple[str, int | None]]:
     """The machines by size. A VirtualMachines pool tells them by its profile, else by what there is of them."""
     size = reader.text("vmsize")
     if size is not None:
-        return (ScaleProfile(size, reader.count("count") or 0),)
+        return [(size, reader.count("count"))]
     manual = reader.inside("virtualmachinesprofile").inside("scale").given("manual", list)
-    profiles = []
+    profiles: list[tuple[str, int | None]] = []
     for part in manual or reader.given("virtualmachinenodesstatus", list) or []:
         known = folded(part) if isinstance(part, dict) else {}
         # The first previews had a list of sizes in each profile.
         sizes = known.get("sizes")
         name = known.get("size") or (sizes[0] if isinstance(sizes, list) and sizes else None)
         if isinstance(name, str) and name:
-            profiles.append(ScaleProfile(name, _whole(known.get("count")) or 0))
-    return tuple(profiles)
+            profiles.append((name, _whole(known.get("count"))))
+    return profiles
 
 
 class _Reader:

@@ -55,7 +55,8 @@ class Problem:
 class FleetPool:
     """A node pool as exported. `None` is what the export does not say.
 
-    `scale` has one size, except in a VirtualMachines pool. `stated` is the generation that the service which wrote the
+    `scale` has one size, except in a VirtualMachines pool; `counts_told` is whether it tells how many machines of each,
+    else they stand there as 0. `stated` is the generation that the service which wrote the
     export states; Azure states none. `state` is the provisioning state. `properties` are all of its properties that a
     PUT could carry, by ARM's names.
     """
@@ -63,6 +64,7 @@ class FleetPool:
     id: NodePoolId
     origin: Origin
     scale: tuple[ScaleProfile, ...] = ()
+    counts_told: bool | None = None
     os_type: OsType | None = None
     os_sku: OsSku | None = None
     version: KubernetesVersion | None = None
