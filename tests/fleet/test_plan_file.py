@@ -103,6 +103,8 @@ def test_what_is_of_another_kind_is_told_with_its_place_and_what_is_expected(
     assert what in told(changed(beside, *place, to=to), tmp_path)
 
 
+CORDON = '["kubectl cordon -l kubernetes.azure.com/agentpool=a"]'
+DRAIN = "kubectl drain -l kubernetes.azure.com/agentpool=a --ignore-daemonsets --delete-emptydir-data"
 STRANGER = "/subscriptions/x/resourceGroups/y/providers/Microsoft.ContainerService/managedClusters/z/agentPools/prod"
 
 
@@ -137,12 +139,16 @@ STRANGER = "/subscriptions/x/resourceGroups/y/providers/Microsoft.ContainerServi
             f"it is a DELETE of {STRANGER}; a DELETE of /subscriptions/0",
         ),
         ((*MOVE, "steps", 4, "request", "method"), "PUT", "it is a PUT of /subscriptions/0"),
-        ((*MOVE, "steps", 2, "kubectl"), [], ".steps[2].kubectl (of rg/c1/a): it is []; lines of kubectl are expected"),
-        (
-            (*MOVE, "steps", 2, "undo"),
-            ["rm -r /"],
-            '.undo (of rg/c1/a): it is ["rm -r /"]; lines of kubectl are expected',
-        ),
+        ((*MOVE, "steps", 2, "kubectl"), [], f".steps[2].kubectl (of rg/c1/a): it is []; {CORDON} is expected"),
+        ((*MOVE, "steps", 2, "kubectl"), ["kubectl delete ns x"], f': it is ["kubectl delete ns x"]; {CORDON} is exp'),
+        ((*MOVE, "steps", 2, "kubectl", 0), "kubectl cordon -l kubernetes.azure.com/agentpool=b", f"; {CORDON} is "),
+        ((*MOVE, "steps", 2, "kubectl", 0), "kubectl cordon 'x", f"{CORDON} is expected"),
+        ((*MOVE, "steps", 2, "undo"), ["rm -r /"], f'it is ["rm -r /"]; {CORDON.replace("cordon", "uncordon", 1)} is '),
+        ((*MOVE, "steps", 3, "kubectl", 0), f"{DRAIN} --force --timeout=5m", f'; ["{DRAIN} --timeout=5m"] is expected'),
+        ((*MOVE, "steps", 3, "kubectl", 0), "kubectl delete ns x", f'; ["{DRAIN} --timeout=30m"] is expected'),
+        ((*MOVE, "sizes"), [], ".sizes (of rg/c1/a): it is []; the sizes of its machines are expected, one or more"),
+        ((*MOVE, "imageDefinition"), "", '.imageDefinition (of rg/c1/a): it is ""; the definition of a node image of'),
+        ((*MOVE, "imageDefinition"), "windows-", 'it is "windows-"; the definition of a node image of Generation 2 is'),
         (
             ("clusters", 0, "moves", 1, "steps", 2, "undoRequest"),
             None,
@@ -155,6 +161,13 @@ def test_what_could_not_be_carried_out_is_told_with_its_place_and_what_is_expect
     beside: Json, place: tuple[str | int, ...], to: Any, what: str, tmp_path: Path
 ) -> None:
     assert what in told(changed(beside, *place, to=to), tmp_path)
+
+
+def test_how_long_a_drain_may_take_is_for_people_to_decide(beside: Json, tmp_path: Path) -> None:
+    place = (*MOVE, "steps", 3, "kubectl", 0)
+    (tmp_path / "plan.json").write_text(changed(beside, *place, to=f"{DRAIN} --timeout=90m"))
+    (drain,) = read_plan(tmp_path / "plan.json").moves[0].steps[3].kubectl
+    assert drain.endswith("--timeout=90m")
 
 
 def test_a_change_in_place_needs_its_way_back(in_place: Json, tmp_path: Path) -> None:

@@ -217,6 +217,21 @@ def kubectl(verb: str, pool: str, *arguments: str) -> str:
     return _joined(["kubectl", *verb.split(), "-l", f"kubernetes.azure.com/agentpool={pool}", *arguments])
 
 
+def kubectl_cordon(pool: str) -> str:
+    """Return what keeps further pods from the nodes of a node pool."""
+    return kubectl("cordon", pool)
+
+
+def kubectl_uncordon(pool: str) -> str:
+    """Return what lets pods come to the nodes of a node pool again."""
+    return kubectl("uncordon", pool)
+
+
+def kubectl_drain(pool: str, timeout_minutes: int) -> str:
+    """Return what has the pods leave the nodes of a node pool."""
+    return kubectl("drain", pool, "--ignore-daemonsets", "--delete-emptydir-data", f"--timeout={timeout_minutes}m")
+
+
 def kubectl_unfinished_pods() -> str:
     """Return a command of kubectl that shows the pods of all nodes, and those that found none."""
     unfinished = "--field-selector=status.phase!=Succeeded,status.phase!=Failed"

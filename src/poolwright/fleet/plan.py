@@ -667,7 +667,7 @@ def _new_pool_steps(
 ) -> tuple[tuple[Step, ...], tuple[str, ...]]:
     pool, old, new = draft.pool, draft.pool.id.pool, replacement.pool
     headers, timeout = _headers(draft), upgrade_settings(draft.pool).drain_timeout_minutes
-    uncordon, again = commands.kubectl("uncordon", old), _again(draft)
+    uncordon, again = commands.kubectl_uncordon(old), _again(draft)
     steps = [
         _confirm(draft),
         Step(
@@ -711,18 +711,14 @@ def _new_pool_steps(
         Step(
             name=StepName.CORDON,
             what=f"Let no further pods come to the nodes of {old}.",
-            kubectl=(commands.kubectl("cordon", old),),
+            kubectl=(commands.kubectl_cordon(old),),
             checks=(Check(run=commands.kubectl("get nodes", old), expect="SchedulingDisabled on every node"),),
             undo=(uncordon,),
         ),
         Step(
             name=StepName.DRAIN,
             what=f"Have the pods leave the nodes of {old}, as their disruption budgets allow.",
-            kubectl=(
-                commands.kubectl(
-                    "drain", old, "--ignore-daemonsets", "--delete-emptydir-data", f"--timeout={timeout}m"
-                ),
-            ),
+            kubectl=(commands.kubectl_drain(old, timeout),),
             checks=(
                 Check(
                     run=commands.kubectl_unfinished_pods(),

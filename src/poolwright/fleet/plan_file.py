@@ -7,6 +7,7 @@ that taking it needs. What cannot be is told with its place, what stands there, 
 from __future__ import annotations
 
 import json
+import re
 import types
 import typing
 from collections import Counter
@@ -18,6 +19,8 @@ from pathlib import Path
 from typing import Any, Final, Literal, Union, get_args, get_origin
 
 from poolwright.domain.resource_id import NodePoolId
+from poolwright.domain.upgrade_settings import UpgradeSettings
+from poolwright.fleet import commands
 from poolwright.fleet.document import document_of, member_name
 from poolwright.fleet.formats import location_of
 from poolwright.fleet.json_text import BrokenJson, Entries
@@ -190,6 +193,8 @@ _METHOD: Final = {
     StepName.HOLD_AUTOSCALER: "PUT",
     StepName.DELETE_POOL: "DELETE",
 }
+_TIMEOUT: Final = re.compile(r" --timeout=([0-9]{1,4})m$")
+_IMAGE_DEFINITION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{3,}")
 _TAKEN_BACK_BY_PUT: Final = (StepName.CHANGE, StepName.HOLD_AUTOSCALER)
 
 
@@ -237,6 +242,11 @@ def _impossible_move(move: PoolMove, place: Place) -> Iterator[Problem]:
     if names not in (whole, tuple(name for name in course if "[" not in name)):
         yield Problem((*place, "steps"), f"they are {', '.join(names) or 'none'}; {', '.join(course)} are expected")
         return
+    if not move.sizes:
+        yield Problem((*place, "sizes"), "it is []; the sizes of its machines are expected, one or more")
+    if not _IMAGE_DEFINITION.fullmatch(move.image_definition.removeprefix("windows-")):
+        what = f"it is {_shown(move.image_definition)}; the definition of a node image of Generation 2 is expected"
+        yield Problem((*place, "imageDefinition"), what)
     replacement = f"{move.id.rpartition('/')[0]}/{move.replacement}"
     if move.way is Way.NEW_POOL and (move.replacement is None or NodePoolId.parse(replacement) is None):
         yield Problem((*place, "replacement"), f"it is {_shown(move.replacement)}; a node pool's name is expected")
@@ -250,9 +260,14 @@ def _impossible_move(move: PoolMove, place: Place) -> Iterator[Problem]:
 def _impossible_step(step: Step, target: str) -> Iterator[tuple[Place, str]]:
     """What is wrong with a step, whose request has to be about the node pool with the ID `target`."""
     if step.name in (StepName.CORDON, StepName.DRAIN):
-        for member, lines in (("kubectl", step.kubectl), ("undo", step.undo)):
-            if not lines or any(not line.startswith("kubectl ") for line in lines):
-                yield (member,), f"it is {_shown(lines)}; lines of kubectl are expected"
+        pool = target.rpartition("/")[2]
+        for member, lines, wanted in (
+            ("kubectl", step.kubectl, _line_of(step, pool)),
+            ("undo", step.undo, commands.kubectl_uncordon(pool)),
+        ):
+            # They may be run from here, with the credentials of the cluster's administrators.
+            if lines != (wanted,):
+                yield (member,), f"it is {_shown(lines)}; [{json.dumps(wanted)}] is expected"
     if (method := _METHOD.get(step.name)) is None:
         return
     requests = [("request", step.request, method)]
@@ -263,6 +278,14 @@ def _impossible_step(step: Step, target: str) -> Iterator[tuple[Place, str]]:
             yield (member,), f"it is null; a {wanted} of {target} is expected"
         elif (request.method, request.pool.lower()) != (wanted, target.lower()):
             yield (member,), f"it is a {request.method} of {request.pool}; a {wanted} of {target} is expected"
+
+
+def _line_of(step: Step, pool: str) -> str:
+    """What a step of kubectl runs. How long a drain may take is for people to decide."""
+    if step.name is StepName.CORDON:
+        return commands.kubectl_cordon(pool)
+    given = _TIMEOUT.search(step.kubectl[0]) if step.kubectl else None
+    return commands.kubectl_drain(pool, int(given[1]) if given else UpgradeSettings().drain_timeout_minutes)
 
 
 # --- words ------------------------------------------------------------------------------------------------------------
