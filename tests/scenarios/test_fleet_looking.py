@@ -103,8 +103,8 @@ def test_what_refuses_a_move_at_once_is_seen_by_looking_in_the_same_words(
     ("change", "outcome", "why"),
     [
         ({}, Outcome.TO_DO, "an earlier run began it"),
-        ({"powerState": {"code": "Stopped"}}, Outcome.FAILED, "delete-pool: ag2 is Stopped: start it before a is "),
-        ({"count": 0}, Outcome.FAILED, "delete-pool: ag2 has 0 machines, and 2 are needed before a is deleted"),
+        ({"powerState": {"code": "Stopped"}}, Outcome.FAILED, "cordon: ag2 is Stopped: start it before a is drain"),
+        ({"count": 0}, Outcome.FAILED, "cordon: ag2 has 0 machines, and 2 are needed before a is drained"),
     ],
 )
 def test_a_move_that_waited_for_kubectl_is_looked_at_as_far_as_it_would_go(

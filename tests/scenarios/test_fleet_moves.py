@@ -249,37 +249,42 @@ def test_a_pool_that_is_gone_is_told(azure: Site) -> None:
 
 
 class Emptying:
-    """Somebody else works on the replacement just when the old node pool is to be drained."""
+    """Somebody else works on the replacement just when the old node pool is cordoned, or drained."""
 
-    def __init__(self, there: Site, change: Mapping[str, Any]) -> None:
-        self._there, self._change = there, change
+    def __init__(self, there: Site, change: Mapping[str, Any], at: str) -> None:
+        self._there, self._change, self._at = there, change, at
 
     def done(self, move: PoolMove, lines: Any) -> str | None:
         path = f"{move.id}g2"
-        self._there.arm.put(path, {"properties": {**shown(self._there.pool(path)), **self._change}}, {})
+        if lines[0].startswith(f"kubectl {self._at}"):
+            self._there.arm.put(path, {"properties": {**shown(self._there.pool(path)), **self._change}}, {})
         return "drained"
 
 
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ({"count": 0}, "ag2 has 0 machines, and 2 are needed before a is deleted"),
-        ({"count": 1}, "ag2 has 1 machines, and 2 are needed before a is deleted"),
-        ({"powerState": {"code": "Stopped"}}, "ag2 is Stopped: start it before a is deleted"),
+        ({"count": 0}, "ag2 has 0 machines, and 2 are needed before a is {}"),
+        ({"count": 1}, "ag2 has 1 machines, and 2 are needed before a is {}"),
+        ({"powerState": {"code": "Stopped"}}, "ag2 is Stopped: start it before a is {}"),
+        ({"nodeTaints": ["only=theirs:NoSchedule"]}, "ag2 is not as this made it (taints), so somebody else made or "),
     ],
 )
-def test_a_pool_whose_replacement_does_not_carry_its_work_is_not_deleted(
-    azure: Site, change: Mapping[str, Any], why: str
+@pytest.mark.parametrize(("at", "step", "what"), [("cordon", "drain", "drained"), ("drain", "delete-pool", "deleted")])
+def test_a_pool_whose_replacement_does_not_carry_its_work_is_neither_drained_nor_deleted(
+    azure: Site, change: Mapping[str, Any], why: str, at: str, step: str, what: str
 ) -> None:
-    application = Application(azure.plan, azure.arm, azure.journal(), Emptying(azure, change), lambda move, entry: None)
+    nodes = Emptying(azure, change, at)
+    application = Application(azure.plan, azure.arm, azure.journal(), nodes, lambda move, entry: None)
     (result,) = application.run({move(azure, "a").id}, 1)
-    assert (result.outcome, result.why) == (Outcome.FAILED, f"delete-pool: {why}")
+    assert (result.outcome, result.why.startswith(f"{step}: {why.format(what)}")) == (Outcome.FAILED, True), result.why
     assert azure.pool(move(azure, "a").id) is not None
 
 
 def test_a_replacement_with_an_autoscaler_needs_a_machine(azure: Site) -> None:
     change = {"minCount": 0, "count": 0}
-    application = Application(azure.plan, azure.arm, azure.journal(), Emptying(azure, change), lambda move, entry: None)
+    nodes = Emptying(azure, change, "drain")
+    application = Application(azure.plan, azure.arm, azure.journal(), nodes, lambda move, entry: None)
     (result,) = application.run({move(azure, "b").id}, 1)
     assert (result.outcome, "bg2 has 0 machines, and 1 are needed" in result.why) == (Outcome.FAILED, True), result.why
     assert azure.pool(move(azure, "b").id) is not None

@@ -151,7 +151,7 @@ class Application:
         except _Waits as waits:
             self._note(move, "", Event.WAITS, {"run": list(waits.lines)})
             return self._result(move, Outcome.WAITS, str(waits), run=waits.lines)
-        return self._result(move, Outcome.ROLLED_BACK, "")
+        return self._result(move, Outcome.ROLLED_BACK, "; ".join(self._past(move).left))
 
     def look_back(self, move: PoolMove) -> MoveResult:
         """Return what taking back what was begun of a move would do, and what would refuse it now. Changes nothing."""
@@ -165,6 +165,8 @@ class Application:
             for step in begun:
                 decision = self._looking.undo(move, step, past)
                 match decision:
+                    case Done(remembered) if "left" in remembered:
+                        told.append(f"{step.name.value} ({remembered['left']})")
                     case Lines(lines) if self._nodes.done(move, lines) is None:
                         if past.printed.issuperset(lines):
                             return self._result(move, Outcome.WAITS, str(_Waits(lines)), run=lines, next_step=first)
@@ -291,6 +293,8 @@ class Application:
     def _taken(self, move: PoolMove, step: Step) -> Mapping[str, Any]:
         """Take a step; returns what has to be remembered. Raises what says that it did not come to its end."""
         decision = self._doing.step(move, step, self._past(move))
+        # What an earlier run sent and had no answer to may take effect at any moment, whatever this one comes to.
+        is_first = step.name not in self._past(move).begun
         # Lines that were only printed may be run at any moment, so that the way back has to count with them.
         self._begin(move, step)
         match decision:
@@ -305,8 +309,8 @@ class Application:
                 try:
                     self._send(decision)
                 except Refused as refused:
-                    if decision.makes and refused.status is not None and refused.status not in _MAY_STILL_TAKE_EFFECT:
-                        # Nothing was made, and what is there from now on is never to be taken for this move's.
+                    if is_first and refused.status is not None and refused.status not in _MAY_STILL_TAKE_EFFECT:
+                        # Nothing was done, and what is there from now on is never to be taken for this move's.
                         self._note(move, step.name, Event.UNDONE)
                     raise
                 return self._doing.sent(move, step)
@@ -316,14 +320,17 @@ class Application:
         decision = self._doing.undo(move, step, past)
         if step.name not in past.undoing:
             self._note(move, step.name, Event.UNDOING)
+        told: Mapping[str, Any] = {}
         match decision:
+            case Done(told):
+                pass
             case Lines(lines):
                 if self._nodes.done(move, lines) is None:
                     raise _Waits(lines)
             case Send():
                 self._send(decision)
                 self._doing.undone(move, step)
-        self._note(move, step.name, Event.UNDONE)
+        self._note(move, step.name, Event.UNDONE, told)
 
     def _send(self, request: Send) -> None:
         if request.method == "PUT":

@@ -56,7 +56,7 @@ def changed_by(properties: Mapping[str, Any], request: Request) -> dict[str, Any
 
 
 def differing(found: PoolFound, pool: FleetPool) -> list[str]:
-    """Return what differs from the export, of all it told.
+    """Return what differs from the export, of all it told, and what people have set since.
 
     An autoscaler changes the count of its node pool all the time.
     """
@@ -66,6 +66,11 @@ def differing(found: PoolFound, pool: FleetPool) -> list[str]:
         for name, value in found.properties.items()
         # Exports have `false` where replies have nothing, and the other way round.
         if (shown.get(name) or None) != (value or None) and not (name == "count" and pool.autoscaling)
+    ]
+    names += [
+        name
+        for name in _SET_BY_PEOPLE
+        if name not in found.properties and (_WITHOUT_OWN[name](pool) if name in _WITHOUT_OWN else shown.get(name))
     ]
     if found.node_image is not None and found.node_image != pool.node_image:
         names.append("nodeImageVersion")
@@ -90,17 +95,31 @@ def why_not_ready(move: PoolMove, resource: Json) -> str | None:
     return None
 
 
-def why_not_in_its_place(move: PoolMove, old: FleetPool, replacement: FleetPool) -> str | None:
-    """Return why the old node pool is still needed; None where its replacement runs and has machines enough."""
+def set_by_others(now: Mapping[str, Any], before: Mapping[str, Any], step: Step) -> list[str]:
+    """Return what of a step's properties is neither as it was before the step, nor as the step left it."""
+    assert step.undo_request is not None, "what is taken back by no request has no properties"
+    ours = (before, request_of(step).properties, step.undo_request.properties)
+    return [
+        name
+        for name in step.undo_request.properties
+        if not any((now.get(name) or None) == (each.get(name) or None) for each in ours)
+    ]
+
+
+def why_not_in_its_place(move: PoolMove, old: FleetPool, replacement: FleetPool, what: str) -> str | None:
+    """Return why the old node pool is still needed; None where its replacement runs and has machines enough.
+
+    `what` is what is done to the old one next.
+    """
     name = replacement.id.pool
     if replacement.power is not PowerState.RUNNING:
         state = replacement.power.value if replacement.power is not None else "in an unknown power state"
-        return f"{name} is {state}: start it before {move.pool} is deleted"
+        return f"{name} is {state}: start it before {move.pool} is {what}"
     # What has drained off the old node pool has to have somewhere to go; one that never had machines needs none.
     planned = as_asked(move).count or old.count
     wanted = max(replacement.min_count or 0, min(planned, 1)) if replacement.autoscaling else planned
     if replacement.count < wanted:
-        return f"{name} has {replacement.count} machines, and {wanted} are needed before {move.pool} is deleted"
+        return f"{name} has {replacement.count} machines, and {wanted} are needed before {move.pool} is {what}"
     return None
 
 
@@ -129,6 +148,16 @@ def _machines(pool: FleetPool) -> object:
 
 
 _OF_AKS: Final = "kubernetes.azure.com/"
+_WITHOUT_OWN: Final[Mapping[str, Callable[[FleetPool], object]]] = {"nodeLabels": _labels, "nodeTaints": _taints}
+# What a node pool has only where somebody asked for it: an export that does not tell it is of one that had none. AKS
+# fills in all else by itself, and exports of older api-versions lack it.
+# Source: AgentPool.tsp in Azure/azure-rest-api-specs, as azure-mgmt-containerservice 41.8.0 has it.
+_SET_BY_PEOPLE: Final = (
+    *("nodeLabels", "nodeTaints", "tags", "enableAutoScaling", "minCount", "maxCount", "availabilityZones"),
+    *("enableEncryptionAtHost", "enableFIPS", "enableNodePublicIP", "enableUltraSSD", "nodePublicIPPrefixID"),
+    *("capacityReservationGroupID", "hostGroupID", "proximityPlacementGroupID", "podSubnetID", "vnetSubnetID"),
+    *("creationData", "gpuInstanceProfile", "kubeletConfig", "linuxOSConfig", "messageOfTheDay", "vmGeneration"),
+)
 # What a node pool is known by again, as its reader has it; None is what a request leaves to the service.
 _KNOWN_BY: Final[Mapping[str, Callable[[FleetPool], object]]] = {
     "size": _sizes,

@@ -26,6 +26,7 @@ from poolwright.fleet.comparison import (
     read,
     replacement_of,
     request_of,
+    set_by_others,
     why_not_in_its_place,
     why_not_ready,
 )
@@ -54,13 +55,12 @@ class Lines:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Send:
-    """A request has to be sent. `makes` says that there is nothing of that name yet."""
+    """A request has to be sent."""
 
     method: Literal["PUT", "DELETE"]
     path: str
     headers: Mapping[str, str]
     body: Json = field(default_factory=dict)
-    makes: bool = False
 
 
 Decision = Done | Lines | Send
@@ -82,8 +82,8 @@ class Deciding:
             StepName.CHANGE: self._change,
             StepName.ADD_POOL: self._add_pool,
             StepName.HOLD_AUTOSCALER: self._hold_autoscaler,
-            StepName.CORDON: lambda move, step, past: Lines(step.kubectl),
-            StepName.DRAIN: lambda move, step, past: Lines(step.kubectl),
+            StepName.CORDON: self._emptying,
+            StepName.DRAIN: self._emptying,
             StepName.DELETE_POOL: self._delete_pool,
         }
 
@@ -95,7 +95,7 @@ class Deciding:
         """Return what has to be remembered once the step's request is over. Raises as `step` does."""
         match step.name:
             case StepName.ADD_POOL:
-                self._require_ready(move, self._settled(replacement_of(move)))
+                return self._made(move, self._settled(replacement_of(move)))
             case StepName.CHANGE:
                 self._require_ready(move, self._settled(move.id))
             case StepName.HOLD_AUTOSCALER:
@@ -108,13 +108,16 @@ class Deciding:
 
     def way_back(self, move: PoolMove, past: Past) -> None:
         """Return when a move may be taken back, before anything is touched. Raises as `step` does."""
-        if StepName.DELETE_POOL in past.begun:
+        deleting = StepName.DELETE_POOL in past.begun
+        resource = self._settled_or_gone(move.id) if deleting else self._arm.get(move.id)
+        # A deletion that failed left another ETag, so that a request which is still on its way is refused.
+        if deleting and (resource is None or etag_of(resource) == past.etag):
             raise StepFailed(
                 f"the deletion of {move.pool} was begun and may have taken effect: nothing was taken back. End the "
                 "move, with the same command without --roll-back"
             )
-        # What stands beside a node pool that is gone is all there is.
-        if StepName.ADD_POOL in past.begun and self._arm.get(move.id) is None:
+        # What stands beside a node pool that is gone, or that a deletion has begun with, is all there is.
+        if StepName.ADD_POOL in past.begun and (deleting or resource is None):
             self._require_old_carries(move, past)
 
     def undo(self, move: PoolMove, step: Step, past: Past) -> Decision:
@@ -126,15 +129,17 @@ class Deciding:
                 replacement = self._settled_or_gone(replacement_of(move))
                 if replacement is None:
                     return Done()
-                if step.name not in past.done:
-                    # No reply ever said that it is this move's.
-                    self._require_as_asked(move, replacement)
+                self._require_own(move, replacement, past)
                 self._require_old_carries(move, past)
-                return Send(method="DELETE", path=replacement_of(move), headers={})
+                return Send(method="DELETE", path=replacement_of(move), headers=_condition(replacement))
             case StepName.HOLD_AUTOSCALER | StepName.CHANGE:
                 assert step.undo_request is not None
                 resource = self._settled(move.id)
-                return Done() if _is_as_before(resource, past) else _over(resource, step.undo_request)
+                if _is_as_before(resource, past):
+                    return Done()
+                if names := set_by_others(known(read(resource)), _before(past)["properties"], step):
+                    return Done({"left": f"{move.pool} was left as others set it meanwhile ({', '.join(names)})"})
+                return _over(resource, step.undo_request)
             case _:
                 return Done()
 
@@ -159,48 +164,52 @@ class Deciding:
         body = {"properties": request.properties}
         if there is None:
             headers = {**request.headers, "If-None-Match": "*"}
-            return Send(method="PUT", path=request.pool, headers=headers, body=body, makes=True)
+            return Send(method="PUT", path=request.pool, headers=headers, body=body)
         if step.name not in past.begun:
             raise StepFailed(
                 f"the cluster has a node pool {move.replacement} already, of which this journal knows nothing. Where "
                 "an earlier run made it, go on with the journal of that run, by --journal; else plan anew from a "
                 "fresh export, which gives the new one another name"
             )
-        self._require_as_asked(move, there)
+        self._require_own(move, there, past)
         there = self._settled(request.pool)
         if state_of(there) != "Succeeded":
             # It was made and failed; the same request again has the service try again.
             return Send(method="PUT", path=request.pool, headers=request.headers, body=body)
-        self._require_ready(move, there)
-        return Done()
+        return Done(self._made(move, there))
 
     def _hold_autoscaler(self, move: PoolMove, step: Step, past: Past) -> Decision:
         request = request_of(step)
         resource = self._settled(move.id)
         wanted = changed_by(past.properties, request)
         if step.name in past.begun and etag_of(resource) != past.etag and known(read(resource)) == wanted:
-            return Done({"etag": etag_of(resource), "properties": wanted})
+            if state_of(resource) == "Succeeded":
+                return Done({"etag": etag_of(resource), "properties": wanted})
+            # It was held and failed; the same request again has the service try again.
+            return _over(resource, request)
         self._require_untouched(move, past, resource)
         return _over(resource, request)
+
+    def _emptying(self, move: PoolMove, step: Step, past: Past) -> Decision:
+        """The lines that have pods leave, for which there has to be somewhere to go."""
+        resource = self._require_untouched(move, past)
+        self._require_in_its_place(move, past, resource, self._settled(replacement_of(move)), "drained")
+        return Lines(step.kubectl)
 
     def _delete_pool(self, move: PoolMove, step: Step, past: Past) -> Decision:
         again = step.name in past.begun
         resource = self._arm.get(move.id)
         if resource is None and again:
             return Done()
-        replacement = self._settled(replacement_of(move))
-        self._require_ready(move, replacement)
-        if resource is not None and (why := why_not_in_its_place(move, read(resource), read(replacement))):
-            raise StepFailed(why)
-        modes = [read(each).mode for each in (resource, replacement) if each is not None]
-        if modes[0] is Mode.SYSTEM and modes[-1] is not Mode.SYSTEM:
-            raise StepFailed(f"{move.pool} is a system node pool, and {move.replacement} is none")
-        if again and resource is not None and state_of(resource) == "Deleting":
+        self._require_in_its_place(move, past, resource, self._settled(replacement_of(move)), "deleted")
+        if again and resource is not None:
             resource = self._settled_or_gone(move.id)
             if resource is None:
                 return Done()
-        etag = etag_of(self._require_untouched(move, past, resource))
-        return Send(method="DELETE", path=move.id, headers={"If-Match": f'"{etag}"'} if etag else {})
+            if etag_of(resource) != past.etag and _is_as_left(resource, past):
+                # Nothing but its state and ETag is another: the deletion that was begun did not take effect.
+                return Send(method="DELETE", path=move.id, headers=_condition(resource))
+        return Send(method="DELETE", path=move.id, headers=_condition(self._require_untouched(move, past, resource)))
 
     def _change(self, move: PoolMove, step: Step, past: Past) -> Decision:
         again = step.name in past.begun
@@ -239,6 +248,21 @@ class Deciding:
             )
         return resource
 
+    def _require_in_its_place(
+        self, move: PoolMove, past: Past, resource: Json | None, replacement: Json, what: str
+    ) -> None:
+        """Return when the replacement does the old node pool's work, which is then drained or deleted.
+
+        Raises `StepFailed`.
+        """
+        self._require_ready(move, replacement)
+        old, new = read(resource) if resource is not None else None, read(replacement)
+        if old is not None and (why := why_not_in_its_place(move, old, new, what)):
+            raise StepFailed(why)
+        if (old or new).mode is Mode.SYSTEM and new.mode is not Mode.SYSTEM:
+            raise StepFailed(f"{move.pool} is a system node pool, and {move.replacement} is none")
+        self._require_own(move, replacement, past)
+
     def _require_old_carries(self, move: PoolMove, past: Past) -> None:
         """Return when the work has the old node pool to go back to, or there is no replacement. Raises `StepFailed`."""
         if self._arm.get(replacement_of(move)) is None:
@@ -250,7 +274,7 @@ class Deciding:
                 f"{move.pool} is not there any more, and {stays}: it is the only one left. Keep it, and plan anew; or "
                 f"make {move.pool} again first: {'; '.join(making_again(move))}"
             )
-        pool, before = read(resource), past.done[StepName.CONFIRM].told["properties"]
+        pool, before = read(resource), _before(past)["properties"]
         had = read({"id": move.id, "properties": before}).count
         if state_of(resource) != "Succeeded":
             why = f"is {state_of(resource)}: have it come to Succeeded"
@@ -272,26 +296,59 @@ class Deciding:
         if why := why_not_ready(move, resource):
             raise StepFailed(why)
 
-    def _require_as_asked(self, move: PoolMove, resource: Json) -> None:
-        """What is there by the replacement's name must be what this asked for. Raises `StepFailed`."""
-        if names := otherwise_than_asked(as_asked(move), read(resource)):
+    def _made(self, move: PoolMove, there: Json) -> Mapping[str, Any]:
+        """What has to be remembered of the replacement, which must be ready."""
+        self._require_ready(move, there)
+        return {"made": known(read(there))}
+
+    def _require_own(self, move: PoolMove, there: Json, past: Past) -> None:
+        """What is there by the replacement's name must be what this move made. Raises `StepFailed`."""
+        added = past.done.get(StepName.ADD_POOL)
+        if added is None:
+            # No reply ever said that it is this move's, so that it has to be as it was asked for.
+            if names := otherwise_than_asked(as_asked(move), read(there)):
+                raise StepFailed(
+                    f"the cluster has a node pool {move.replacement} that is not as this asked for it "
+                    f"({', '.join(names)}), so somebody else made or changed it: plan anew, or delete it"
+                )
+            return
+        made = added.told.get("made", as_asked(move).properties)
+        # How many machines it has may have become another number.
+        names = otherwise_than_asked(read({"id": replacement_of(move), "properties": made}), read(there))
+        if names := [name for name in names if name != "count"]:
             raise StepFailed(
-                f"the cluster has a node pool {move.replacement} that is not as this asked for it "
-                f"({', '.join(names)}), so somebody else made or changed it: plan anew, or delete it"
+                f"{move.replacement} is not as this made it ({', '.join(names)}), so somebody else made or changed it. "
+                "Bring it back to what it was, and then the same command again; or, where it is not to be, delete it, "
+                "and take the move back with --roll-back"
             )
 
 
 def _over(resource: Json, request: Request) -> Send:
     """The change of some properties of a node pool, if it is still the one that was looked at."""
-    etag = etag_of(resource)
-    condition = {"If-Match": f'"{etag}"'} if etag else {}
     body = {"properties": {**properties_of(resource), **request.properties}}
-    return Send(method="PUT", path=request.pool, headers={**request.headers, **condition}, body=body)
+    return Send(method="PUT", path=request.pool, headers={**request.headers, **_condition(resource)}, body=body)
+
+
+def _condition(resource: Json) -> Mapping[str, str]:
+    """What has a request refused, once the node pool is another than was looked at."""
+    etag = etag_of(resource)
+    return {"If-Match": f'"{etag}"'} if etag else {}
+
+
+def _before(past: Past) -> Mapping[str, Any]:
+    """What is remembered of the old node pool, as it was when its move began."""
+    return past.done[StepName.CONFIRM].told
+
+
+def _is_as_left(resource: Json, past: Past) -> bool:
+    """Whether the old node pool is as the last step of its move left it, whatever its state and ETag."""
+    pool = read(resource)
+    return known(pool) == past.properties and pool.node_image == _before(past)["image"]
 
 
 def _is_as_before(resource: Json, past: Past) -> bool:
     """Whether the old node pool is what it was when its move began, which a roll-back that was killed may find."""
-    before = past.done[StepName.CONFIRM].told
+    before = _before(past)
     if etag_of(resource) == before["etag"]:
         return True
     pool = read(resource)

@@ -65,13 +65,14 @@ class Entry(Document):
 class Past:
     """What the entries about a move come to: its steps, and the node pool as the last one of them left it.
 
-    `printed` are the lines of kubectl that somebody was asked to run.
+    `printed` are the lines of kubectl that somebody was asked to run, `left` what a roll-back left as others set it.
     """
 
     begun: dict[str, datetime] = field(default_factory=dict)
     done: dict[str, Entry] = field(default_factory=dict)
     undoing: set[str] = field(default_factory=set)
     printed: set[str] = field(default_factory=set)
+    left: list[str] = field(default_factory=list)
     rolled_back: bool = False
     etag: str | None = None
     properties: Mapping[str, Any] = field(default_factory=dict)
@@ -97,6 +98,7 @@ class Past:
             case Event.UNDONE:
                 self.begun.pop(entry.step, None)
                 self.done.pop(entry.step, None)
+                self.left += [str(entry.told["left"])] if "left" in entry.told else []
             case Event.WAITS:
                 self.printed.update(entry.told.get("run", ()))
             case Event.ROLLED_BACK:
