@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from dataclasses import replace as replaced
 from datetime import UTC, datetime
 from importlib.metadata import version
+from itertools import islice
 from typing import Annotated, Any, Final, Literal
 
 import orjson
@@ -37,6 +38,7 @@ from poolwright.domain.node_pool import NodePool
 from poolwright.domain.operation import Operation
 from poolwright.domain.snapshot import Snapshot
 from poolwright.machines.engine import MachineEngine, PortableEngine
+from poolwright.misfits import Misfit, misfits
 from poolwright.operations.activity import ActivityLog
 from poolwright.operations.context import Renderer
 from poolwright.operations.durable import DurableOperations
@@ -446,9 +448,9 @@ def _document(raw: bytes, subscription: str) -> Document:
     except ValidationError as error:
         raise errors.joined(
             [
-                errors.InvalidParameter(f"{problem['msg']}.", target=_target(problem["loc"]), remedy=EXPORT)
-                for problem in error.errors(include_url=False, include_context=False, include_input=False)
-            ][:_MOST_PROBLEMS]
+                errors.InvalidParameter(_sentence(misfit), target=_target(misfit.place), remedy=EXPORT)
+                for misfit in islice(misfits(error, Document), _MOST_PROBLEMS)
+            ]
         ) from error
 
 
@@ -625,8 +627,13 @@ def _stored_row(kept: RowTable, row: Mapping[str, Any]) -> tuple[dict[str, Any],
 
 
 def _first(error: ValidationError) -> str:
-    problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    return f"{_target(problem['loc'])}: {problem['msg']}"
+    first = next(misfits(error))
+    return f"{_target(first.place) or 'record'}: {first.what}"
+
+
+def _sentence(misfit: Misfit) -> str:
+    end = "" if misfit.what.endswith("?") else "."
+    return f"The state cannot be read at {_target(misfit.place) or 'its beginning'}: {misfit.what}{end}"
 
 
 def _repeated(values: Iterator[Any]) -> list[Any]:

@@ -395,7 +395,7 @@ def test_decisions_are_followed(tmp_path: Path) -> None:
             "1:21",
             "overrides[0].pools: 'batch' stands there; expected is resource group/cluster/node pool",
         ),
-        ("overrides: [{size: x}]", "1:13", "overrides[0]: it has no pools; expected is pools: resource group/cluster"),
+        ("overrides: [{size: x}]", "1:13", "overrides[0].pools: it is missing; expected is resource group/cluster"),
         (
             "overrides: [{pools: '*/*/*', osSku: BeOS}]",
             "1:37",

@@ -80,25 +80,28 @@ def test_every_problem_of_the_form_is_said() -> None:
             ],
         }
     ) == [
-        ("clusters", "extra inputs are not permitted"),
-        ("quotas[0].limit", "input should be greater than or equal to 0"),
-        ("resourceGroups[0].location", "input should be a valid string"),
-        ("resourceGroups[1].name", "string should have at least 1 character"),
-        ("resourceGroups[1].clusters[0].nodePools", "field required"),
-        ("resourceGroups[1].clusters[0].nodepools", "extra inputs are not permitted"),
+        (
+            "clusters",
+            "there is no such member; there are catalogImports, restrictions, quotas, resourceGroups, faults",
+        ),
+        ("quotas[0].limit", "-1 stands there; expected is a number from 0 on"),
+        ("resourceGroups[0].location", "3 stands there; expected is a text, in quotes"),
+        ("resourceGroups[1].name", "nothing stands there; expected is a text of at least 1 character(s)"),
+        ("resourceGroups[1].clusters[0].nodePools", "it is missing"),
+        ("resourceGroups[1].clusters[0].nodepools", "there is no such member; did you mean nodePools?"),
     ]
 
 
 def test_a_version_without_quotes_is_a_number_and_refused_where_a_text_belongs() -> None:
     assert found({"resourceGroups": [{"name": 1.30, "location": "eastus"}]}) == [
-        ("resourceGroups[0].name", "input should be a valid string")
+        ("resourceGroups[0].name", "1.3 stands there; expected is a text, in quotes")
     ]
 
 
-@pytest.mark.parametrize("value", [[], "text", 3])
-def test_a_seed_is_an_object(value: object) -> None:
+@pytest.mark.parametrize(("value", "shown"), [([], "a list"), ("text", "'text'"), (3, "3")])
+def test_a_seed_is_an_object(value: object, shown: str) -> None:
     ((place, what),) = found(value)
-    assert (place, what) == ("", "input should be a valid dictionary or instance of Seed")
+    assert (place, what) == ("", f"{shown} stands there; expected is a mapping")
 
 
 def test_names_that_azure_takes_for_the_same_stand_once() -> None:

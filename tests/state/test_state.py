@@ -348,6 +348,19 @@ def test_a_bad_file_changes_nothing(name: str, app: InProcess) -> None:
     assert seen(app) == before
 
 
+def test_what_cannot_be_read_is_told_by_what_stands_there_and_what_is_expected(app: InProcess) -> None:
+    document = exported(app)
+    document["clusters"] = "none"
+    del document["machines"]
+    document["node_pool"] = []
+    error = imported(app, document, replace=True).json()["error"]
+    assert {part["target"]: part["message"] for part in (error, *error["details"])} == {
+        "clusters": "The state cannot be read at clusters: 'none' stands there; expected is a list.",
+        "machines": "The state cannot be read at machines: it is missing.",
+        "node_pool": "The state cannot be read at node_pool: there is no such member; did you mean node_pools?",
+    }
+
+
 def test_the_name_of_a_node_pool_is_checked(app: InProcess) -> None:
     document, before = exported(app), seen(app)
     bare = next(pool for pool in document["node_pools"] if pool["id"]["pool"] == "sys")

@@ -17,20 +17,17 @@ it, overrides without a node pool left to decide about are told instead.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from poolwright.domain.os_sku import OsSku
 from poolwright.fleet.values import FleetPool
+from poolwright.misfits import misfits, shown
 from poolwright.seed.reading import Problem, SeedFile, WrongSeed
 from poolwright.seed.reading import read as read_yaml
-
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
 
 
 class _Part(BaseModel):
@@ -57,6 +54,8 @@ class OverridesFile(_Part):
 
 # What is expected of each member, by the name it has in the file.
 _EXPECTED: Final = {
+    "": "`overrides:` with a list below it",
+    "overrides[]": "`pools` with what is decided about them",
     "overrides": "a list, each entry with `pools` and what is decided about them",
     "pools": "resource group/cluster/node pool, where * and ? stand for text: shop/*/batch",
     "size": "the name of a VM size: Standard_D4s_v5",
@@ -66,10 +65,8 @@ _EXPECTED: Final = {
     "leave": "the reason why the node pools stay, as text",
     "note": "a text",
 }
-_MEMBERS: Final = tuple(field.alias or name for name, field in Override.model_fields.items())
 # The parts of a decision.
 _DECIDED: Final = ("size", "os_sku", "way", "name", "leave")
-_LONGEST_SHOWN: Final = 60
 
 
 class WrongOverrides(ValueError):
@@ -168,47 +165,15 @@ def read_overrides(path: Path, *, allow_unmatched: bool = False) -> Overrides:
     try:
         parsed = OverridesFile.model_validate(file.value)
     except ValidationError as error:
-        raise WrongOverrides(file.name, [_problem(file, each) for each in error.errors()]) from error
+        problems = [file.problem(*misfit) for misfit in misfits(error, OverridesFile, _EXPECTED)]
+        raise WrongOverrides(file.name, problems) from error
     problems = []
     for number, override in enumerate(parsed.overrides):
         try:
             OsSku.parse(override.os_sku or OsSku.UBUNTU.value)
         except ValueError:
-            what = f"{_shown(override.os_sku)} stands there; expected is {_EXPECTED['osSku']}"
+            what = f"{shown(override.os_sku)} stands there; expected is {_EXPECTED['osSku']}"
             problems.append(file.problem(("overrides", number, "osSku"), what))
     if problems:
         raise WrongOverrides(file.name, problems)
     return Overrides(tuple(parsed.overrides), file, allow_unmatched=allow_unmatched)
-
-
-def _problem(file: SeedFile, error: ErrorDetails) -> Problem:
-    """What pydantic found, in the words of the file: what stands there, and what is expected."""
-    place = tuple(error["loc"])
-    last = str(place[-1]) if place else ""
-    match error["type"]:
-        case "extra_forbidden":
-            known = _MEMBERS if len(place) > 1 else tuple(OverridesFile.model_fields)
-            near = get_close_matches(last, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
-            return file.problem(place, f"there is no such member; {hint}")
-        case "missing":
-            return file.problem(place[:-1], f"it has no {last}; expected is {last}: {_EXPECTED[last]}")
-    expected = _EXPECTED.get(last)
-    if expected is None:
-        expected = "`pools` with what is decided about them" if place else "`overrides:` with a list below it"
-    return file.problem(place, f"{_shown(error['input'])} stands there; expected is {expected}")
-
-
-def _shown(value: object) -> str:
-    """A value of the file in a sentence."""
-    match value:
-        case dict():
-            return "a mapping"
-        case list():
-            return "a list"
-        case None | "":
-            return "nothing"
-        case bool():
-            return str(value).lower()
-    text = repr(value)
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 3]}..."

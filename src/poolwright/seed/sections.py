@@ -37,6 +37,7 @@ from poolwright.domain.resource_id import (
     SnapshotId,
 )
 from poolwright.domain.tags import require_tags
+from poolwright.misfits import misfits
 from poolwright.operations.faults import Faults
 from poolwright.seed.document import (
     Headers,
@@ -357,10 +358,7 @@ def items_of(file: SeedFile) -> list[Item]:
     except ValidationError as error:
         raise WrongSeed(
             file.name,
-            [
-                file.problem(problem["loc"], f"{problem['msg'][0].lower()}{problem['msg'][1:]}")
-                for problem in error.errors(include_url=False, include_context=False, include_input=False)
-            ],
+            [file.problem(*misfit) for misfit in misfits(error, Seed)],
         ) from error
     items = [
         item
