@@ -187,6 +187,24 @@ def test_nothing_recognised_does_not_look_like_success(tmp_path: Path, name: str
     assert run(name or ".", "--skip-unrelated", cwd=tmp_path).returncode == 0
 
 
+def test_a_script_without_a_command_of_az_aks_is_told_as_such(tmp_path: Path) -> None:
+    (tmp_path / "a.sh").write_text("echo hello\n")
+    (tmp_path / "b.sh").write_text("az aks show -g g -n c\n")
+    alone, both = run("a.sh", cwd=tmp_path), run("a.sh", "b.sh", cwd=tmp_path)
+    assert (alone.returncode, both.returncode) == (0, 0)
+    assert alone.stdout.startswith("0 node pools in 0 files")
+    for ended in (alone, both):
+        assert ended.stderr.startswith("left out: 1 file without a command of az aks\n")
+
+
+def test_powershell_in_a_pipeline_ends_with_1_also_in_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "p.yml").write_text("steps:\n- pwsh: New-AzAksNodePool -Name w22\n")
+    for path in ("p.yml", "."):
+        ended = run(path, cwd=tmp_path)
+        assert ended.returncode == 1
+        assert "p.yml:2:9: cannot be read: what runs in 'pwsh' is not read" in ended.stdout
+
+
 def test_files_left_out_of_folders_are_counted_by_reason(tmp_path: Path) -> None:
     template(tmp_path / "pool.json", "Standard_D4s_v5")
     for name in ("a.tf", "b.tf", "README.md", "service.yaml"):

@@ -298,7 +298,6 @@ def test_the_header_of_az(text: str, expected: object) -> None:
         "description: |\n  az aks create -s Standard_D2_v2\n",
         "name: az aks create -s Standard_D2_v2\n",
         "run: helm install\n",
-        "pwsh: az aks create -s Standard_D2_v2\n",
     ],
 )
 def test_text_in_yaml_that_is_no_script(content: str) -> None:
@@ -465,3 +464,18 @@ def test_a_nested_deployment_gets_what_its_template_has(
         [(line, True)] if message else []
     )
     assert len(mistakes) == (message is not None)
+
+
+@pytest.mark.parametrize(
+    ("command", "address", "condition"),
+    [
+        ("az aks $VERB -g g -n c -s Standard_D2_v2", "?/az aks $VERB", "$VERB is create"),
+        ("az aks nodepool $VERB -g g --cluster-name c -n p -s Standard_D2_v2", "c/p", "$VERB is add"),
+        ('$AZ aks nodepool "$1" --cluster-name c -n p -s Standard_D2_v2', "c/p", "$AZ is az, and $1 is add"),
+    ],
+)
+def test_a_command_whose_verb_is_unknown_may_make_a_node_pool(command: str, address: str, condition: str) -> None:
+    pool = only(read_script(Text("f", command), Given())[0])
+    assert (pool.address, pool.condition, pool.properties) == (address, condition, {"vmSize": "Standard_D2_v2"})
+    assert pool.open_ended is not None
+    assert pool.mistakes == ()

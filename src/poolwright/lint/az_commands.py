@@ -78,6 +78,8 @@ _ACTIONS: Final[Mapping[tuple[str, ...], Action]] = {
     ("nodepool", "update"): Action.UPDATE,
     ("nodepool", "upgrade"): Action.UPGRADE,
 }
+# What a command is taken for whose verb is unknown.
+_WITHOUT_VERB: Final[Mapping[tuple[str, ...], tuple[str, ...]]] = {(): ("create",), ("nodepool",): ("nodepool", "add")}
 _VERB: Final = re.compile(r"[a-z][a-z-]*")
 # Options of every command of az that take a value and can stand before the command's name.
 _GLOBAL_WITH_VALUE: Final = frozenset(("--output", "-o", "--query", "--subscription"))
@@ -131,22 +133,33 @@ class _Arguments:
 
 def read_script(text: Text, given: Given) -> tuple[Reading, list[tuple[Place, str]]]:
     """Return the node pools of a shell script, and what in it cannot be read, with the reason. Raises `Broken`."""
+    script = Script(text)
+    reading = read_commands(script.commands(), given)
+    wrong = [(script.first_error(), _NOT_SHELL), (script.spent_at(), _SPENT)]
+    return reading, [(place, reason) for place, reason in wrong if place is not None]
+
+
+def read_commands(commands: Iterable[Command], given: Given) -> Reading:
+    """Return the node pools of commands that run one after the other. Raises `Broken`."""
     reading = Reading()
     clusters: dict[_ClusterKey, list[FoundCluster]] = {}
-    script = Script(text)
-    for found in script.commands():
+    for found in commands:
         call = _call(found)
         if call is None:
             if _is_hidden(found):
                 reading.pools.append(_hidden(found, given))
             continue
+        reading.calls += 1
         command, verbs = call
-        action = _ACTIONS.get(tuple(verbs))
+        action = _ACTIONS.get(tuple(verbs)) if command.verb is None else Action.CREATE
         if action is None:
             continue
-        arguments = _arguments(command.words, " ".join(("aks", *verbs)))
+        arguments = _arguments(command.words, " ".join(("aks", *_WITHOUT_VERB.get(tuple(verbs), verbs))))
         if command.through is not None:
             arguments.any_others = Unknown(f"what {command.through} adds")
+        if command.verb is not None:
+            arguments.mistakes.clear()
+            arguments.any_others = Unknown(f"what az aks {' '.join([*verbs, str(command.verb)])} does")
         if verbs == ["create"]:
             cluster = _cluster(arguments, given)
             key = _cluster_key(arguments, _NAME)
@@ -158,18 +171,21 @@ def read_script(text: Text, given: Given) -> tuple[Reading, list[tuple[Place, st
             # A script that creates it here or there says not where it is.
             cluster = first if all(other == first for other in others) else _unseen(given)
         reading.pools.append(_pool(command, arguments, cluster, action, is_first=verbs == ["create"]))
-    wrong = [(script.first_error(), _NOT_SHELL), (script.spent_at(), _SPENT)]
-    return reading, [(place, reason) for place, reason in wrong if place is not None]
+    return reading
 
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """The arguments of `az aks ...`, and what runs it where that is no wrapper that is known."""
+    """The arguments of `az aks ...`, and what runs it where that is no wrapper that is known.
+
+    `verb` is what stands where the name of the command ought to, and is not known.
+    """
 
     words: Sequence[Word]
     place: Place
     condition: str | None
     through: str | None
+    verb: Unknown | None
 
 
 def _call(command: Command) -> tuple[_Call, list[str]] | None:
@@ -177,7 +193,7 @@ def _call(command: Command) -> tuple[_Call, list[str]] | None:
     words, first = command.words, command.words[0].value
     if isinstance(first, str) and first.rpartition("/")[2] in _ONLY_SHOW:
         return None
-    at = next((index for index, word in enumerate(words) if _is_az(word.value)), None)
+    at = next((index for index, word in enumerate(words) if is_az(word.value)), None)
     if at is None and isinstance(first, Unknown):
         at = 0  # `$AZ aks create`
     if at is None:
@@ -186,7 +202,10 @@ def _call(command: Command) -> tuple[_Call, list[str]] | None:
     if not rest or rest[0].value != "aks":
         return None
     verbs: list[str] = []
+    verb: Unknown | None = None
     for word in rest[1:3]:
+        if isinstance(word.value, Unknown) and verbs in ([], ["nodepool"]):
+            verb = word.value
         if not isinstance(word.value, str) or not _VERB.fullmatch(word.value):
             break
         verbs.append(word.value)
@@ -196,11 +215,14 @@ def _call(command: Command) -> tuple[_Call, list[str]] | None:
     through = None
     if isinstance(first, Unknown) and at == 0:
         conditions.append(f"{first} is az")
-    elif not _is_az(first):
+    elif not is_az(first):
         through = " ".join(str(word.value) for word in words[:at])
         conditions.append(f"{through} runs az as it is written")
+    if verb is not None:
+        conditions.append(f"{verb} is {_WITHOUT_VERB[tuple(verbs)][-1]}")
     condition = ", and ".join(conditions) or None
-    call = _Call([*rest[1 + len(verbs) :], *options], command.words[0].place, condition, through)
+    arguments = [*rest[1 + len(verbs) + (verb is not None) :], *options]
+    call = _Call(arguments, command.words[0].place, condition, through, verb)
     return call, verbs
 
 
@@ -250,7 +272,8 @@ def _cluster_key(arguments: _Arguments, name: Iterable[str]) -> _ClusterKey | No
     return (subscription or "").lower(), group.lower(), called.lower()
 
 
-def _is_az(value: Value) -> bool:
+def is_az(value: Value) -> bool:
+    """Whether the word names az."""
     return isinstance(value, str) and value.rpartition("/")[2] in ("az", "az.cmd", "az.exe")
 
 
@@ -306,7 +329,7 @@ def _mistake(command: str, written: str, spelling: Spelled, place: Place) -> Mis
         return Mistake(place, message, f"write {spelling.nearest}", AZ_OPTION)
     message = f"az {AZ_VERSION} has no option {written} for {at}, and what it says of the node pool is not known here"
     remedy = (
-        f"where it is one of an extension such as aks-preview, nothing; else leave it out: `{at} --help` lists them"
+        f"leave it where an extension such as aks-preview has it, else correct it: `{at} --help` lists what there is"
     )
     return Mistake(place, message, remedy, AZ_OPTION, Level.WARNING)
 
@@ -345,6 +368,8 @@ def _pool(command: _Call, arguments: _Arguments, cluster: FoundCluster, action: 
             places["orchestratorVersion"] = arguments.place(_VERSION) or command.place
         name = arguments.value(_POOL_NAME) or Unknown("--name")
         called = _POOL_NAME
+        if command.verb is not None and arguments.place(_CLUSTER_NAME) is None:
+            name = Unknown(f"az aks {command.verb}")  # what --name names depends on it
     headers = arguments.place((_HEADERS,))
     if headers is not None:
         places["header"] = headers

@@ -48,6 +48,7 @@ _LEFT_OUT: Final = frozenset((".git", ".terraform", "node_modules", ".venv", "ve
 _MAX_FILES: Final = 100_000
 _SHEBANG: Final = re.compile(r"#!\s*\S*/(?:env\s+(?:-\S+\s+)*)?(?:ba|z|k|da)?sh\b")
 _OTHER_KINDS: Final = "of kinds other than JSON, YAML and shell scripts"
+_WITHOUT_COMMAND: Final = "without a command of az aks"
 _NOT_OURS: Final = (
     "this JSON is neither an ARM template (what `bicep build` prints) nor what `terraform show -json` prints of a plan "
     "or a state; give one of them"
@@ -59,7 +60,8 @@ _NO_WORD: Final = (
 _PARAMETERS: Final = "this is a file of parameters: give its template, and this with --parameters"
 # Where none of these words stands, there is no node pool.
 _RELEVANT: Final = re.compile(
-    r"Microsoft\.ContainerService/managedClusters|azurerm_kubernetes_cluster|azure_rm_aks|\baks[\s\\^]+(?:create|nodepool)\b",
+    r"Microsoft\.ContainerService/managedClusters|azurerm_kubernetes_cluster|azure_rm_aks|"
+    r"\baks[\s\\^`,\"'][\s\\^`,\"'-]*(?:create|nodepool|\$)|-AzAks(?:Cluster|NodePool)\b",
     re.IGNORECASE,
 )
 
@@ -121,6 +123,10 @@ class _OfOtherKind(Broken):
     """A file that holds nothing that is looked for."""
 
 
+class _NoCommand(Exception):
+    """A script that is read, and in which there is no command of az aks."""
+
+
 @dataclass(slots=True)
 class _Notes:
     """What is to be said about the reading itself: places that cannot be read, and why how many files were not."""
@@ -152,6 +158,9 @@ def lint(paths: Sequence[Path], settings: Settings, catalogs: Catalogs, today: d
             else:
                 notes.left_out[UNRELATED] += 1
             continue
+        except _NoCommand:
+            notes.left_out[_WITHOUT_COMMAND] += 1
+            continue
         except Broken as problem:
             notes.broken.append((problem.place, problem.reason))
             continue
@@ -164,7 +173,7 @@ def lint(paths: Sequence[Path], settings: Settings, catalogs: Catalogs, today: d
         templates += [reading.parameters] if reading.parameters is not None else []
     mistakes += _about_parameters(templates, settings.given)
     mistakes += about_versions((linted.pool for linted in pools), catalogs)
-    if not read and not notes.broken and not settings.skip_unrelated:
+    if not read and not notes.broken and not notes.left_out[_WITHOUT_COMMAND] and not settings.skip_unrelated:
         notes.broken += [(Place(str(path), 1, 1), _nothing(path)) for path in paths]
     return LintReport(settings.profile, pools, mistakes, sorted(notes.broken), read, notes.left_out)
 
@@ -237,6 +246,8 @@ def _read_yaml(text: Text, given: Given, broken: list[tuple[Place, str]]) -> Rea
 
 def _read_shell(text: Text, given: Given, broken: list[tuple[Place, str]]) -> Reading:
     reading, wrong = within_limits(text, lambda: read_script(text, given))
+    if not (reading.pools or reading.calls or wrong):
+        raise _NoCommand
     broken += wrong
     return reading
 

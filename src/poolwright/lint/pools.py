@@ -141,11 +141,12 @@ class FoundPool:
 
 @dataclass(slots=True)
 class Reading:
-    """What was found in a file."""
+    """What was found in a file. `calls` are the commands of `az aks` in it, also those that are about no node pool."""
 
     pools: list[FoundPool] = field(default_factory=list)
     mistakes: list[Mistake] = field(default_factory=list)
     parameters: Parameters | None = None
+    calls: int = 0
 
 
 @dataclass(slots=True)

@@ -18,8 +18,11 @@ from typing import Any, Final
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from poolwright.lint.arm_templates import Given
-from poolwright.lint.az_commands import read_script
+from poolwright.lint.az_commands import is_az, read_commands, read_script
 from poolwright.lint.pools import ANSIBLE, Action, FoundCluster, FoundPool, Json, Reading
+from poolwright.lint.shell import Command
+from poolwright.lint.shell_words import Value, Word, run_by
+from poolwright.lint.step_shells import OF_POWERSHELL, POWERSHELL, is_read, makes_pools, shells_in, why_not_read
 from poolwright.lint.texts import Broken, Place, Text
 from poolwright.lint.yaml_text import documents, mappings, members, place_of, script_in
 from poolwright.templates.partial import Unknown
@@ -34,6 +37,8 @@ _SCRIPTS: Final = frozenset(
         *("shell", "ansible.builtin.shell", "ansible.builtin.command", "args"),
     )
 )
+# What holds the words of a command.
+_VECTORS: Final = ("argv", "command")
 _JOINED: Final = re.compile(r"[\\^]\r?\n")
 _AZ: Final = re.compile(r"\baks\s+(?:create|nodepool)\b")
 # What is filled in before a shell sees it, and how it ends: `${{ inputs.size }}` of GitHub and Azure Pipelines,
@@ -80,15 +85,25 @@ def read_yaml(text: Text, given: Given) -> tuple[Reading, list[tuple[Place, str]
     seen: set[int] = set()
     for root in roots:
         clusters: dict[Any, FoundCluster] = {}
+        shells = shells_in(root)
         for mapping in mappings(root):
             named = members(mapping)
             for name, node in named.items():
                 found = _PREFIX.fullmatch(name)
+                shell = POWERSHELL if name in OF_POWERSHELL else shells.get(id(mapping)) if name != "bash" else None
                 if found is not None and isinstance(node, MappingNode):
                     _read_task(reading, text, found[1], node, named, clusters, given)
+                elif name in OF_POWERSHELL or (name in _SCRIPTS and shell is not None and not is_read(shell)):
+                    for script in _texts(node, seen):
+                        if makes_pools(script.value):
+                            wrong.append((place_of(text, script), why_not_read(shell or name)))
+                elif name in _VECTORS and isinstance(node, SequenceNode) and _begins_with_az(node):
+                    more = named.get("args") if name == "command" else None
+                    _read_words(reading, text, [node, *([more] if isinstance(more, SequenceNode) else [])], seen, given)
                 elif name in _SCRIPTS:
-                    for script in _scripts(node, seen):
-                        _read_script(reading, wrong, text, script, given)
+                    for script in _texts(node, seen):
+                        if _AZ.search(_JOINED.sub(" ", script.value)):
+                            _read_script(reading, wrong, text, script, given)
     return reading, wrong
 
 
@@ -98,15 +113,39 @@ def _add(reading: Reading, pool: FoundPool) -> None:
     reading.pools.append(pool)
 
 
-def _scripts(node: Node, seen: set[int]) -> Iterator[ScalarNode]:
-    """The texts in which commands of az stand, except those that were `seen`: an alias repeats them."""
+def _texts(node: Node, seen: set[int]) -> Iterator[ScalarNode]:
+    """The texts in a node, except those that were `seen`: an alias repeats them."""
     parts = node.value if isinstance(node, SequenceNode) else [node]
     for part in parts:
         if id(part) in seen:
             continue
         seen.add(id(part))
-        if isinstance(part, ScalarNode) and _AZ.search(_JOINED.sub(" ", part.value)):
+        if isinstance(part, ScalarNode):
             yield part
+
+
+def _begins_with_az(node: SequenceNode) -> bool:
+    """Whether the sequence is a command by its words, as `[az, aks, create]` and `[sudo, az, aks, create]`."""
+    return any(isinstance(part, ScalarNode) and is_az(part.value) for part in node.value[:8])
+
+
+def _read_words(reading: Reading, text: Text, nodes: list[SequenceNode], seen: set[int], given: Given) -> None:
+    """Read a command that no shell splits: Ansible's `argv`, the `command` and `args` of a container."""
+    parts = [part for node in nodes for part in node.value]
+    if id(parts[0]) in seen or not all(isinstance(part, ScalarNode) for part in parts):
+        return
+    seen.update(map(id, parts))
+    words = [Word(_filled_in(part), place_of(text, part)) for part in parts]
+    command = run_by(words)
+    if command:
+        for pool in read_commands([Command(tuple(command), words[0].place, None)], given).pools:
+            _add(reading, pool)
+
+
+def _filled_in(node: ScalarNode) -> Value:
+    """The word, unknown where something in it is filled in beforehand."""
+    is_unknown = any(pattern.search(node.value) for pattern, _ in _FILLED_IN) or "{%" in node.value
+    return Unknown(node.value) if is_unknown else str(node.value)
 
 
 def _read_script(reading: Reading, wrong: list[tuple[Place, str]], text: Text, node: ScalarNode, given: Given) -> None:
