@@ -10,6 +10,8 @@ Invariant: a resource that cannot be read is a mistake with its place; the other
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -18,14 +20,16 @@ from poolwright import errors
 from poolwright.domain.deployment import DEPLOYMENT_TYPE
 from poolwright.domain.resource_id import CLUSTER_TYPE, NODE_POOL_TYPE
 from poolwright.lint.json_text import JsonText, Path
+from poolwright.lint.kinds import PARAMETERS
 from poolwright.lint.pools import ARM, Action, FoundCluster, FoundPool, Json, Mistake, Parameters, Reading
 from poolwright.lint.texts import Broken, Place
+from poolwright.templates import types
 from poolwright.templates.budget import Budget
 from poolwright.templates.evaluation import Frame
 from poolwright.templates.expressions import is_expression
 from poolwright.templates.functions import found_name
-from poolwright.templates.parameters import not_declared, without_value
-from poolwright.templates.partial import Mistakes, PartialEvaluator, Unknown
+from poolwright.templates.parameters import not_declared, not_taken, without_value
+from poolwright.templates.partial import Mistakes, PartialEvaluator, Unknown, holds_unknown
 
 MAX_NESTING: Final = 8  # ARM's own limit
 _REMEDY: Final = "correct the template; bicep build prints correct ones"
@@ -34,11 +38,15 @@ _NO_FRAME: Final = Frame()
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A parameter that is given: its name as it is written, its value, and its place in a file of parameters."""
+    """A parameter that is given: its name as it is written, its value, and its place in a file.
+
+    A value `as_text` is that of NAME=VALUE, which becomes what the parameter's type makes of it.
+    """
 
     name: str
     value: Any
     place: Place | None = None
+    as_text: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +94,7 @@ def read_template(document: JsonText, given: Given) -> Reading:
     declared = _section(document.value, "parameters")
     reading.parameters = Parameters(list(declared), document.place(("parameters",)))
     known = {name.lower() for name in declared}
-    sent = {name: each.value for name, each in given.parameters.items() if name in known}
+    sent = {name: each for name, each in given.parameters.items() if name in known}
     template = _Template(document, (), document.value, sent, given, Budget(), reading, is_outer=True)
     try:
         template.read(0)
@@ -117,7 +125,7 @@ class _Template:
         document: JsonText,
         path: Path,
         source: Any,
-        sent: Mapping[str, Any],
+        sent: Mapping[str, Sent],
         given: Given,
         budget: Budget,
         reading: Reading,
@@ -165,6 +173,7 @@ class _Template:
                 self._pools_of_cluster(resource, clusters[_key(resource.names[0])])
             elif kind == NODE_POOL_TYPE.lower():
                 self._pool(resource, clusters.get(_key(resource.names[0])))
+        self._require_values()
         for place, message in self._mistakes.found:
             self._reading.mistakes.append(Mistake(self._document.place((*self._path, *_path(place))), message, _REMEDY))
 
@@ -187,17 +196,50 @@ class _Template:
     def _value_of(self, name: str) -> Any:
         declared = _section(self._declared, name)
         sent = self._sent.get(name.lower())
-        if sent is not None:
-            return sent
-        if "defaultValue" in declared:
-            frame = Frame(is_default=True)
-            return self.evaluator.value(declared["defaultValue"], f"parameters.{name}.defaultValue", frame)
-        if declared.get("nullable") is True:
-            return None
-        if self._is_outer and self._reading.parameters is not None:
-            place = self._document.place(("parameters", name))
-            self._reading.parameters.without_value.setdefault(name, place)
-        return Unknown(f"[parameters('{name}')]")
+        unknown = Unknown(f"[parameters('{name}')]")
+        try:
+            kind = types.resolved(declared, self._source, f"parameters.{name}", self._budget)
+            if sent is not None and not (sent.value is None and "defaultValue" in kind):
+                value = _as_az_reads(sent, kind)
+            elif "defaultValue" in kind:
+                frame = Frame(is_default=True)
+                value = self.evaluator.value(kind["defaultValue"], f"parameters.{name}.defaultValue", frame)
+            elif kind.get("nullable") is True:
+                value = None
+            else:
+                if self._is_outer and self._reading.parameters is not None:
+                    place = self._document.place(("parameters", name))
+                    self._reading.parameters.without_value.setdefault(name, place)
+                return unknown
+            if holds_unknown(value):
+                return value
+            wrong = not_taken(value, declared, self._source, name, self._budget)
+        except errors.InvalidTemplate as error:
+            if min(self._budget.left.values()) < 0:
+                raise
+            wrong = error
+        if wrong is None:
+            return value
+        self._refuse(name, sent, wrong)
+        return unknown
+
+    def _refuse(self, name: str, sent: Sent | None, wrong: errors.InvalidTemplate) -> None:
+        """Tell that the template does not take a value of a parameter: the one that is given, else its default."""
+        place = sent.place if sent is not None else None
+        if place is None:
+            place = self._document.place((*self._path, "parameters", name))
+        remedy = wrong.remedy or _REMEDY
+        if sent is not None and self._is_outer and self._reading.parameters is not None:
+            mistake = Mistake(place, f"{wrong.code}: {wrong.message}", remedy, PARAMETERS)
+            self._reading.parameters.refused[name.lower()] = mistake
+        else:
+            self._reading.mistakes.append(Mistake(place, wrong.message, remedy))
+
+    def _require_values(self) -> None:
+        """Look at every parameter that has a value, also one that nothing wants: a deployment does so."""
+        for name, declared in self._declared.items():
+            if name.lower() in self._sent or (isinstance(declared, dict) and "defaultValue" in declared):
+                self._parameter(name)
 
     def _resources(
         self, declared: Any, path: Path, place: str, parent: _Resource | None, frame: Frame
@@ -335,7 +377,7 @@ class _Template:
             return
         path = (*self._path, *resource.path, "properties", "template")
         options = _section(properties, "expressionEvaluationOptions")
-        sent: dict[str, Any] = {}
+        sent: dict[str, Sent] = {}
         if str(options.get("scope", "Outer")).lower() == "inner":
             where = f"{resource.place}.properties.parameters"
             parameters = self.evaluator.value(properties.get("parameters") or {}, where, resource.frame)
@@ -343,12 +385,12 @@ class _Template:
             if isinstance(parameters, dict):
                 self._require_parameters(resource, parameters, declared)
                 for name, part in parameters.items():
-                    if isinstance(part, dict) and "value" in part:
-                        sent[name.lower()] = part["value"]
-                    else:
-                        sent[name.lower()] = Unknown(f"the parameter {name}")
+                    is_value = isinstance(part, dict) and "value" in part
+                    value = part["value"] if is_value else Unknown(f"the parameter {name}")
+                    place = self._place(resource, ("properties", "parameters", name))
+                    sent[name.lower()] = Sent(name, value, place)
             else:
-                sent = {name.lower(): parameters for name in declared}
+                sent = {name.lower(): Sent(name, parameters) for name in declared}
         else:
             outer = {
                 name: part for name, part in template.items() if name not in ("parameters", "variables", "functions")
@@ -387,6 +429,24 @@ class _Template:
 
     def _place(self, resource: _Resource, below: Path) -> Place:
         return self._document.place(_written(self._document, (*self._path, *resource.path), below))
+
+
+def _as_az_reads(sent: Sent, kind: Json) -> Any:
+    """The value; of NAME=VALUE what az makes of the text, by the type of the parameter."""
+    if not sent.as_text:
+        return sent.value
+    text = str(sent.value)
+    match str(kind.get("type")).lower():
+        case "bool":
+            return text.lower() == "true"
+        case "int":
+            return int(text) if re.fullmatch(r"\s*[-+]?[0-9]{1,18}\s*", text) else text
+        case "object" | "secureobject" | "array":
+            try:
+                return json.loads(text)
+            except (ValueError, RecursionError):
+                return text
+    return text
 
 
 def _written(document: JsonText, base: Path, below: Path) -> Path:

@@ -42,7 +42,9 @@ TEMPLATE: Final = Kind(
     "template", "The template cannot be deployed as it stands.", "https://aka.ms/arm-template-expressions"
 )
 PARAMETERS: Final = Kind(
-    "template-parameters", "A parameter is given that no template has.", "https://aka.ms/arm-pass-parameter-values"
+    "template-parameters",
+    "A parameter is given that no template has, or with a value that the template does not take.",
+    "https://aka.ms/arm-pass-parameter-values",
 )
 WITHOUT_VALUE: Final = Kind(
     "parameter-without-value",

@@ -6,7 +6,6 @@ A report of nothing at all never looks like one of nothing wrong.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections import Counter
@@ -14,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from poolwright.domain.profile import Profile
 from poolwright.lint.arm_templates import Given, Sent, is_parameters, is_template, parameters_in, read_template
@@ -101,7 +100,7 @@ def settings_of(
     for text in parameters:
         name, equals, value = text.partition("=")
         if equals and not Path(text).is_file() and not text.startswith("@"):
-            values[name.strip().lower()] = Sent(name.strip(), _json_or_text(value))
+            values[name.strip().lower()] = Sent(name.strip(), value, as_text=True)
             continue
         path = Path(text.removeprefix("@"))
         try:
@@ -109,14 +108,6 @@ def settings_of(
         except Broken as broken:
             raise UnusableParameters(f"--parameters: {broken}", is_missing=not path.exists()) from broken
     return Settings(profile=Profile(profile), given=Given(values, location), skip_unrelated=skip_unrelated)
-
-
-def _json_or_text(text: str) -> Any:
-    """A value as az takes it: JSON where it is, else a text."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return text
 
 
 class _OfOtherKind(Broken):
@@ -189,15 +180,18 @@ def _nothing(path: Path) -> str:
 def _about_parameters(templates: Sequence[Parameters], given: Given) -> Iterator[Finding]:
     """What ARM refuses about the parameters given, and which have no value.
 
-    Whose parameters they are nobody says, so that one is wrong only where none of the templates has it.
+    Whose parameters they are nobody says, so that one is wrong only where none of the templates takes it.
     """
     for template in templates:
         for name, place in template.without_value.items():
             message = f"the parameter '{name}' has neither a value nor a default; what depends on it is unknown"
             yield Finding(WITHOUT_VALUE, Level.NOTE, place, message, ARM.tells)
-    known = {name.lower() for template in templates for name in template.declared}
     for name, sent in given.parameters.items() if templates else ():
-        wrong = not_declared([sent.name], templates[0].declared) if name not in known else None
+        declaring = [template for template in templates if name in map(str.lower, template.declared)]
+        refused = [template.refused[name] for template in declaring if name in template.refused]
+        if refused and len(refused) == len(declaring):
+            yield finding_of(refused[0])
+        wrong = not_declared([sent.name], templates[0].declared) if not declaring else None
         if wrong is not None:
             place = sent.place or templates[0].place
             message = f"{type(wrong).code}: {wrong.message}"

@@ -151,11 +151,15 @@ class Reading:
 
 @dataclass(slots=True)
 class Parameters:
-    """The parameters that a template declares, where it does, and those that were wanted and have no value."""
+    """The parameters that a template declares, where it does, and those that were wanted and have no value.
+
+    `refused` has what the template does not take of what is given, by lower-case name.
+    """
 
     declared: Sequence[str]
     place: Place
     without_value: dict[str, Place] = field(default_factory=dict)
+    refused: dict[str, Mistake] = field(default_factory=dict)
 
 
 def header_value(headers: Any) -> Header:

@@ -125,14 +125,9 @@ class Parameters:
             value = None
         else:
             raise without_value(name)
-        wrong = next(types.problems(value, declared, self.template, name, self.budget), None)
+        wrong = not_taken(value, declared, self.template, name, self.budget)
         if wrong is not None:
-            raise errors.InvalidTemplate(
-                f"Deployment template validation failed: 'The provided value for the template parameter '{name}' is "
-                f"not valid. The parameter value {wrong}'.",
-                target=place,
-                remedy="correct the value",
-            )
+            raise wrong
         return value
 
     def _weighed(self, value: Any, place: str) -> Any:
@@ -163,6 +158,24 @@ def not_declared(sent: Iterable[str], declared: Iterable[str]) -> errors.Invalid
         "details.'.",
         target="properties.parameters",
         remedy="leave them out, or declare them in the template",
+    )
+
+
+def not_taken(
+    value: Any, declared: Mapping[str, Any], template: Json, name: str, budget: Budget
+) -> errors.InvalidTemplate | None:
+    """Return the refusal of a value that the parameter's type does not take, None where it takes it.
+
+    Raises `InvalidTemplate` for a type that is none.
+    """
+    wrong = next(types.problems(value, declared, template, name, budget), None)
+    if wrong is None:
+        return None
+    return errors.InvalidTemplate(
+        f"Deployment template validation failed: 'The provided value for the template parameter '{name}' is "
+        f"not valid. The parameter value {wrong}'.",
+        target=f"parameters.{name}",
+        remedy="correct the value",
     )
 
 
