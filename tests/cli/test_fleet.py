@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -48,6 +51,45 @@ def test_an_answer_can_go_into_a_file(alone: CommandLine, tmp_path: Path) -> Non
     assert len(json.loads((tmp_path / "audit.json").read_text())["pools"]) == 13
     ended = alone(*AUDIT, "--to", str(tmp_path / "nowhere" / "x"))
     assert (ended.code, "cannot be written" in ended.err) == (1, True)
+
+
+def test_an_answer_takes_the_place_of_nothing_that_is_read(alone: CommandLine, tmp_path: Path) -> None:
+    exports, other = tmp_path / "exports", tmp_path / "other.json"
+    exports.mkdir()
+    for file in (exports / "fleet.json", other):
+        file.write_text(json.dumps([cluster(pool())]))
+    (tmp_path / "link").symlink_to(other)
+    decisions = tmp_path / "decisions.yaml"
+    decisions.write_text("overrides: []\n")
+    before = other.read_text()
+    read = (str(exports), str(other))
+    for command in ("audit", "plan"):
+        for to in (exports / "fleet.json", other, tmp_path / "link"):
+            ended = alone("fleet", command, *read, "-o", "json", "--to", str(to))
+            assert (ended.code, "is among what is read; name another file" in ended.err) == (2, True), ended
+    ended = alone("fleet", "plan", *read, "--overrides", str(decisions), "--to", str(decisions))
+    assert (ended.code, decisions.read_text()) == (2, "overrides: []\n")
+    assert {other.read_text(), (exports / "fleet.json").read_text()} == {before}
+    alone.done("fleet", "audit", *read, "--to", str(exports / "audit.txt"))
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    "arguments", [("version",), ("fleet", "--help"), (*AUDIT, "-o", "json"), ("lint", "-o", "json", str(EXPORTS))]
+)
+def test_a_full_stdout_is_told_in_a_line(arguments: tuple[str, ...], unbuffered: str, tmp_path: Path) -> None:
+    with open("/dev/full", "w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "poolwright.cli.entry", *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+            check=False,
+        )
+    assert (ended.returncode, "Traceback" in ended.stderr) == (1, False), ended.stderr
+    assert ended.stderr.splitlines()[-1] == "error: stdout cannot be written: No space left on device"
 
 
 def test_standard_input_is_an_export_too(alone: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:

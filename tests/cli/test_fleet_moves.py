@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -129,6 +132,7 @@ def test_a_report_takes_the_place_of_nothing_that_is_needed(tmp_path: Path) -> N
     plan_file, journal = tmp_path / "plan.json", tmp_path / "plan.json.journal"
     plan_file.write_text("{}")
     (tmp_path / "link").symlink_to(plan_file)
+    (tmp_path / "later").symlink_to(tmp_path / "not yet")
     (tmp_path / "hard").hardlink_to(plan_file)
     for to in (plan_file, journal, tmp_path / "x" / ".." / "plan.json", tmp_path / "link", tmp_path / "hard"):
         with pytest.raises(typer.BadParameter, match="is the plan or its journal"):
@@ -142,6 +146,8 @@ def test_a_report_takes_the_place_of_nothing_that_is_needed(tmp_path: Path) -> N
     kept.write_text("before")
     fleet_moves._require_writable(kept, plan_file, journal)
     fleet_moves._require_writable(None, plan_file, journal)
+    fleet_moves._require_writable(tmp_path / "later", plan_file, journal)
+    assert ((tmp_path / "later").is_symlink(), (tmp_path / "not yet").exists()) == (True, False)
     assert (kept.read_text(), plan_file.read_text()) == ("before", "{}")
 
 
@@ -158,3 +164,22 @@ def test_a_report_that_cannot_be_written_after_all_goes_to_stdout(
     written = capsys.readouterr()
     assert '"clusters"' in written.out
     assert "cannot be written" in written.err
+
+
+class Full(io.StringIO):
+    def write(self, text: str) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_how_it_went_is_told_also_where_stdout_takes_no_report(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = []
+    monkeypatch.setattr("sys.stdout", Full())
+    with (
+        pytest.raises(Failure, match="stdout cannot be written: No space left on device; --to FILE writes the report"),
+        fleet_moves._report_written(fleet_moves.ReportOutput.JSON, None, plan, (), lambda: iter(())),
+    ):
+        told.append("how it went")
+    assert told == ["how it went"]
+    assert "stdout cannot be written" in capsys.readouterr().err

@@ -139,6 +139,7 @@ def audit(
     from poolwright.fleet.audit import audit as audited
 
     gates = chosen_of(Gate, fail_on, "--fail-on")
+    _require_other(to, paths or ())
     with _no_collection():
         read = _read(_sources(paths, live, subscription, data_dir), profile, as_of, built_in, data_dir)
         found = audited(read.fleet, read.targets)
@@ -190,6 +191,7 @@ def plan(
 
     if allow_unmatched and overrides is None:
         raise typer.BadParameter("it is for --overrides", param_hint="--allow-unmatched")
+    _require_other(to, (*(paths or ()), *([str(overrides)] if overrides is not None else ())))
     try:
         decided = read_overrides(overrides, allow_unmatched=allow_unmatched) if overrides is not None else None
     except OSError as error:
@@ -482,6 +484,16 @@ def _is_caught(pool: AuditedPool, gate: Gate) -> bool:
         Gate.BLOCKED: pool.move == "blocked",
         Gate.OVERDUE: pool.urgency == "overdue",
     }[gate]
+
+
+def _require_other(to: Path | None, paths: Iterable[str]) -> None:
+    """Return when the answer takes the place of nothing that is read."""
+    if to is None or not to.exists():
+        return
+    for path in map(Path, paths):
+        is_below = path.is_dir() and to.suffix == ".json" and to.resolve().is_relative_to(path.resolve())
+        if is_below or (path.exists() and to.samefile(path)):
+            raise typer.BadParameter(f"{to} is among what is read; name another file", param_hint="--to")
 
 
 def _write(pieces: Iterable[str], to: Path | None) -> None:

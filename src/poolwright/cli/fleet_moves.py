@@ -542,7 +542,8 @@ def _require_writable(to: Path | None, *taken: Path) -> None:
         with to.open("ab"):
             pass
         if not there:
-            to.unlink()
+            # A link to what is not there yet stays one.
+            to.resolve().unlink()
     except OSError as error:
         raise _not_writable(to, error) from error
 
@@ -581,7 +582,13 @@ def _report_written(
     except OSError as error:
         failed = _not_writable(to, error) if to is not None else None
     if to is None or failed is not None:
-        sys.stdout.write(text)
+        try:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            failed = Failure(f"error: stdout cannot be written: {error.strerror}; --to FILE writes the report there")
     if failed is not None:
         note(str(failed))
     yield
@@ -597,7 +604,7 @@ def _row(result: MoveResult) -> dict[str, object]:
         "NewPool": result.replacement or "-",
         "Outcome": result.outcome.value,
         "Next": result.next.value if result.next else "-",
-        "After": result.first.rpartition("/")[2] if result.first else "-",
+        "After": result.first.rpartition("/")[2] if result.first else None,
         "Seconds": f"{result.seconds:.1f}",
     }
 

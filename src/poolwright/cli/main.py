@@ -6,9 +6,11 @@ imported by the commands that use them, so that help and completion are quick.
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -33,7 +35,7 @@ from poolwright.cli import (
 from poolwright.cli.activity import activity
 from poolwright.cli.az import PassThrough, az
 from poolwright.cli.explain import explain
-from poolwright.cli.failure import Failure
+from poolwright.cli.failure import FAILED, Failure
 from poolwright.cli.generations import generations
 from poolwright.cli.lint import lint
 from poolwright.cli.options import AzStyleCommand, examples
@@ -66,6 +68,8 @@ def version() -> None:
 
     print(f"poolwright {installed_version('poolwright')}")
 
+
+_OF_WRITING: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EPIPE)
 
 app = typer.Typer(
     name="poolwright",
@@ -125,13 +129,25 @@ app.command(epilog=examples("poolwright version"))(version)
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command; ends with SystemExit."""
     try:
-        app(None if arguments is None else list(arguments), prog_name="poolwright")
-    except Failure as failure:
-        if failure.document is not None:
-            print_json(failure.document)
-        else:
-            note(failure.text)
-        sys.exit(failure.code)
+        try:
+            app(None if arguments is None else list(arguments), prog_name="poolwright")
+        except Failure as failure:
+            if failure.document is not None:
+                print_json(failure.document)
+            else:
+                note(failure.text)
+            sys.exit(failure.code)
+        finally:
+            sys.stdout.flush()
+    except OSError as error:
+        # What commands write elsewhere they tell themselves.
+        if error.filename is not None or error.errno not in _OF_WRITING:
+            raise
+        # What is still to be written would fail again when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            note(f"error: stdout cannot be written: {error.strerror}")
+        sys.exit(FAILED)
 
 
 if __name__ == "__main__":
