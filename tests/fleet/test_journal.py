@@ -19,6 +19,9 @@ HERE, THERE = "https://127.0.0.1:8445", "https://management.azure.com"
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
 
 
+TOLD = {"etag": "e1", "properties": {}, "image": None}
+
+
 def now() -> datetime:
     return NOON
 
@@ -38,7 +41,7 @@ def path(tmp_path: Path, plan: Plan) -> Path:
     """A journal with three entries."""
     with opened(tmp_path / "j", plan, HERE, now) as journal:
         journal.append("p", "confirm", Event.BEGUN)
-        journal.append("p", "confirm", Event.DONE, {"etag": "e1"})
+        journal.append("p", "confirm", Event.DONE, TOLD)
         journal.append("q", "confirm", Event.BEGUN)
     return tmp_path / "j"
 
@@ -47,10 +50,10 @@ def test_entries_are_found_again(path: Path, plan: Plan) -> None:
     with opened(path, plan, HERE, now) as journal:
         assert [(entry.pool, entry.step, entry.event, entry.told) for entry in journal.of("p")] == [
             ("p", "confirm", Event.BEGUN, {}),
-            ("p", "confirm", Event.DONE, {"etag": "e1"}),
+            ("p", "confirm", Event.DONE, TOLD),
         ]
         assert {entry.at for entry in journal.entries} == {NOON}
-        journal.append("q", "confirm", Event.DONE)
+        journal.append("q", "confirm", Event.DONE, TOLD)
     assert len(glanced_at(path, plan, HERE, now).entries) == 4
 
 
@@ -124,7 +127,7 @@ def test_a_journal_that_cannot_be_used_says_what_is_under_way_and_what_is_safe(
     path = tmp_path / "j"
     with opened(path, plan, HERE, now) as journal:
         for step, event in course:
-            journal.append(POOL, step, event)
+            journal.append(POOL, step, event, TOLD if (step, event) == ("confirm", Event.DONE) else {})
 
     told = problem(path, other)
     assert f"{path} is the journal of another plan" in told
@@ -154,6 +157,26 @@ def test_damage_is_named_with_its_line_and_leads_nobody_to_begin_anew(damaged: i
     assert "Bring the file back from where it was whole, and begin nothing without it: by what can be read" in told
     assert "these are under way: rg/c1/np1 (add-pool)" in told
     assert "another file" not in told
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes"),
+    [
+        (b'Z","pool"', b'","pool"'),
+        (b'"etag":"e1",', b""),
+        (b'"e1"', b"1"),
+        (b'"properties":{}', b'"properties":[]'),
+        (b'"image":null', b'"image":null,"run":7'),
+        (b'"image":null', b'"image":null,"run":[7]'),
+    ],
+)
+def test_an_entry_that_does_not_have_what_is_relied_on_is_damage(
+    was: bytes, becomes: bytes, path: Path, plan: Plan
+) -> None:
+    lines = path.read_bytes().splitlines(keepends=True)
+    assert was in lines[2]
+    path.write_bytes(b"".join([*lines[:2], lines[2].replace(was, becomes), *lines[3:]]))
+    assert problem(path, plan).startswith(f"{path}:3 is damaged: ")
 
 
 def test_where_the_damaged_line_may_have_been_of_a_move_that_is_said(path: Path, plan: Plan) -> None:
@@ -212,8 +235,8 @@ def test_an_entry_that_is_written_in_parts_is_whole(path: Path, plan: Plan, monk
     write = os.write
     with opened(path, plan, HERE, now) as journal, monkeypatch.context() as patched:
         patched.setattr(os, "write", lambda file, content: write(file, content[:7]))
-        journal.append("q", "confirm", Event.DONE, {"etag": "e" * 100})
-    assert glanced_at(path, plan, HERE, now).entries[-1].told == {"etag": "e" * 100}
+        journal.append("q", "confirm", Event.DONE, {**TOLD, "etag": "e" * 100})
+    assert glanced_at(path, plan, HERE, now).entries[-1].told == {**TOLD, "etag": "e" * 100}
 
 
 @pytest.mark.parametrize("then", ["nothing", "full"])
@@ -235,12 +258,12 @@ def test_an_entry_that_is_written_in_part_is_refused_and_nothing_follows(
         with monkeypatch.context() as patched:
             patched.setattr(os, "write", short)
             with pytest.raises(JournalProblem, match="nothing further was begun"):
-                journal.append("q", "confirm", Event.DONE)
+                journal.append("q", "confirm", Event.DONE, TOLD)
         with pytest.raises(JournalProblem):
-            journal.append("q", "confirm", Event.DONE)
+            journal.append("q", "confirm", Event.DONE, TOLD)
     with opened(path, plan, HERE, now) as journal:
         assert len(journal.entries) == 3
-        journal.append("q", "confirm", Event.DONE)
+        journal.append("q", "confirm", Event.DONE, TOLD)
     assert len(glanced_at(path, plan, HERE, now).entries) == 4
 
 

@@ -267,10 +267,33 @@ def _read(content: bytes, wanted: Header, path: Path) -> tuple[int, list[Entry]]
 
 
 def _entry(line: bytes) -> Entry | None:
+    """The entry of a line, None where it is none that this wrote."""
     try:
-        return document_of(Entry, line)
+        entry = document_of(Entry, line)
     except ValueError:
         return None
+    is_confirmed = (entry.step, entry.event) == (StepName.CONFIRM, Event.DONE)
+    return entry if entry.at.tzinfo is not None and _is_told(entry.told, _CONFIRMED if is_confirmed else ()) else None
+
+
+def _is_told(told: Mapping[str, Any], needed: Iterable[str]) -> bool:
+    """Whether what is remembered has what is needed, and each of it is of its kind."""
+    return all(name in told for name in needed) and all(_TOLD[name](told[name]) for name in told.keys() & _TOLD.keys())
+
+
+def _is_text_or_none(value: object) -> bool:
+    return value is None or isinstance(value, str)
+
+
+# What those who go on rely on.
+_CONFIRMED: Final = ("etag", "properties", "image")
+_TOLD: Final[Mapping[str, Callable[[Any], bool]]] = {
+    "etag": _is_text_or_none,
+    "image": _is_text_or_none,
+    "properties": lambda value: isinstance(value, dict),
+    "made": lambda value: isinstance(value, dict),
+    "run": lambda value: isinstance(value, list) and all(isinstance(line, str) for line in value),
+}
 
 
 def _require_own(header: Header, wanted: Header, path: Path, entries: Iterable[Entry]) -> None:
