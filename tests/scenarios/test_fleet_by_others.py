@@ -13,6 +13,7 @@ from poolwright.domain.profile import Profile
 from poolwright.fleet import arm as arm_module
 from poolwright.fleet.apply import Application, ByHand, MoveResult, Outcome
 from poolwright.fleet.arm import NoAnswer
+from poolwright.fleet.journal import Event
 from poolwright.fleet.plan import PoolFound, StepName
 from tests.fleet.sites import Json, Site, site
 from tests.scenarios.test_fleet_moves import by_hand, fault, move, scale, shown, two_pools, without_etags
@@ -85,6 +86,7 @@ def test_a_deletion_that_took_no_effect_is_gone_on_with_or_taken_back(
     if effect is FAILING:
         result = azure.application(journal).roll_back(move(azure, "a"))
         assert (result.outcome, "a is Failed: have it come to Succeeded" in result.why) == (Outcome.FAILED, True)
+        assert Event.UNDOING not in [entry.event for entry in journal.entries], "it can still be gone on with"
         scale(azure, path, 2)
     assert azure.application(journal).roll_back(move(azure, "a")).outcome is Outcome.ROLLED_BACK
     assert (azure.pool(path) is None, azure.pool(f"{path}g2")) == (False, None)
