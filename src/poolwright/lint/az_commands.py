@@ -20,7 +20,7 @@ from poolwright.lint.arm_templates import Given
 from poolwright.lint.kinds import AZ_OPTION
 from poolwright.lint.pools import AZ, Action, FoundCluster, FoundPool, Header, Json, Mistake, Reading, header_value
 from poolwright.lint.shell import Command, Script
-from poolwright.lint.shell_words import Value, Word
+from poolwright.lint.shell_words import Value, Word, is_shell
 from poolwright.lint.texts import Place, Text
 from poolwright.reports.sarif import Level
 from poolwright.templates.partial import Unknown
@@ -86,9 +86,6 @@ _GLOBAL_WITH_VALUE: Final = frozenset(("--output", "-o", "--query", "--subscript
 # What does nothing with its words but to show them or to look for them.
 _ONLY_SHOW: Final = frozenset(
     (*("echo", "printf", "grep", "egrep", "fgrep", "rg", "test", "[", "[[", ":", "true"), *("which", "type", "logger"))
-)
-_SHELLS: Final = frozenset(
-    (*("bash", "sh", "dash", "zsh", "ksh", "su", "eval", "ssh", "docker", "podman", "flock"), *("cmd", "pwsh"))
 )
 _HIDDEN: Final = re.compile(r"\baz(?:\.cmd|\.exe)?\s+aks\s+(?:create|nodepool\s+(?:add|update|upgrade))\b")
 _NOT_SHELL: Final = "the script cannot be read from here on as bash would read it; what could be told apart was read"
@@ -215,6 +212,9 @@ def _call(command: Command) -> tuple[_Call, list[str]] | None:
     through = None
     if isinstance(first, Unknown) and at == 0:
         conditions.append(f"{first} is az")
+    elif command.is_function and at == 0:
+        through = f"the function {first}"
+        conditions.append(f"{through} runs az as it is written")
     elif not is_az(first):
         through = " ".join(str(word.value) for word in words[:at])
         conditions.append(f"{through} runs az as it is written")
@@ -242,7 +242,7 @@ def _is_hidden(command: Command) -> bool:
     first, *others = (word.value for word in command.words)
     if not isinstance(first, str):
         return False
-    texts = [first, *(others if first.rpartition("/")[2] in _SHELLS else ())]
+    texts = [first, command.fed, *(others if is_shell(first) else ())]
     return any(isinstance(text, str) and _HIDDEN.search(text) is not None for text in texts)
 
 

@@ -22,16 +22,24 @@ import tree_sitter_bash
 from tree_sitter import Language, Node, Parser
 
 from poolwright.lint.effort import Effort
+from poolwright.lint.shell_changes import changed_unseen
 from poolwright.lint.shell_words import (
     HIDING,
+    MAX_ELEMENTS,
+    MAX_SHOWN,
+    MAX_VALUE,
     PLAIN_OPTION,
     Names,
     Value,
     Word,
     assigned_by_builtin,
     is_pattern,
+    is_shell,
+    more,
     run_by,
+    shortened,
     together,
+    unescaped,
 )
 from poolwright.lint.texts import Broken, Place, Text
 from poolwright.templates.partial import Unknown
@@ -40,10 +48,6 @@ MAX_CHARACTERS: Final = 1024 * 1024
 _MAX_DEPTH: Final = 100
 # Of the syntax: what stands in a node is looked at once for each one around it.
 _MAX_TREE_DEPTH: Final = 3_000
-# Longer values, and longer arrays, are unknown: doubled a few dozen times they would fill any memory.
-_MAX_VALUE: Final = 65_536
-_MAX_ELEMENTS: Final = 4_096
-_MAX_SHOWN: Final = 80
 # Longer expansions do more than to name a variable.
 _MAX_NAME: Final = 1_000
 _BLOCK: Final = 1024
@@ -52,11 +56,17 @@ _FOLLOWING: Final = bytes(range(0x80, 0xC0))
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A simple command. `condition` is what it stands in, None at the top of the script."""
+    """A simple command. `condition` is what it stands in, None at the top of the script.
+
+    `fed` is what a shell is given to read: here-documents, and what is before it in a pipe. `is_function` says that the
+    script has a function of that name.
+    """
 
     words: tuple[Word, ...]
     place: Place
     condition: str | None
+    fed: str = ""
+    is_function: bool = False
 
 
 @dataclass(slots=True)
@@ -83,6 +93,7 @@ _BRANCHES: Final = ("elif_clause", "else_clause", "case_item")
 # Their own copy of the variables: what they assign is gone with them.
 _SUBSHELLS: Final = ("subshell", "pipeline", "command_substitution", "process_substitution")
 _FORGETTING: Final = ("source", ".", "eval")
+_FEEDING: Final = ("redirected_statement", "heredoc_redirect", "pipeline")
 _ASSIGNED_NAME: Final = re.compile(r"""["']?([A-Za-z_]\w*)(?:\[.*|\+?=.*)?["']?""", re.DOTALL)
 _NAME: Final = re.compile(r"[A-Za-z_]\w*")
 _ARITHMETIC: Final = ("arithmetic_expansion", "compound_statement", "c_style_for_statement")
@@ -126,7 +137,8 @@ class Script:
         }
         self._assigned_by: dict[str, Names] = {}
         self._targets_of: dict[int, Names] = {}
-        self._never_known = self._shadowed()
+        self._has_own_separators = self._changes_separators()
+        self._never_known = together((self._shadowed(), self._changed_unseen()))
 
     def _require_shallow(self) -> None:
         cursor = self._root.walk()
@@ -283,21 +295,39 @@ class Script:
         if name is not None and b"\n" in self._raw[node.start_byte : name.start_byte]:
             # The grammar takes the line `A=x > file` for the beginning of the command after it.
             self._forget(state, self._assigned_in_front(node))
-        words = self._command_words(node, state)
+        written = self._written_words(node, state)
+        words = run_by(written)
         if self._effort.is_spent and self._spent_at is None:
             self._spent_at = node
         if words and words[0].value:
-            yield Command(tuple(words), words[0].place, condition)
+            own = words[0] is written[0] and words[0].value in self._functions
+            fed = self._fed(node) if is_shell(words[0].value) else ""
+            yield Command(tuple(words), words[0].place, condition, fed, own)
         self._forget(state, self._assigned_by_command(node, words))
 
     def _command_words(self, node: Node, state: _State) -> list[Word]:
         """The words of the command that runs in the end."""
+        return run_by(self._written_words(node, state))
+
+    def _written_words(self, node: Node, state: _State) -> list[Word]:
         words: list[Word] = []
         for child in node.named_children:
             if child.type in ("variable_assignment", "heredoc_redirect", "file_redirect", "herestring_redirect"):
                 continue
             words += self._words(child, state)
-        return run_by(words)
+        return words
+
+    def _fed(self, node: Node) -> str:
+        """What a shell may read: here-documents, and the commands and texts before it in its statement."""
+        top = node
+        while top.parent is not None and top.parent.type in _FEEDING:
+            top = top.parent
+        if not self._effort.takes(steps=top.descendant_count):
+            return ""
+        parts = list(self._all(top, "heredoc_body", "herestring_redirect"))
+        before = (each for each in self._all(top, "command") if each.start_byte < node.start_byte)
+        parts += [each for each in before if not self._source(each).startswith("az ")]
+        return "\n".join(map(self._source, parts))
 
     def _assigned_in_front(self, node: Node) -> Names:
         """The variables of `A=x` before the name of a command."""
@@ -358,7 +388,7 @@ class Script:
             return [self._any_words(node, place)]
         if isinstance(value, list):
             return value if all(not self._may_split(word.value) for word in value) else [self._any_words(node, place)]
-        if is_pattern(value):
+        if is_pattern(value) or self._has_own_separators:
             return [self._any_words(node, place)]
         parts = value.split()
         if not self._effort.takes(words=len(parts)):
@@ -368,9 +398,8 @@ class Script:
     def _any_words(self, node: Node, place: Place) -> Word:
         return Word(Unknown(self._shown(node)), place, may_split=True)
 
-    @staticmethod
-    def _may_split(value: Value | list[Word]) -> bool:
-        return not isinstance(value, str) or len(value.split()) != 1 or is_pattern(value)
+    def _may_split(self, value: Value | list[Word]) -> bool:
+        return self._has_own_separators or not isinstance(value, str) or len(value.split()) != 1 or is_pattern(value)
 
     def _value(self, node: Node, state: _State) -> Value:
         """The value of a part of a word."""
@@ -378,7 +407,7 @@ class Script:
         match node.type:
             case "word" | "number" | "variable_name":
                 if is_pattern(source):
-                    return Unknown(_shortened(source))
+                    return Unknown(shortened(source))
                 return _ESCAPED.sub(lambda found: "" if found[1] == "\n" else found[1], source)
             case "raw_string":
                 return source[1:-1]
@@ -388,10 +417,10 @@ class Script:
                 return self._joined([self._value(part, state) for part in node.children], node)
             case "simple_expansion" | "expansion":
                 value = self._expanded(node, state)
-                return value if isinstance(value, str) else Unknown(_shortened(source))
+                return value if isinstance(value, str) else Unknown(shortened(source))
         if not node.is_named:
             return source
-        return Unknown(_shortened(source))
+        return Unknown(shortened(source))
 
     def _quoted(self, node: Node, state: _State) -> Value:
         """A text in double quotes. The characters between its parts are in the source alone."""
@@ -399,19 +428,19 @@ class Script:
         for child in node.named_children:
             if child.type == "string_content":
                 continue
-            parts.append(_unescaped(raw[at : child.start_byte].decode("utf-8", "replace")))
+            parts.append(unescaped(raw[at : child.start_byte].decode("utf-8", "replace")))
             value = self._value(child, state)
             length += len(value) if isinstance(value, str) else 0
-            if isinstance(value, Unknown) or length > _MAX_VALUE or not self._effort.takes(characters=len(value)):
+            if isinstance(value, Unknown) or length > MAX_VALUE or not self._effort.takes(characters=len(value)):
                 return Unknown(self._shown(node)[1:-1])
             parts.append(value)
             at = child.end_byte
-        parts.append(_unescaped(raw[at : node.end_byte - 1].decode("utf-8", "replace")))
+        parts.append(unescaped(raw[at : node.end_byte - 1].decode("utf-8", "replace")))
         return "".join(parts)
 
     def _joined(self, parts: list[Value], node: Node) -> Value:
         length = sum(map(len, map(str, parts)))
-        if any(isinstance(part, Unknown) for part in parts) or length > _MAX_VALUE:
+        if any(isinstance(part, Unknown) for part in parts) or length > MAX_VALUE:
             return Unknown(self._shown(node))
         if not self._effort.takes(characters=length):
             return Unknown(self._shown(node))
@@ -426,10 +455,10 @@ class Script:
         array = self._elements(node, state)
         if array is not None:
             return array
-        value = state.known.get(name, Unknown(_shortened(source)))
+        value = state.known.get(name, Unknown(shortened(source)))
         if isinstance(value, list):
             return value[0].value if value else ""
-        return Unknown(_shortened(source)) if isinstance(value, Unknown) else value
+        return Unknown(shortened(source)) if isinstance(value, Unknown) else value
 
     def _elements(self, node: Node, state: _State) -> list[Word] | None:
         """The elements of `${name[@]}` where they are known."""
@@ -462,7 +491,7 @@ class Script:
             elif value is not None:
                 new = self._value(value, state)
             if is_more:
-                new = _more(state.known.get(name, Unknown(f"${name}")), new)
+                new = more(state.known.get(name, Unknown(f"${name}")), new)
                 size = {"words": len(new)} if isinstance(new, list) else {"characters": len(str(new))}
                 new = new if self._effort.takes(**size) else Unknown(f"${name}")
             if not self._is_never_known(name):
@@ -473,7 +502,7 @@ class Script:
         elements: list[Word] = []
         for child in node.named_children:
             elements += self._words(child, state)
-            if len(elements) > _MAX_ELEMENTS:
+            if len(elements) > MAX_ELEMENTS:
                 return Unknown(self._shown(node))
         return elements
 
@@ -568,6 +597,20 @@ class Script:
                 found |= {name, value.strip("\"'")} if refers else {name}
         return found
 
+    def _changed_unseen(self) -> Names:
+        """The variables that something changes without an assignment of theirs."""
+        names = changed_unseen(self._text.content)
+        called = [self._assigned_by_function(name) for name in (names or set()) & self._functions.keys()]
+        in_pipes = self._all(self._root, "pipeline") if "lastpipe" in self._text.content else ()
+        return together((names, *called, *(self._directly_in(node) for node in in_pipes)))
+
+    def _changes_separators(self) -> bool:
+        """Whether the script assigns IFS, not only for one command."""
+        return any(
+            self._source(node).startswith("IFS") and node.parent is not None and node.parent.type != "command"
+            for node in self._all(self._root, "variable_assignment")
+        )
+
     def _is_never_known(self, name: str) -> bool:
         return self._never_known is None or name in self._never_known
 
@@ -614,27 +657,18 @@ class Script:
 
     def _headline(self, node: Node) -> str:
         """The first line of a statement, for people."""
-        return _shortened(self._beginning(node).partition("\n")[0].strip())
+        return shortened(self._beginning(node).partition("\n")[0].strip())
 
     def _shown(self, node: Node) -> str:
-        return _shortened(self._beginning(node))
+        return shortened(self._beginning(node))
 
     def _beginning(self, node: Node) -> str:
         """More of the source than is shown, without reading all of it."""
-        end = min(node.end_byte, node.start_byte + 8 * _MAX_SHOWN)
+        end = min(node.end_byte, node.start_byte + 8 * MAX_SHOWN)
         return self._raw[node.start_byte : end].decode("utf-8", "replace")
 
     def _source(self, node: Node) -> str:
         return self._raw[node.start_byte : node.end_byte].decode("utf-8", "replace")
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= _MAX_SHOWN else f"{text[: _MAX_SHOWN - 3]}..."
-
-
-def _unescaped(text: str) -> str:
-    """What a text in double quotes means: a backslash quotes a few characters only, and joins lines."""
-    return re.sub(r'\\([$`"\\\n])', lambda found: "" if found[1] == "\n" else found[1], text)
 
 
 def _characters(raw: bytes) -> int:
@@ -648,12 +682,3 @@ def _characters_before(raw: bytes) -> list[int]:
     for start in range(0, len(raw), _BLOCK):
         before.append(before[-1] + _characters(raw[start : start + _BLOCK]))
     return before
-
-
-def _more(before: Value | list[Word], added: Value | list[Word]) -> Value | list[Word]:
-    """`name+=added`."""
-    if isinstance(before, list) and isinstance(added, list) and len(before) + len(added) <= _MAX_ELEMENTS:
-        return [*before, *added]
-    if isinstance(before, str) and isinstance(added, str) and len(before) + len(added) <= _MAX_VALUE:
-        return before + added
-    return Unknown("+=")

@@ -17,6 +17,10 @@ from poolwright.lint.texts import Place
 from poolwright.templates.partial import Unknown
 
 Value: TypeAlias = str | Unknown
+# Longer values, and longer arrays, are unknown: doubled a few dozen times they would fill any memory.
+MAX_VALUE: Final = 65_536
+MAX_ELEMENTS: Final = 4_096
+MAX_SHOWN: Final = 80
 # Names of variables; None are all there may be.
 Names: TypeAlias = set[str] | None
 
@@ -77,6 +81,28 @@ _WRAPPERS: Final[Mapping[str, _Wrapper]] = {
 }
 # With these the words are looked up or printed, and nothing runs.
 _LOOKS: Final[Mapping[str, str]] = {"command": "vV", "sudo": "elvV"}
+# What reads commands from its arguments or its input.
+_SHELLS: Final = frozenset(
+    (
+        *(
+            "bash",
+            "sh",
+            "dash",
+            "zsh",
+            "ksh",
+            "su",
+            "eval",
+            "source",
+            ".",
+            "ssh",
+            "docker",
+            "podman",
+            "kubectl",
+            "flock",
+        ),
+        *("chroot", "nsenter", "at", "batch", "parallel", "cmd", "pwsh"),
+    )
+)
 _ASSIGNMENT: Final = re.compile(r"[A-Za-z_]\w*=")
 
 # What assigns the variables that its words name, with the letters of its options that take a word of another kind.
@@ -112,6 +138,11 @@ def run_by(words: list[Word]) -> list[Word]:
             break
         words = _run_by(words[1:], wrapper, _LOOKS.get(name, ""))
     return words
+
+
+def is_shell(value: Value) -> bool:
+    """Whether a command of that name reads commands from its arguments or its input."""
+    return isinstance(value, str) and value.rpartition("/")[2] in _SHELLS
 
 
 def _run_by(words: list[Word], wrapper: _Wrapper, looks: str) -> list[Word]:
@@ -232,3 +263,22 @@ def is_pattern(text: str) -> bool:
 
 
 _GLOB: Final = re.compile(r"(?<!\\)[*?\[]")
+
+
+def shortened(text: str) -> str:
+    """Return the text as it is shown to people."""
+    return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 3]}..."
+
+
+def unescaped(text: str) -> str:
+    """Return what a text in double quotes means: a backslash quotes a few characters only, and joins lines."""
+    return re.sub(r'\\([$`"\\\n])', lambda found: "" if found[1] == "\n" else found[1], text)
+
+
+def more(before: Value | list[Word], added: Value | list[Word]) -> Value | list[Word]:
+    """Return what `name+=added` makes of a value, unknown where it grows too long."""
+    if isinstance(before, list) and isinstance(added, list) and len(before) + len(added) <= MAX_ELEMENTS:
+        return [*before, *added]
+    if isinstance(before, str) and isinstance(added, str) and len(before) + len(added) <= MAX_VALUE:
+        return before + added
+    return Unknown("+=")
