@@ -77,6 +77,58 @@ def test_update_changes_the_property_and_keeps_the_others(
         assert after[kept] == before[kept]
 
 
+BOUNDS = ("--min-count", "1", "--max-count", "4")
+
+
+def test_an_autoscaler_that_is_switched_to_what_it_is_is_left_alone(
+    poolwright: CommandLine, cluster: ServiceProcess
+) -> None:
+    client = cluster.client
+    client.make_pool("off", {"count": 0})
+    client.make_pool("on", {"count": 1, "enableAutoScaling": True, "minCount": 1, "maxCount": 3})
+    before = [client.get(client.pool(name)).json() for name in ("off", "on")]
+
+    off = poolwright.done(*nodepool("update", "off", "-d", "--labels", "a=b"))
+    on = poolwright.done(*nodepool("update", "on", "-e", *BOUNDS, "-o", "json"))
+
+    assert [client.get(client.pool(name)).json() for name in ("off", "on")] == before
+    assert (off.out, on.out) == ("", "")
+    assert off.err == "warning: the cluster autoscaler of node pool 'off' is off already, so nothing is changed\n"
+    assert "is on already, so nothing is changed; --update-cluster-autoscaler changes its bounds" in on.err
+
+
+@pytest.mark.parametrize(
+    ("command", "pool", "words", "code", "why"),
+    [
+        ("update", "alone1", ("--max-count", "4"), 2, "goes only with --enable-cluster-autoscaler or --update-cluster"),
+        ("update", "alone1", ("-u", "--max-count", "4"), 2, "--update-cluster-autoscaler: needs --min-count and --max"),
+        ("update", "alone1", ("-e",), 2, "--enable-cluster-autoscaler: needs --min-count and --max-count"),
+        ("update", "alone0", ("-u", *BOUNDS), 1, "of node pool 'alone0' is off: use --enable-cluster-autoscaler"),
+        ("scale", "alone1", ("-c", "2"), 1, "node pool 'alone1' is on and decides over its count"),
+    ],
+)
+def test_what_does_not_go_with_the_state_of_the_autoscaler_changes_nothing(
+    command: str,
+    pool: str,
+    words: tuple[str, ...],
+    code: int,
+    why: str,
+    poolwright: CommandLine,
+    cluster: ServiceProcess,
+) -> None:
+    client = cluster.client
+    if client.get(client.pool("alone1")).status_code == 404:
+        client.make_pool("alone0", {"count": 0})
+        client.make_pool("alone1", {"count": 1, "enableAutoScaling": True, "minCount": 1, "maxCount": 3})
+    before = client.get(client.pool(pool)).json()
+
+    ended = poolwright(*nodepool(command, pool, *words))
+
+    assert (ended.code, ended.out) == (code, "")
+    assert why in " ".join(ended.err.split())
+    assert client.get(client.pool(pool)).json() == before
+
+
 def test_a_part_of_the_upgrade_settings_leaves_the_rest(poolwright: CommandLine, cluster: ServiceProcess) -> None:
     cluster.client.make_pool("settings", {"count": 0, "upgradeSettings": {"maxSurge": "2", "drainTimeoutInMinutes": 7}})
 

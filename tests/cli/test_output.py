@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from poolwright.cli import option_rows, options, progress
-from poolwright.cli.options import _one_value_each
 from poolwright.cli.output import decision_text, error_text, table
 from poolwright.cli.progress import detail
 from poolwright.cli.sizes import _is_available, _row
@@ -168,19 +167,6 @@ def test_without_a_terminal_and_without_lines_nothing_is_told(capsys: pytest.Cap
 @pytest.mark.parametrize("kubernetes", [None, {"attached": True, "message": "nodes are cordoned and drained"}])
 def test_an_attached_cluster_needs_no_remark(kubernetes: object) -> None:
     assert progress.remark({"properties": {"poolwright": {"kubernetes": kubernetes}}}) is None
-
-
-@pytest.mark.parametrize(
-    ("given", "understood"),
-    [
-        ("--labels a=b c=d --mode User", "--labels a=b --labels c=d --mode User"),
-        ("-z 1 2 3 -c 2", "-z 1 -z 2 -z 3 -c 2"),
-        ("--labels=a=b --name x", "--labels=a=b --name x"),
-        ("--name x --labels a=b", "--name x --labels a=b"),
-    ],
-)
-def test_a_list_option_takes_every_value_up_to_the_next_option(given: str, understood: str) -> None:
-    assert _one_value_each(given.split(), {"--labels", "-z"}) == understood.split()
 
 
 def test_an_empty_text_clears_labels_and_taints() -> None:

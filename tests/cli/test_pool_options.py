@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import chain
+from itertools import chain, combinations
 from pathlib import Path
 from typing import Any, get_args
 
@@ -46,8 +46,8 @@ def test_a_node_pool_has_what_the_options_say(
 
 def test_every_option_of_the_table_is_tried() -> None:
     words = " ".join(chain.from_iterable((said.words, said.ours) for said in SAID.values())).split()
-    names = {spelling for row in POOL_OPTIONS for spelling in row.words.replace("/", " ").split()}
-    tried = {row.path for row in POOL_OPTIONS if set(words) & set(row.words.replace("/", " ").split())}
+    names = {spelling for row in POOL_OPTIONS for spelling in row.words.split()}
+    tried = {row.path for row in POOL_OPTIONS if set(words) & set(row.words.split())}
 
     assert {word for word in words if word.startswith("--")} <= names
     # tried below, where there is a snapshot
@@ -79,7 +79,7 @@ def test_values_to_choose_from_are_those_the_service_knows() -> None:
 
 
 def test_lint_reads_the_same_property_out_of_an_option() -> None:
-    paths = {word: row.path for row in POOL_OPTIONS for word in row.words.replace("/", " ").split()}
+    paths = {word: row.path for row in POOL_OPTIONS for word in row.words.split()}
     flags = {option: path for option, (path, _) in az_commands._FLAGS.items()}
     for option, path in {**az_commands._OPTIONS, **az_commands._NUMBERS, **az_commands._LISTS, **flags}.items():
         assert paths[option] == path, option
@@ -89,7 +89,6 @@ def test_lint_reads_the_same_property_out_of_an_option() -> None:
     ("options", "path", "value"),
     [
         ("--allowed-host-ports 80/tcp --asg-ids /a/b", "networkProfile.applicationSecurityGroups", ["/a/b"]),
-        ("--asg-ids /c/d", "networkProfile.applicationSecurityGroups", ["/c/d"]),
         ("--enable-managed-dranet", "networkProfile.dranet", {"mode": "Managed"}),
         ("--enable-artifact-streaming", "artifactStreamingProfile", {"enabled": True}),
         ("--disable-artifact-streaming", "artifactStreamingProfile", {"enabled": False}),
@@ -150,7 +149,7 @@ def test_a_node_pool_comes_from_a_snapshot_and_leaves_it(poolwright: CommandLine
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ("-s A --vm-sizes A --vm-set-type VirtualMachines", "--vm-sizes: says what --node-vm-size says"),
+        ("-s A --vm-sizes A --vm-set-type VirtualMachines", "--vm-sizes: cannot be given together with --node-vm-size"),
         ("--vm-sizes A", "--vm-sizes: goes only with --vm-set-type VirtualMachines"),
         ("--vm-set-type VirtualMachines --vm-sizes A,B", "a node pool begins with one size, not 'A,B'"),
         ("--spot-max-price 1", "--spot-max-price: goes only with --priority Spot"),
@@ -158,6 +157,17 @@ def test_a_node_pool_comes_from_a_snapshot_and_leaves_it(poolwright: CommandLine
         ("--priority Spot --spot-max-price 0.123456", "with at most five decimals"),
         ("--priority Spot --spot-max-price nan", "nan is neither -1"),
         ("--asg-ids /a", "--asg-ids: goes only with --allowed-host-ports"),
+        ("--min-count 1 --max-count 3", "--min-count: goes only with --enable-cluster-autoscaler"),
+        ("-d --max-count 3", "--max-count: goes only with --enable-cluster-autoscaler"),
+        ("-e --min-count 1", "--enable-cluster-autoscaler: needs --min-count and --max-count"),
+        ("--labe a=b", "--labe: options are written out here, and this may be --labels"),
+        ("--min 1", "this may be --min-count"),
+        ("--enable-=x", "may be --enable-artifact-streaming or --enable-cluster-autoscaler or"),
+        ("--node-vm-size --max-surge 1", "--node-vm-size: needs a value"),
+        ("--zones -c 1", "--zones: needs a value"),
+        ("--enable-vtpm=true", "--enable-vtpm: takes no value"),
+        ("--labels=a=b c=d", "Got unexpected extra argument(s) (c=d)"),
+        ("-- --labels a=b", "Got unexpected extra argument(s) (--labels a=b)"),
         ("--allowed-host-ports 80", "'80' is not of the form 80/tcp or 4000-5000/udp"),
         ("--gateway-prefix-size 30", "goes only with --mode Gateway"),
         ("--disable-windows-outbound-nat", "goes only with --os-type Windows"),
@@ -184,6 +194,29 @@ def test_what_makes_no_sense_is_refused_before_anything_is_sent(
 
     assert (ended.code, ended.out) == (2, "")
     assert words in " ".join(ended.err.split())
+
+
+SWITCHES = [
+    (one.spelling, other.spelling)
+    for one, other in combinations([row for row in POOL_OPTIONS if row.form.says is not None], 2)
+    if one.path == other.path
+]
+
+
+@pytest.mark.parametrize(("one", "other"), SWITCHES)
+def test_two_options_that_say_the_same_are_refused_in_either_order(one: str, other: str, alone: CommandLine) -> None:
+    for options in ((one, other), (other, one)):
+        ended = alone(*nodepool("update", "np1", *options))
+
+        assert (ended.code, ended.out) == (2, "")
+        assert f"{other}: cannot be given together with {one}: both say" in " ".join(ended.err.split())
+
+
+def test_those_are_all_pairs_that_az_refuses() -> None:
+    assert {one.removeprefix("--enable-") for one, _ in SWITCHES} >= {
+        *("cluster-autoscaler", "fips-image", "vtpm", "secure-boot", "artifact-streaming"),
+    }
+    assert ("--disable-cluster-autoscaler", "--update-cluster-autoscaler") in SWITCHES
 
 
 def test_a_cluster_has_what_the_options_say_and_so_has_its_first_node_pool(

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from poolwright.cli.option_rows import TAGS, TEXT, Form, OptionRow, choice, switch
+from poolwright.cli.option_rows import TAGS, TEXT, Beside, Form, OptionRow, choice, switch
 
 
-def _row(words: str, path: str, form: Form, text: str, *, only_with: tuple[str, str] | None = None) -> OptionRow:
+def _row(words: str, path: str, form: Form, text: str, *, only_with: Beside | None = None) -> OptionRow:
     return OptionRow(words=words, path=path, form=form, help=text, only_with=only_with)
 
 
@@ -82,7 +82,7 @@ CLUSTER_OPTIONS: Final = (
         "properties.windowsProfile.adminPassword",
         TEXT,
         "Its password, which is not kept.",
-        only_with=("properties.windowsProfile.adminUsername", ""),
+        only_with=Beside("properties.windowsProfile.adminUsername"),
     ),
     _row(
         "--admin-username -u", ADMINISTRATOR, TEXT, "Account of Linux nodes, to which the SSH key belongs: azureuser."

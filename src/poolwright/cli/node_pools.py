@@ -29,12 +29,18 @@ from poolwright.cli.options import (
     NoWait,
     OutputForm,
     PoolName,
-    UpdateAutoscaler,
     Yes,
     examples,
 )
 from poolwright.cli.output import Json, Output, decision_text, error_text, note, note_warnings, print_answer, print_json
-from poolwright.cli.pool_options import NEW_POOL, Taker, taken_by
+from poolwright.cli.pool_options import (
+    DISABLE_AUTOSCALER,
+    ENABLE_AUTOSCALER,
+    NEW_POOL,
+    UPDATE_AUTOSCALER,
+    Taker,
+    taken_by,
+)
 
 if TYPE_CHECKING:
     from poolwright.cli.client import ServiceClient
@@ -131,7 +137,6 @@ def update(
     cluster_name: ClusterName,
     name: PoolName,
     asked: Asked,
-    update_cluster_autoscaler: UpdateAutoscaler = False,
     aks_custom_headers: CustomHeaders = None,
     if_match: IfMatch = None,
     if_none_match: IfNoneMatch = None,
@@ -148,11 +153,9 @@ def update(
     with connect(data_dir, output) as client:
         path = client.pool_path(resource_group, cluster_name, name)
         present = client.get(path)["properties"]
-        if update_cluster_autoscaler and not present["enableAutoScaling"]:
-            raise Failure(
-                f"error: the cluster autoscaler of node pool '{name}' is off: use --enable-cluster-autoscaler"
-            )
         refuse_alone(asked, _UPDATE, present)
+        if _is_switched_already(name, asked, present):
+            return
         body = {"properties": changed(present, asked)}
         pool = changes.put(client, path, body, headers, f"updating node pool '{name}'", no_wait=no_wait)
         _print(pool, output)
@@ -239,6 +242,12 @@ def scale(
     with connect(data_dir, output) as client:
         path = client.pool_path(resource_group, cluster_name, name)
         properties = client.get(path)["properties"]
+        if properties["enableAutoScaling"]:
+            raise Failure(
+                f"error: the cluster autoscaler of node pool '{name}' is on and decides over its count: "
+                f"`poolwright aks nodepool update` changes its bounds with {UPDATE_AUTOSCALER}, or switches it off "
+                f"with {DISABLE_AUTOSCALER}"
+            )
         if properties["type"] == "VirtualMachines":
             raise Failure(
                 f"error: node pool '{name}' has several sizes of machines: scale each with "
@@ -438,10 +447,25 @@ def changed(properties: Mapping[str, Any], asked: Mapping[str, Any]) -> Json:
         body = put_in(body, path, value)
     if not body.get("enableAutoScaling", True):
         # Bounds without an autoscaler are refused; az drops them as well.
-        for name in ("minCount", "maxCount"):
-            if name not in asked:
-                body.pop(name, None)
+        body.pop("minCount", None)
+        body.pop("maxCount", None)
     return body
+
+
+def _is_switched_already(name: str, asked: Asked, present: Mapping[str, Any]) -> bool:
+    """Whether the autoscaler is to be switched to what it is: az says so then, and sends nothing.
+
+    Raises `Failure` where its bounds are to change and it is off.
+    """
+    is_on = present["enableAutoScaling"]
+    said = {row.spelling for row in asked.rows}
+    if UPDATE_AUTOSCALER in said and not is_on:
+        raise Failure(f"error: the cluster autoscaler of node pool '{name}' is off: use {ENABLE_AUTOSCALER}")
+    if (ENABLE_AUTOSCALER if is_on else DISABLE_AUTOSCALER) not in said:
+        return False
+    state, way = ("on", f"; {UPDATE_AUTOSCALER} changes its bounds") if is_on else ("off", "")
+    note(f"warning: the cluster autoscaler of node pool '{name}' is {state} already, so nothing is changed{way}")
+    return True
 
 
 def upgrade_row(name: str, profile: Json) -> dict[str, object]:

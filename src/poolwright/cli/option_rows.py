@@ -31,30 +31,45 @@ class Form:
     """How the words of an option are read.
 
     `annotation` and `settings` are typer's; `become` makes ARM's value of what typer has read, or raises `ValueError`.
+    `says` is the one value that an option without words says.
     """
 
     annotation: Any
     settings: Mapping[str, Any] = field(default_factory=dict)
     become: Callable[[Any], Any] = lambda read: read
+    says: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """Without what an option makes no sense: a property, and the value that it has to have, None being any.
+
+    `in_words`: another option has to say it; what a node pool has already does not count.
+    """
+
+    path: str
+    value: Any = None
+    in_words: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OptionRow:
     """An option: its spellings, parted by blanks, and the path of the property it says.
 
-    `only_with` is the property it makes sense with, and the value that has to have; a value of "" is any.
+    `needs` are the paths of what has to be said with it.
     """
 
     words: str
     path: str
     form: Form
     help: str
-    only_with: tuple[str, str] | None = None
+    only_with: Beside | None = None
+    needs: tuple[str, ...] = ()
 
     @property
     def spelling(self) -> str:
         """The option as messages name it."""
-        return self.words.split()[0].partition("/")[0]
+        return self.words.split()[0]
 
     @property
     def parameter(self) -> str:
@@ -122,7 +137,10 @@ def asked(given: Iterable[tuple[OptionRow, Any]]) -> Asked:
         if read is None:
             continue
         if row.path in said:
-            raise typer.BadParameter(f"says what {said[row.path].spelling} says", param_hint=row.spelling)
+            raise typer.BadParameter(
+                f"cannot be given together with {said[row.path].spelling}: both say {row.path}; leave one of them out",
+                param_hint=row.spelling,
+            )
         said[row.path] = row
         values[row.path] = row.value(read)
     return Asked(values, said.values())
@@ -134,13 +152,24 @@ def refuse_alone(asked: Asked, offered: Sequence[OptionRow], otherwise: Mapping[
     `otherwise` are the properties that hold where nothing is asked.
     """
     for row in asked.rows:
-        if row.only_with is None:
-            continue
-        path, needed = row.only_with
-        has = asked.get(path, _at(otherwise, path))
-        if has is None or (needed and has != needed):
-            other = next(one.spelling for one in offered if one.path == path)
-            raise typer.BadParameter(f"goes only with {other} {needed}".rstrip(), param_hint=row.spelling)
+        beside = row.only_with
+        if beside is not None:
+            has = asked.get(beside.path, None if beside.in_words else _at(otherwise, beside.path))
+            if has is None or (beside.value is not None and has != beside.value):
+                others = " or ".join(_saying(offered, beside.path, beside.value))
+                raise typer.BadParameter(f"goes only with {others}", param_hint=row.spelling)
+        if not asked.keys() >= {*row.needs}:
+            needed = " and ".join(name for path in row.needs for name in _saying(offered, path, None))
+            raise typer.BadParameter(f"needs {needed}", param_hint=row.spelling)
+
+
+def _saying(offered: Sequence[OptionRow], path: str, value: Any) -> list[str]:
+    """The options that say this value of the property, as they are written; a value of None is any."""
+    return [
+        row.spelling if value is None or row.form.says is not None else f"{row.spelling} {value}"
+        for row in offered
+        if row.path == path and (value is None or row.form.says in (None, value))
+    ]
 
 
 def _at(properties: Mapping[str, Any], path: str) -> Any:
@@ -189,7 +218,7 @@ def number(low: int | None = None, high: int | None = None) -> Form:
 
 def switch(value: Any) -> Form:
     """Return the form of an option that takes no value and says this one."""
-    return Form(annotation=bool | None, become=lambda _: value)
+    return Form(annotation=bool | None, become=lambda _: value, says=value)
 
 
 def labels(texts: Sequence[str]) -> dict[str, str]:
@@ -268,7 +297,6 @@ def _one_size(text: str) -> str:
 
 TEXT: Final = Form(annotation=str | None)
 WORDS: Final = Form(annotation=list[str] | None)
-FLAG: Final = Form(annotation=bool | None)
 LABELS: Final = Form(annotation=list[str] | None, settings={"metavar": PAIRS_SHOWN}, become=labels)
 TAGS: Final = Form(annotation=list[str] | None, settings={"metavar": PAIRS_SHOWN}, become=tags)
 IP_TAGS: Final = Form(annotation=list[str] | None, settings={"metavar": PAIRS_SHOWN}, become=_ip_tags)

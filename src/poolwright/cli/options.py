@@ -1,14 +1,15 @@
 """The options that several commands share, spelled as az spells them.
 
-az takes several values after one option (`--labels a=b c=d`); `AzStyleCommand` does so too.
+az takes several values after one option (`--labels a=b c=d`); `AzStyleCommand` does so too (`az_words`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from enum import Enum, StrEnum
+from itertools import takewhile
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 
@@ -16,6 +17,7 @@ import typer
 from typer.core import TyperCommand
 
 from poolwright.cli import option_rows
+from poolwright.cli.az_words import NotAsAzReads, Option, as_az_reads, meant_by
 from poolwright.cli.not_taken import why_not_taken
 from poolwright.cli.option_rows import PAIRS_SHOWN, labels, listed
 from poolwright.cli.output import Output
@@ -85,9 +87,6 @@ MachineName = Annotated[str, typer.Option("--machine-name", "--name", "-n", help
 Location = Annotated[str, typer.Option("--location", "-l", help="Location.")]
 AnyLocation = Annotated[str | None, typer.Option("--location", "-l", help="Location.")]
 Count = Annotated[int | None, typer.Option("--node-count", "-c", help="How many machines.")]
-UpdateAutoscaler = Annotated[
-    bool, typer.Option("--update-cluster-autoscaler", "-u", help="Change the bounds of the autoscaler that is on.")
-]
 CustomHeaders = Annotated[
     str | None,
     typer.Option("--aks-custom-headers", help="Headers of the PUT: UseWindowsGen2VM=true,B=c."),
@@ -103,41 +102,45 @@ MachineNames = Annotated[list[str], typer.Option("--machine-names", help="Machin
 
 
 class AzStyleCommand(TyperCommand):
-    """A command whose list options take every value up to the next option, as az's do.
+    """A command whose words are read as az reads them: list options take every value up to the next option.
 
     An option that az's command has and this one has not is refused with the reason and the way round.
     """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        own = {spelling for parameter in self.params for spelling in (*parameter.opts, *parameter.secondary_opts)}
-        lists = [parameter for parameter in self.params if getattr(parameter, "multiple", False)]
-        names = ctx.command_path.split()[1:]
-        for argument in args:
-            option = argument.partition("=")[0]
-            why = None if option in own else why_not_taken(" ".join(names), option)
-            if why is not None and not ctx.resilient_parsing:
+        if ctx.resilient_parsing:
+            return super().parse_args(ctx, args)
+        help_names = {*ctx.help_option_names} & {*args}
+        if help_names:
+            return super().parse_args(ctx, [*help_names])
+        known = [_as_option(parameter) for parameter in self.params]
+        try:
+            understood = as_az_reads(known, args)
+        except NotAsAzReads as error:
+            raise typer.BadParameter(error.text, ctx=ctx, param_hint=error.option or None) from error
+        names = " ".join(ctx.command_path.split()[1:])
+        for word in takewhile(lambda word: word != "--", understood.unknown):
+            option = word.partition("=")[0]
+            why = why_not_taken(names, option) or _why_not_that_short(option, meant_by(known, option))
+            if why is not None:
                 raise typer.BadParameter(why, ctx=ctx, param_hint=option)
-        may_be_empty = {name for parameter in lists if parameter.metavar == PAIRS_SHOWN for name in parameter.opts}
-        listing = {name for parameter in lists for name in parameter.opts}
-        return super().parse_args(ctx, _one_value_each(args, listing, may_be_empty))
+        return super().parse_args(ctx, [*understood.words, *understood.unknown])
 
 
-def _one_value_each(arguments: Sequence[str], listing: Set[str], may_be_empty: Set[str] = frozenset()) -> list[str]:
-    """`--labels a=b c=d` as `--labels a=b --labels c=d`, and `--labels` alone as `--labels ''`."""
-    spread: list[str] = []
-    option: str | None = None
-    for position, argument in enumerate(arguments):
-        follows = arguments[position - 1] if position else None
-        if argument.startswith("-") and argument != "-":
-            if option is not None and follows == option and option in may_be_empty:
-                spread.append("")
-            option = argument if argument in listing else None
-        elif option is not None and follows != option:
-            spread.append(option)
-        spread.append(argument)
-    if arguments and arguments[-1] == option and option in may_be_empty:
-        spread.append("")
-    return spread
+def _as_option(parameter: Any) -> Option:
+    names = tuple(parameter.opts)
+    if parameter.is_flag:
+        return Option(names=names, least=0, most=0)
+    if not parameter.multiple:
+        return Option(names=names, least=1, most=1)
+    # As with az, pairs may be none.
+    return Option(names=names, least=0 if parameter.metavar == PAIRS_SHOWN else 1, most=None)
+
+
+def _why_not_that_short(option: str, meant: Sequence[str]) -> str | None:
+    if not option.startswith("--") or not meant:
+        return None
+    return f"options are written out here, and this may be {' or '.join(meant)}"
 
 
 def examples(*lines: str) -> str:

@@ -11,7 +11,6 @@ from enum import Flag, auto
 from typing import Any, Final
 
 from poolwright.cli.option_rows import (
-    FLAG,
     IP_TAGS,
     JSON_FILE,
     LABELS,
@@ -24,6 +23,7 @@ from poolwright.cli.option_rows import (
     TAINTS,
     TEXT,
     WORDS,
+    Beside,
     Form,
     OptionRow,
     choice,
@@ -46,6 +46,13 @@ _A, _U, _G, _C, _E = Taker
 # What a new node pool takes, whoever makes it.
 _NEW: Final = _A | _C | _E
 _ALWAYS: Final = _NEW | _U
+
+ENABLE_AUTOSCALER: Final = "--enable-cluster-autoscaler"
+DISABLE_AUTOSCALER: Final = "--disable-cluster-autoscaler"
+UPDATE_AUTOSCALER: Final = "--update-cluster-autoscaler"
+_BOUNDS: Final = ("minCount", "maxCount")
+# As az has it: whether the autoscaler of the node pool is on says nothing.
+_AUTOSCALED: Final = Beside("enableAutoScaling", True, in_words=True)
 
 OS_TYPE: Final = choice("Linux", "Windows")
 OS_SKU: Final = choice(
@@ -70,6 +77,12 @@ def _row(
     return PoolOption(takers=takers, words=words, path=path, form=form, help=text, words_of_create=create, **more)
 
 
+def _pair(takers: Taker, name: str, path: str, what: str, **more: Any) -> tuple[PoolOption, PoolOption]:
+    """Return the options that switch something on and off; both at once are refused as two that say the same."""
+    on = _row(takers, f"--enable-{name}", path, switch(True), f"{what}: on.", **more)
+    return on, _row(takers, f"--disable-{name}", path, switch(False), f"{what}: off.", **more)
+
+
 POOL_OPTIONS: Final = (
     _row(_A | _U | _C, "--node-vm-size --vm-size -s", "vmSize", TEXT, "VM size of the machines."),
     _row(
@@ -78,7 +91,7 @@ POOL_OPTIONS: Final = (
         "vmSize",
         ONE_SIZE,
         "The same for --vm-set-type VirtualMachines.",
-        only_with=("type", "VirtualMachines"),
+        only_with=Beside("type", "VirtualMachines"),
     ),
     _row(
         _NEW,
@@ -121,19 +134,35 @@ POOL_OPTIONS: Final = (
         "spotMaxPrice",
         PRICE,
         "US dollars an hour, or -1: up to the price on demand.",
-        only_with=("scaleSetPriority", "Spot"),
+        only_with=Beside("scaleSetPriority", "Spot"),
     ),
     _row(
         _ALWAYS,
-        "--enable-cluster-autoscaler/--disable-cluster-autoscaler -e/-d",
+        f"{ENABLE_AUTOSCALER} -e",
         "enableAutoScaling",
-        FLAG,
-        "Cluster autoscaler.",
-        # -d is another option there.
-        create="--enable-cluster-autoscaler",
+        switch(True),
+        "Cluster autoscaler: on.",
+        create=ENABLE_AUTOSCALER,
+        needs=_BOUNDS,
     ),
-    _row(_ALWAYS, "--min-count", "minCount", number(), "Fewest machines of the autoscaler."),
-    _row(_ALWAYS, "--max-count", "maxCount", number(), "Most machines of the autoscaler."),
+    _row(
+        # At `aks create` -d is another option.
+        _A | _U | _E,
+        f"{DISABLE_AUTOSCALER} -d",
+        "enableAutoScaling",
+        switch(False),
+        "Cluster autoscaler: off.",
+    ),
+    _row(
+        _U,
+        f"{UPDATE_AUTOSCALER} -u",
+        "enableAutoScaling",
+        switch(True),
+        "Cluster autoscaler: other bounds.",
+        needs=_BOUNDS,
+    ),
+    _row(_ALWAYS, "--min-count", "minCount", number(), "Fewest machines of the autoscaler.", only_with=_AUTOSCALED),
+    _row(_ALWAYS, "--max-count", "maxCount", number(), "Most machines of the autoscaler.", only_with=_AUTOSCALED),
     _row(
         _A | _U | _E,
         "--scale-down-mode",
@@ -176,15 +205,9 @@ POOL_OPTIONS: Final = (
         choice("Schedule", "Cordon"),
         "When pods do not leave in time: stop and take pods again, or leave the node cordoned and go on.",
     ),
-    _row(_ALWAYS, "--enable-fips-image/--disable-fips-image", "enableFIPS", FLAG, "FIPS image."),
-    _row(_ALWAYS, "--enable-vtpm/--disable-vtpm", "securityProfile.enableVTPM", FLAG, "vTPM."),
-    _row(
-        _ALWAYS,
-        "--enable-secure-boot/--disable-secure-boot",
-        "securityProfile.enableSecureBoot",
-        FLAG,
-        "Secure Boot.",
-    ),
+    *_pair(_ALWAYS, "fips-image", "enableFIPS", "FIPS image"),
+    *_pair(_ALWAYS, "vtpm", "securityProfile.enableVTPM", "vTPM"),
+    *_pair(_ALWAYS, "secure-boot", "securityProfile.enableSecureBoot", "Secure Boot"),
     _row(
         _ALWAYS,
         "--ssh-access",
@@ -254,7 +277,7 @@ POOL_OPTIONS: Final = (
         WORDS,
         "IDs of application security groups.",
         create="--nodepool-asg-ids",
-        only_with=("networkProfile.allowedHostPorts", ""),
+        only_with=Beside("networkProfile.allowedHostPorts", in_words=True),
     ),
     _row(
         _A | _U | _E,
@@ -285,7 +308,7 @@ POOL_OPTIONS: Final = (
         "messageOfTheDay",
         MESSAGE_FILE,
         "File whose text who logs in to a Linux node reads.",
-        only_with=("osType", "Linux"),
+        only_with=Beside("osType", "Linux"),
     ),
     _row(
         _A | _E,
@@ -293,7 +316,7 @@ POOL_OPTIONS: Final = (
         "windowsProfile.disableOutboundNat",
         switch(True),
         "No NAT for what leaves Windows nodes.",
-        only_with=("osType", "Windows"),
+        only_with=Beside("osType", "Windows"),
     ),
     _row(
         _A | _E,
@@ -301,15 +324,14 @@ POOL_OPTIONS: Final = (
         "gatewayProfile.publicIPPrefixSize",
         number(28, 31),
         "Length of the public prefix of a Gateway node pool.",
-        only_with=("mode", "Gateway"),
+        only_with=Beside("mode", "Gateway"),
     ),
-    _row(
+    *_pair(
         _A | _U | _E,
-        "--enable-artifact-streaming/--disable-artifact-streaming",
+        "artifact-streaming",
         "artifactStreamingProfile.enabled",
-        FLAG,
-        "Start containers before all of their image is there; Linux only.",
-        only_with=("osType", "Linux"),
+        "Start of containers before all of their image is there, Linux only",
+        only_with=Beside("osType", "Linux"),
     ),
 )
 
