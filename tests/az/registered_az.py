@@ -54,7 +54,10 @@ class Az:
         return json.loads(outcome.stdout)
 
     def run_all(self, commands: Sequence[str]) -> list[dict[str, Any]]:
-        return list(self.inside("run_commands.py", json.dumps([command.split() for command in commands])))
+        return self.run_each([command.split() for command in commands])
+
+    def run_each(self, commands: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
+        return list(self.inside("run_commands.py", json.dumps(commands)))
 
 
 def outcome_of(ended: subprocess.CompletedProcess[str]) -> str:

@@ -9,7 +9,10 @@ from azure.cli.core import get_default_cli
 
 def run(arguments):
     printed = io.StringIO()
-    code = get_default_cli().invoke(arguments, out_file=printed)
+    try:
+        code = get_default_cli().invoke(arguments, out_file=printed)
+    except SystemExit as end:  # of its parser
+        code = end.code
     return {"code": code, "printed": printed.getvalue()}
 
 

@@ -27,7 +27,7 @@ from poolwright.cli.main import app, main
 from poolwright.cli.not_taken import NOT_TAKEN
 from poolwright.cli.pool_options import POOL_OPTIONS, Taker, taken_by
 from poolwright.identity.tls import TlsFiles
-from tests.support.pool_words import FIRST_POOL, OF_CLUSTER, SAID, found_at
+from tests.support.pool_words import ALIKE, FIRST_POOL, OF_CLUSTER, SAID, found_at
 from tests.support.service import ServiceProcess
 
 # Ours alone; `rollback`, `abort` and the others that both have are compared.
@@ -107,7 +107,7 @@ def test_the_table_of_options_is_that_of_az(name: str, of_az: dict[str, dict[str
 def test_an_option_takes_as_many_values_and_the_same_ones(name: str, of_az: dict[str, dict[str, Any]]) -> None:
     ours = spellings(COMMANDS[name])
     rows = (*CLUSTER_OPTIONS, *taken_by(Taker.CREATE), *POOL_OPTIONS)
-    parsers = {word: row.form.settings.get("parser") for row in rows for word in row.words.replace("/", " ").split()}
+    parsers = {word: row.form.settings.get("parser") for row in rows for word in row.words.split()}
     for option, argument in options_of(of_az[name]).items():
         mine = ours.get(option)
         if mine is None or argument.get("nargs") == "?":
@@ -137,6 +137,45 @@ def test_az_makes_the_same_node_pool_of_the_same_words(
 
 
 @pytest.mark.az
+def test_the_same_words_are_taken_refused_and_sent_as_by_az(
+    lab: Lab, service: ServiceProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POOLWRIGHT_DATA_DIR", str(service.data_dir))
+    for cluster in ("theirs", "ours"):
+        service.client.make_cluster(cluster)
+        for at, row in enumerate(ALIKE):
+            if row.command != "add":
+                service.client.make_pool(f"p{at}", {"count": 0} | (row.before or {}), cluster=cluster)
+
+    theirs = lab.az.run_each([[*of_pool(row.command, "theirs", at), *row.arguments()] for at, row in enumerate(ALIKE)])
+
+    differing = {}
+    for at, row in enumerate(ALIKE):
+        _, code = ended(*of_pool(row.command, "ours", at), *row.arguments())
+        by_az = left(service, "theirs", at, is_accepted=theirs[at]["code"] == 0)
+        by_us = left(service, "ours", at, is_accepted=code == 0)
+        if by_az != by_us:
+            differing[f"{row.command} {row.words} of {row.before}"] = (by_az, by_us)
+    assert differing == {}
+    assert {row["code"] == 0 for row in theirs} == {True, False}
+
+
+def of_pool(command: str, cluster: str, at: int) -> list[str]:
+    return ["aks", "nodepool", command, "--resource-group", "rg", "--cluster-name", cluster, "--name", f"p{at}"]
+
+
+def left(service: ServiceProcess, cluster: str, at: int, *, is_accepted: bool) -> tuple[int | None, dict[str, Any]]:
+    """How many requests there were to change the node pool, None where the words were refused, and what it is then."""
+    kept = json.loads(ended("requests", "--pool", f"p{at}", "--output", "json")[0])["value"]
+    path = service.client.pool(f"p{at}", cluster).lower()
+    changes = [row for row in kept if row["path"].lower().startswith(path) and row["method"] in ("PUT", "POST")]
+    has = service.client.get(path).json().get("properties", {})
+    return len(changes) if is_accepted else None, {
+        name: value for name, value in has.items() if name not in ("eTag", "poolwright")
+    }
+
+
+@pytest.mark.az
 def test_az_makes_the_same_cluster_of_the_same_words(
     lab: Lab, service: ServiceProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -162,9 +201,15 @@ def test_az_makes_the_same_cluster_of_the_same_words(
 
 def printed(*arguments: str) -> dict[str, Any]:
     """The JSON that `poolwright` prints; it must succeed."""
-    out = io.StringIO()
-    with contextlib.redirect_stdout(out), pytest.raises(SystemExit) as ended:
-        main([*arguments, "--output", "json"])
-    assert ended.value.code in (0, None)
-    document: dict[str, Any] = json.loads(out.getvalue())
+    out, code = ended(*arguments, "--output", "json")
+    assert code == 0
+    document: dict[str, Any] = json.loads(out)
     return document
+
+
+def ended(*arguments: str) -> tuple[str, int]:
+    """What `poolwright` prints, and its exit code."""
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), pytest.raises(SystemExit) as end:
+        main(arguments)
+    return out.getvalue(), int(end.value.code or 0)

@@ -174,6 +174,23 @@ def test_an_empty_text_clears_labels_and_taints() -> None:
     assert option_rows.listed("") == []
 
 
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        (None, {}),
+        (" ", {}),
+        ("A=b,C=d", {"A": "b", "C": "d"}),
+        (" A = b ,A=c", {"A": "b,c"}),
+    ],
+)
+def test_custom_headers_are_read_as_az_reads_them(given: str | None, sent: dict[str, str]) -> None:
+    assert options.custom_headers(given) == sent
+
+
+def test_an_empty_etag_is_none() -> None:
+    assert options.precondition_headers("", "") == {}
+
+
 @pytest.mark.parametrize(("given", "sent"), [("abc", '"abc"'), ('"abc"', '"abc"'), ("*", "*")])
 def test_an_etag_is_sent_in_quotes_and_a_star_without(given: str, sent: str) -> None:
     assert options.precondition_headers(given, None) == {"If-Match": sent}

@@ -17,6 +17,7 @@ from tests.cli.conftest import CommandLine
 from tests.support.pool_words import FIRST_POOL, OF_CLUSTER, SAID, found_at
 from tests.support.service import ServiceProcess
 
+ASG = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.Network/applicationSecurityGroups/a"
 POOL = ("-g", "rg", "--cluster-name", "c1")
 
 
@@ -88,7 +89,7 @@ def test_lint_reads_the_same_property_out_of_an_option() -> None:
 @pytest.mark.parametrize(
     ("options", "path", "value"),
     [
-        ("--allowed-host-ports 80/tcp --asg-ids /a/b", "networkProfile.applicationSecurityGroups", ["/a/b"]),
+        (f"--allowed-host-ports 80/tcp --asg-ids {ASG}", "networkProfile.applicationSecurityGroups", [ASG]),
         ("--enable-managed-dranet", "networkProfile.dranet", {"mode": "Managed"}),
         ("--enable-artifact-streaming", "artifactStreamingProfile", {"enabled": True}),
         ("--disable-artifact-streaming", "artifactStreamingProfile", {"enabled": False}),
@@ -156,7 +157,7 @@ def test_a_node_pool_comes_from_a_snapshot_and_leaves_it(poolwright: CommandLine
         ("--priority Spot --spot-max-price 0", "0 is neither -1 (up to on demand) nor above 0"),
         ("--priority Spot --spot-max-price 0.123456", "with at most five decimals"),
         ("--priority Spot --spot-max-price nan", "nan is neither -1"),
-        ("--asg-ids /a", "--asg-ids: goes only with --allowed-host-ports"),
+        (f"--asg-ids {ASG}", "--asg-ids: goes only with --allowed-host-ports"),
         ("--min-count 1 --max-count 3", "--min-count: goes only with --enable-cluster-autoscaler"),
         ("-d --max-count 3", "--max-count: goes only with --enable-cluster-autoscaler"),
         ("-e --min-count 1", "--enable-cluster-autoscaler: needs --min-count and --max-count"),
@@ -175,8 +176,23 @@ def test_a_node_pool_comes_from_a_snapshot_and_leaves_it(poolwright: CommandLine
         ("--message-of-the-day {files}/umlaut", "has characters beyond ASCII"),
         ("--kubelet-config {files}/text", "is no JSON"),
         ("--linux-os-config {files}/list", "has no JSON object"),
-        ("--kubelet-config {files}/none", "does not exist"),
+        ("--kubelet-config {files}/none", "cannot be read: No such file or directory"),
         ("--labels a", "'a' is not of the form key=value"),
+        ("--asg-ids /a", "--asg-ids: '/a' is no resource ID, such as /subscriptions/"),
+        ("--crg-id=", "--crg-id: '' is no resource ID"),
+        ("-c 1.0", "--node-count: '1.0' is no whole number"),
+        ("--drain-timeout 1441", "--drain-timeout: 1441 is not from 1 to 1440"),
+        ("--vpmem-mib -1", "--vpmem-mib: -1 is not 0 or more"),
+        ("--max-surge=", "--max-surge: '' is neither a number of machines"),
+        ("--max-unavailable -1", "--max-unavailable: '-1' is neither a number of machines"),
+        ("--node-taints a=b:NoSchedule,", "--node-taints: '' is not of the form key=value:EFFECT"),
+        ("--node-taints a=b:Never", "'a=b:Never' is not of the form key=value:EFFECT"),
+        ("--aks-custom-headers a=", "--aks-custom-headers: 'a=' is not of the form name=value"),
+        ("--aks-custom-headers a=b=c", "'a=b=c' is not of the form name=value"),
+        (
+            "--vm-set-type VirtualMachines -e --min-count 1 --max-count 2",
+            "--enable-cluster-autoscaler: does not go with type VirtualMachines: each of its sizes has bounds",
+        ),
         ("--tags =a", "'=a' is not of the form key[=value]"),
         ("--priority spotty", "'spotty' is not one of 'Regular', 'Spot'"),
         ("--labels=a=b --query=name", "--query: az takes it"),

@@ -6,6 +6,7 @@ The same words are given to `poolwright` (tests/cli) and to the real az (tests/a
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -153,6 +154,93 @@ SAID: Final[dict[str, Said]] = {
         },
     ),
 }
+
+
+@dataclass(frozen=True)
+class Alike:
+    """Words of one of az's node pool commands, which come to the same with `poolwright`: what, is not said here.
+
+    `before` is what the node pool has that is changed.
+    """
+
+    command: str
+    words: str
+    before: dict[str, Any] | None = None
+
+    def arguments(self) -> list[str]:
+        """The words; a new node pool has a size and no machines, where they do not say other things."""
+        own = shlex.split(self.words)
+        return ["-s", "Standard_D2s_v5", "-c", "0", *own] if self.command == "add" else own
+
+
+_ON: Final = {"enableAutoScaling": True, "minCount": 1, "maxCount": 3, "count": 1}
+_REPLACED: Final = {"upgradeSettings": {"maxSurge": "2", "drainTimeoutInMinutes": 7, "nodeSoakDurationInMinutes": 5}}
+_MARKED: Final = {"nodeLabels": {"x": "y"}, "tags": {"t": "1"}, "nodeTaints": ["k=v:NoSchedule"]}
+ALIKE: Final = (
+    # Twice, in other forms, beginnings of others, opposites.
+    Alike("add", "--labels a=b --labels c=d -z 1 -z=2 --tags x=1 --tags=y=2"),
+    Alike("add", "-c=2 -c0 -s=Standard_D4s_v5"),
+    Alike("add", "--labels=a=b c=d"),
+    Alike("add", "-s --max-surge 1"),
+    Alike("add", "--enable-vtpm=true"),
+    *(
+        Alike("update", f"--{one}-{name} --{other}-{name}")
+        for name in ("vtpm", "secure-boot", "fips-image", "artifact-streaming")
+        for one, other in (("enable", "disable"), ("disable", "enable"))
+    ),
+    # The autoscaler.
+    Alike("add", "--min-count 1 --max-count 3"),
+    Alike("add", "-e --min-count 0"),
+    Alike("add", "-e --min-count 3 --max-count 1 -c 2"),
+    Alike("add", "-e --min-count 1 --max-count 3 -c 4"),
+    Alike("add", "-e --min-count 0 --max-count 3"),
+    Alike("update", "-e -d --min-count 1 --max-count 2"),
+    Alike("update", "-u -d", _ON),
+    Alike("update", "-u -e --min-count 1 --max-count 2", _ON),
+    Alike("update", "-e --min-count 1 --max-count 2 --labels a=b", _ON),
+    Alike("update", "-e", _ON),
+    Alike("update", "-d --labels a=b"),
+    Alike("update", "-d --min-count 1", _ON),
+    Alike("update", "-d", _ON),
+    Alike("update", "-u", _ON),
+    Alike("update", "-u --min-count 1 --max-count 5", _ON),
+    Alike("update", "-u --min-count 1 --max-count 5"),
+    Alike("update", "--min-count 1 --max-count 5", _ON),
+    Alike("update", "--mode User", _ON),
+    Alike("scale", "-c 2", _ON),
+    Alike("scale", "-c 1.0"),
+    # Nothing, and 0.
+    Alike("add", "--labels '' --tags '' --node-taints '' --node-public-ip-tags '' --max-pods 0"),
+    Alike("add", "--os-type '' --undrainable-node-behavior '' --kubelet-config '' --linux-os-config '' -k ''"),
+    Alike("add", "--message-of-the-day '' --localdns-config '' --snapshot-id '' --vnet-subnet-id '' --ppg ''"),
+    Alike("add", "--if-match '' --if-none-match '' --aks-custom-headers '' --host-group-id ''"),
+    Alike("add", "--zones ''"),
+    Alike("add", "--crg-id ''"),
+    Alike("add", "--mode ''"),
+    Alike("add", "--max-surge ''"),
+    Alike("add", "--max-unavailable ''"),
+    Alike("add", "--drain-timeout 0 --node-soak-duration 0"),
+    Alike("update", "--drain-timeout 0 --node-soak-duration 0", _REPLACED),
+    Alike("update", "--max-surge ''", _REPLACED),
+    Alike("update", "--labels --tags a=b --tags --node-taints ''", _MARKED),
+    Alike("update", "--if-match ''", _MARKED),
+    Alike("upgrade", "-y --drain-timeout 0 --node-soak-duration 0", _REPLACED),
+    Alike("upgrade", "--node-image-only -k '' --drain-timeout 0"),
+    # Values, and what az adds to them.
+    Alike("add", "--priority spot"),
+    Alike("add", "--priority Regular --eviction-policy Deallocate"),
+    Alike("add", "--os-type windows --os-sku windows2022"),
+    Alike("add", "--max-surge 33 --max-unavailable 5%"),
+    Alike("add", "-c 1.0"),
+    Alike("add", "--node-taints 'a=b:NoSchedule, c=d:NoSchedule'"),
+    Alike("add", "--node-taints a=b:NoSchedule,"),
+    Alike("add", "--vnet-subnet-id x"),
+    Alike("add", "--aks-custom-headers 'a = b,a=c'"),
+    Alike("add", "--aks-custom-headers a="),
+    Alike("add", "--aks-custom-headers a=b=c"),
+    Alike("update", "--aks-custom-headers UseWindowsGen2VM=true,UseWindowsGen2VM=false"),
+    Alike("update", f"--asg-ids {_ASG}/a", {"networkProfile": {"allowedHostPorts": []}}),
+)
 
 
 # Options of `az aks create`, and what a cluster made with them has where.

@@ -12,7 +12,6 @@ from poolwright.cli.connection import connect
 from poolwright.cli.failure import Failure, Refused
 from poolwright.cli.option_rows import Asked, all_in, refuse_alone, with_options
 from poolwright.cli.options import (
-    DEFAULT_COUNT,
     AnyGroup,
     AzStyleCommand,
     CustomHeaders,
@@ -28,7 +27,7 @@ from poolwright.cli.options import (
     examples,
 )
 from poolwright.cli.output import Json, Output, print_answer
-from poolwright.cli.pool_options import NEW_POOL, Taker, taken_by
+from poolwright.cli.pool_options import NEW_POOL, Taker, of_new_pool, taken_by
 from poolwright.cli.ssh_keys import DEFAULT_FILE, public_key
 
 app = typer.Typer(no_args_is_help=True, help="Clusters, node pools and machines.")
@@ -80,7 +79,7 @@ def create(
         settings = {ADMINISTRATOR: "azureuser"} | settings | {PUBLIC_KEYS: [{"keyData": key}]}
     else:
         settings.pop(ADMINISTRATOR, None)  # az sends no account without a key either
-    pool = {"name": nodepool_name, "mode": "System", "osType": "Linux", "count": DEFAULT_COUNT} | all_in(first)
+    pool = all_in(of_new_pool(first)) | {"name": nodepool_name, "mode": "System", "osType": "Linux"}
     body = {"identity": {"type": "SystemAssigned"}} | all_in(settings | {"properties.agentPoolProfiles": [pool]})
     conditions = options.precondition_headers(if_match, if_none_match) or {"If-None-Match": "*"}
     headers = options.custom_headers(aks_custom_headers) | conditions

@@ -15,7 +15,6 @@ from poolwright.cli.connection import connect
 from poolwright.cli.failure import FAILED, Failure, Refused
 from poolwright.cli.option_rows import Asked, put_in, refuse_alone, with_options
 from poolwright.cli.options import (
-    DEFAULT_COUNT,
     AzStyleCommand,
     ClusterName,
     Count,
@@ -34,11 +33,13 @@ from poolwright.cli.options import (
 )
 from poolwright.cli.output import Json, Output, decision_text, error_text, note, note_warnings, print_answer, print_json
 from poolwright.cli.pool_options import (
+    DEFAULT_COUNT,
     DISABLE_AUTOSCALER,
     ENABLE_AUTOSCALER,
     NEW_POOL,
     UPDATE_AUTOSCALER,
     Taker,
+    of_new_pool,
     taken_by,
 )
 
@@ -51,8 +52,6 @@ app = typer.Typer(no_args_is_help=True, help="Node pools of a cluster.")
 _NOT_SENT_BACK: Final = ("eTag", "provisioningState", "currentOrchestratorVersion", "status", "poolwright")
 _ADD, _UPDATE, _UPGRADE = taken_by(Taker.ADD), taken_by(Taker.UPDATE), taken_by(Taker.UPGRADE)
 _EITHER = taken_by(Taker.ADD | Taker.UPDATE)
-# What a new node pool has by az where nothing is asked; its OS type may be a snapshot's.
-_UNASKED: Final = {"count": DEFAULT_COUNT, "mode": "User"}
 _SNAPSHOT: Final = "creationData.sourceResourceId"
 
 
@@ -79,7 +78,7 @@ def add(
 ) -> None:
     """Add a node pool to a cluster, and wait until its machines run."""
     refuse_alone(asked, _ADD, NEW_POOL)
-    body = {"properties": changed(_UNASKED, asked)}
+    body = {"properties": changed({}, of_new_pool(asked))}
     headers = options.custom_headers(aks_custom_headers) | (
         options.precondition_headers(if_match, if_none_match) or {"If-None-Match": "*"}
     )
@@ -189,7 +188,7 @@ def upgrade(
     without --snapshot-id leaves the snapshot that the node pool is from.
     """
     headers = options.custom_headers(aks_custom_headers) | options.precondition_headers(if_match, if_none_match)
-    if node_image_only and (headers or asked.keys() - {_SNAPSHOT}):
+    if node_image_only and (headers or any(value != "" for path, value in asked.items() if path != _SNAPSHOT)):
         raise typer.BadParameter(
             "goes with --snapshot-id and with no other change: a Kubernetes upgrade brings its node image, and how "
             "machines are replaced is set with `nodepool update`",
@@ -404,7 +403,8 @@ def what_if(
         pools = client.get(client.pool_path(resource_group, cluster_name))["value"]
         present = next((pool for pool in pools if pool["name"].lower() == name.lower()), None)
         refuse_alone(asked, _EITHER, present["properties"] if present else NEW_POOL)
-        body = {"properties": changed(present["properties"] if present else _UNASKED, asked)}
+        properties = changed(present["properties"], asked) if present else changed({}, of_new_pool(asked))
+        body = {"properties": properties}
         print_decision(client.post(f"{path}/whatIf", body, headers), output)
 
 

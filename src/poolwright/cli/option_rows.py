@@ -23,15 +23,22 @@ from poolwright.cli.output import Json
 # Which list options may stand without a value, as with az: none of the pairs is a value, too.
 PAIRS_SHOWN: Final = "KEY=VALUE ..."
 _PORTS: Final = re.compile(r"(\d+)(?:-(\d+))?/(tcp|udp)", re.IGNORECASE)
-_FILE: Final[Mapping[str, Any]] = {"exists": True, "dir_okay": False, "readable": True, "metavar": "FILE"}
+# az's `validate_taint` and, for IDs, what azure.mgmt.core.tools.is_valid_resource_id takes.
+_TAINT: Final = re.compile(
+    r"[a-zA-Z\d][\w\-./]{0,252}=[a-zA-Z\d][\w\-.]{0,62}:(NoSchedule|PreferNoSchedule|NoExecute)", re.ASCII
+)
+_RESOURCE_ID: Final = re.compile(
+    r"/subscriptions/[^/]+(/resourceGroups/[^/]+)?(/providers/[^/]+(/[^/]+/[^/]+)+)+", re.IGNORECASE
+)
+_FILE: Final[Mapping[str, Any]] = {"metavar": "FILE"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
     """How the words of an option are read.
 
-    `annotation` and `settings` are typer's; `become` makes ARM's value of what typer has read, or raises `ValueError`.
-    `says` is the one value that an option without words says.
+    `annotation` and `settings` are typer's; `become` makes ARM's value of what typer has read, None being as good as
+    not given, or raises `ValueError`. `says` is the one value that an option without words says.
     """
 
     annotation: Any
@@ -52,6 +59,15 @@ class Beside:
     in_words: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Against:
+    """With what an option is not taken: a property's value; and why, with the way round."""
+
+    path: str
+    value: Any
+    why: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OptionRow:
     """An option: its spellings, parted by blanks, and the path of the property it says.
@@ -64,6 +80,7 @@ class OptionRow:
     form: Form
     help: str
     only_with: Beside | None = None
+    against: Against | None = None
     needs: tuple[str, ...] = ()
 
     @property
@@ -141,8 +158,9 @@ def asked(given: Iterable[tuple[OptionRow, Any]]) -> Asked:
                 f"cannot be given together with {said[row.path].spelling}: both say {row.path}; leave one of them out",
                 param_hint=row.spelling,
             )
-        said[row.path] = row
-        values[row.path] = row.value(read)
+        value = row.value(read)
+        if value is not None:
+            said[row.path], values[row.path] = row, value
     return Asked(values, said.values())
 
 
@@ -158,6 +176,11 @@ def refuse_alone(asked: Asked, offered: Sequence[OptionRow], otherwise: Mapping[
             if has is None or (beside.value is not None and has != beside.value):
                 others = " or ".join(_saying(offered, beside.path, beside.value))
                 raise typer.BadParameter(f"goes only with {others}", param_hint=row.spelling)
+        against = row.against
+        if against is not None and asked.get(against.path, _at(otherwise, against.path)) == against.value:
+            raise typer.BadParameter(
+                f"does not go with {against.path} {against.value}: {against.why}", param_hint=row.spelling
+            )
         if not asked.keys() >= {*row.needs}:
             needed = " and ".join(name for path in row.needs for name in _saying(offered, path, None))
             raise typer.BadParameter(f"needs {needed}", param_hint=row.spelling)
@@ -189,14 +212,16 @@ def all_in(asked: Mapping[str, Any]) -> Json:
     return functools.reduce(lambda body, item: put_in(body, *item), asked.items(), {})
 
 
-def in_any_case(values: Mapping[str, Any], *, shown: str | None = None) -> dict[str, Any]:
+def in_any_case(values: Mapping[str, Any], *, shown: str | None = None, or_blank: bool = False) -> dict[str, Any]:
     """Return what makes an option take one of the names in any case, complete them, and show them as documented.
 
-    typer's own `case_sensitive=False` shows them in lower case.
+    typer's own `case_sensitive=False` shows them in lower case. `or_blank`: "" is as good as not given.
     """
     known = {name.lower(): value for name, value in values.items()}
 
     def read(text: str) -> Any:
+        if or_blank and not text:
+            return None
         if text.lower() not in known:
             raise typer.BadParameter(f"'{text}' is not one of {', '.join(repr(name) for name in values)}.")
         return known[text.lower()]
@@ -207,13 +232,35 @@ def in_any_case(values: Mapping[str, Any], *, shown: str | None = None) -> dict[
     return {"parser": read, "autocompletion": complete, "metavar": shown or "|".join(values)}
 
 
-def choice(*values: str, shown: str | None = None) -> Form:
+def choice(*values: str, shown: str | None = None, or_blank: bool = False) -> Form:
     """Return the form of an option that takes one of the values, in any case, and completes them."""
-    return Form(annotation=str | None, settings=in_any_case({value: value for value in values}, shown=shown))
+    settings = in_any_case({value: value for value in values}, shown=shown, or_blank=or_blank)
+    return Form(annotation=str | None, settings=settings)
 
 
-def number(low: int | None = None, high: int | None = None) -> Form:
-    return Form(annotation=int | None, settings={"min": low, "max": high})
+def number(low: int | None = None, high: int | None = None, *, zero_is_unsaid: bool = False) -> Form:
+    """Return the form of an option that takes a whole number, as Python's `int` reads it, as az does.
+
+    `zero_is_unsaid`: az sends no 0.
+    """
+
+    def become(text: str) -> int | None:
+        value = whole_number(text)
+        if zero_is_unsaid and value == 0:
+            return None
+        if (low is not None and value < low) or (high is not None and value > high):
+            raise ValueError(f"{value} is not {f'from {low} to {high}' if high is not None else f'{low} or more'}")
+        return value
+
+    return Form(annotation=str | None, settings={"metavar": "N" if high is None else f"{low}-{high}"}, become=become)
+
+
+def whole_number(text: str) -> int:
+    """Return the number. Raises `ValueError`."""
+    try:
+        return int(text)
+    except ValueError as error:
+        raise ValueError(f"'{text}' is no whole number") from error
 
 
 def switch(value: Any) -> Form:
@@ -247,6 +294,43 @@ def listed(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
+def _taints(text: str) -> list[str]:
+    taints = text.split(",") if text else []
+    for taint in taints:
+        if _TAINT.fullmatch(taint) is None:
+            raise ValueError(
+                f"'{taint}' is not of the form key=value:EFFECT, where EFFECT is NoSchedule, PreferNoSchedule or "
+                "NoExecute; commas stand between taints, without blanks"
+            )
+    return taints
+
+
+def _part_of(text: str) -> str:
+    try:
+        if int(text.removesuffix("%")) >= 0:
+            return text
+    except ValueError:
+        pass
+    raise ValueError(f"'{text}' is neither a number of machines, such as 1, nor a part of them, such as 33%")
+
+
+def _resource_id(text: str) -> str:
+    if _RESOURCE_ID.fullmatch(text) is None:
+        raise ValueError(
+            f"'{text}' is no resource ID, such as /subscriptions/ID/resourceGroups/GROUP/providers/NAMESPACE/TYPE/NAME"
+        )
+    return text
+
+
+def _resource_ids(texts: Sequence[str]) -> list[str]:
+    return [_resource_id(text) for text in texts]
+
+
+def _or_unsaid(become: Callable[[str], Any]) -> Callable[[str], Any]:
+    """An empty text, as a script has it from a variable that is not set, is as good as not given."""
+    return lambda text: become(text) if text else None
+
+
 def _price(price: float) -> float:
     digits = Decimal(str(price)).normalize().as_tuple().exponent
     if (price <= 0 and price != -1) or not isinstance(digits, int) or digits < -5:
@@ -265,26 +349,33 @@ def _ports(texts: Sequence[str]) -> list[Json]:
     return ranges
 
 
-def _ip_tags(texts: Sequence[str]) -> list[Json]:
-    return [{"ipTagType": name, "tag": value} for name, value in tags(texts).items()]
+def _ip_tags(texts: Sequence[str]) -> list[Json] | None:
+    return [{"ipTagType": name, "tag": value} for name, value in tags(texts).items()] or None
 
 
-def _json_object(path: Path) -> Json:
+def _json_object(name: str) -> Json:
     try:
-        read = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path} is no JSON: {error}") from error
+        read = json.loads(_content(name))
+    except ValueError as error:
+        raise ValueError(f"{name} is no JSON: {error}") from error
     if not isinstance(read, dict):
-        raise ValueError(f"{path} has no JSON object, whose first character is '{{'")
+        raise ValueError(f"{name} has no JSON object, whose first character is '{{'")
     return read
 
 
-def _message(path: Path) -> str:
+def _message(name: str) -> str:
     """The text as ARM has it, in base64."""
-    text = path.read_bytes()
+    text = _content(name)
     if not text.isascii():
-        raise ValueError(f"{path} has characters beyond ASCII")
+        raise ValueError(f"{name} has characters beyond ASCII")
     return base64.b64encode(text).decode()
+
+
+def _content(name: str) -> bytes:
+    try:
+        return Path(name).read_bytes()
+    except OSError as error:
+        raise ValueError(f"file '{name}' cannot be read: {error.strerror}") from error
 
 
 def _one_size(text: str) -> str:
@@ -300,10 +391,13 @@ WORDS: Final = Form(annotation=list[str] | None)
 LABELS: Final = Form(annotation=list[str] | None, settings={"metavar": PAIRS_SHOWN}, become=labels)
 TAGS: Final = Form(annotation=list[str] | None, settings={"metavar": PAIRS_SHOWN}, become=tags)
 IP_TAGS: Final = Form(annotation=list[str] | None, settings={"metavar": PAIRS_SHOWN}, become=_ip_tags)
-TAINTS: Final = Form(annotation=str | None, become=listed)
+TAINTS: Final = Form(annotation=str | None, become=_taints)
 PRICE: Final = Form(annotation=float | None, become=_price)
 PORTS: Final = Form(annotation=list[str] | None, settings={"metavar": "PORTS/PROTOCOL ..."}, become=_ports)
 ONE_SIZE: Final = Form(annotation=str | None, become=_one_size)
-JSON_FILE: Final = Form(annotation=Path | None, settings=_FILE, become=_json_object)
-MESSAGE_FILE: Final = Form(annotation=Path | None, settings=_FILE, become=_message)
-PART_OF: Final = Form(annotation=str | None, settings={"metavar": "N|N%"})
+JSON_FILE: Final = Form(annotation=str | None, settings=_FILE, become=_or_unsaid(_json_object))
+MESSAGE_FILE: Final = Form(annotation=str | None, settings=_FILE, become=_or_unsaid(_message))
+PART_OF: Final = Form(annotation=str | None, settings={"metavar": "N|N%"}, become=_part_of)
+WHOLE_ID: Final = Form(annotation=str | None, settings={"metavar": "ID"}, become=_resource_id)
+ID: Final = Form(annotation=str | None, settings={"metavar": "ID"}, become=_or_unsaid(_resource_id))
+IDS: Final = Form(annotation=list[str] | None, settings={"metavar": "ID ..."}, become=_resource_ids)

@@ -19,12 +19,11 @@ from typer.core import TyperCommand
 from poolwright.cli import option_rows
 from poolwright.cli.az_words import NotAsAzReads, Option, as_az_reads, meant_by
 from poolwright.cli.not_taken import why_not_taken
-from poolwright.cli.option_rows import PAIRS_SHOWN, labels, listed
+from poolwright.cli.option_rows import PAIRS_SHOWN
 from poolwright.cli.output import Output
 
 E = TypeVar("E", bound=StrEnum)
 
-DEFAULT_COUNT: Final = 3  # az's
 SINCE_HELP: Final = "From when: 30s, 5m, 6h, 7d ago, or a time such as 2026-01-31T12:00:00Z."
 _AGO: Final = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -48,6 +47,13 @@ def chosen_of(kind: type[E], texts: Sequence[str] | None, option: str) -> list[E
         if part.lower() not in values:
             raise typer.BadParameter(f"'{part}' is not one of {', '.join(kind)}", param_hint=option)
     return list(dict.fromkeys(values[part.lower()] for part in chosen))
+
+
+def _whole_number(text: str) -> int:
+    try:
+        return option_rows.whole_number(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 DataDir = Annotated[
@@ -86,7 +92,9 @@ PoolOfMachines = Annotated[str, typer.Option("--nodepool-name", help="Node pool.
 MachineName = Annotated[str, typer.Option("--machine-name", "--name", "-n", help="Machine.")]
 Location = Annotated[str, typer.Option("--location", "-l", help="Location.")]
 AnyLocation = Annotated[str | None, typer.Option("--location", "-l", help="Location.")]
-Count = Annotated[int | None, typer.Option("--node-count", "-c", help="How many machines.")]
+Count = Annotated[
+    int | None, typer.Option("--node-count", "-c", parser=_whole_number, metavar="N", help="How many machines.")
+]
 CustomHeaders = Annotated[
     str | None,
     typer.Option("--aks-custom-headers", help="Headers of the PUT: UseWindowsGen2VM=true,B=c."),
@@ -149,11 +157,14 @@ def examples(*lines: str) -> str:
 
 
 def custom_headers(text: str | None) -> dict[str, str]:
-    """Return the headers of `A=b,C=d`."""
-    try:
-        headers = labels(listed(text or ""))
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--aks-custom-headers") from error
+    """Return the headers of `A=b,C=d`. Raises `typer.BadParameter`."""
+    headers: dict[str, str] = {}
+    for part in (text or "").split(",") if text and text.strip() else ():
+        name, _, value = (piece.strip() for piece in part.partition("="))
+        if not name or not value or "=" in value:
+            raise typer.BadParameter(f"'{part}' is not of the form name=value", param_hint="--aks-custom-headers")
+        # As az has it: what is said twice of a name is a list.
+        headers[name] = f"{headers[name]},{value}" if name in headers else value
     for name, value in headers.items():
         if not (name.isascii() and name.replace("-", "").isalnum() and value.isascii() and value.isprintable()):
             raise typer.BadParameter(f"'{name}={value}' cannot be an HTTP header", param_hint="--aks-custom-headers")
@@ -161,9 +172,9 @@ def custom_headers(text: str | None) -> dict[str, str]:
 
 
 def precondition_headers(if_match: str | None, if_none_match: str | None) -> dict[str, str]:
-    """Return If-Match and If-None-Match as az sends them: an ETag in quotes, `*` without."""
+    """Return If-Match and If-None-Match as az sends them: an ETag in quotes, `*` without, and no empty one."""
     given = {"If-Match": if_match, "If-None-Match": if_none_match}
-    bare = {name: value.strip('"') for name, value in given.items() if value is not None}
+    bare = {name: value.strip('"') for name, value in given.items() if value}
     return {name: value if value == "*" else f'"{value}"' for name, value in bare.items()}
 
 

@@ -6,11 +6,14 @@ Spelled as az 2.91.0 spells them (a test with the real az compares); `--vm-gener
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Flag, auto
 from typing import Any, Final
 
 from poolwright.cli.option_rows import (
+    ID,
+    IDS,
     IP_TAGS,
     JSON_FILE,
     LABELS,
@@ -22,7 +25,9 @@ from poolwright.cli.option_rows import (
     TAGS,
     TAINTS,
     TEXT,
+    WHOLE_ID,
     WORDS,
+    Against,
     Beside,
     Form,
     OptionRow,
@@ -30,6 +35,8 @@ from poolwright.cli.option_rows import (
     number,
     switch,
 )
+
+DEFAULT_COUNT: Final = 3  # az's
 
 
 class Taker(Flag):
@@ -53,8 +60,13 @@ UPDATE_AUTOSCALER: Final = "--update-cluster-autoscaler"
 _BOUNDS: Final = ("minCount", "maxCount")
 # As az has it: whether the autoscaler of the node pool is on says nothing.
 _AUTOSCALED: Final = Beside("enableAutoScaling", True, in_words=True)
+_OF_SIZES: Final = Against(
+    "type",
+    "VirtualMachines",
+    "each of its sizes has bounds of its own: `poolwright az aks nodepool auto-scale` keeps them",
+)
 
-OS_TYPE: Final = choice("Linux", "Windows")
+OS_TYPE: Final = choice("Linux", "Windows", or_blank=True)
 OS_SKU: Final = choice(
     *("Ubuntu", "Ubuntu2204", "Ubuntu2404", "AzureLinux", "AzureLinux3", "AzureLinuxOSGuard", "AzureContainerLinux"),
     *("CBLMariner", "Mariner", "Flatcar", "Windows2019", "Windows2022", "Windows2025", "WindowsAnnual"),
@@ -105,7 +117,7 @@ POOL_OPTIONS: Final = (
     _row(_NEW, "--node-count -c", "count", number(), "How many machines; 3 for a new node pool."),
     _row(_A | _E | _G, "--kubernetes-version -k", "orchestratorVersion", TEXT, "1.33 or 1.33.2."),
     _row(_A | _U | _E, "--mode", "mode", choice("System", "User", "Gateway"), "What the node pool is for."),
-    _row(_A | _C | _G, "--snapshot-id", "creationData.sourceResourceId", TEXT, "ID of a node pool snapshot."),
+    _row(_A | _C | _G, "--snapshot-id", "creationData.sourceResourceId", ID, "ID of a node pool snapshot."),
     _row(_ALWAYS, "--labels", "nodeLabels", LABELS, "Labels of the nodes: a=b c=d.", create="--nodepool-labels"),
     _row(_ALWAYS, "--tags", "tags", TAGS, "Tags of the node pool: a=b c=d.", create="--nodepool-tags"),
     _row(
@@ -117,7 +129,7 @@ POOL_OPTIONS: Final = (
         create="--nodepool-taints",
     ),
     _row(_NEW, "--zones -z", "availabilityZones", WORDS, "Availability zones: 1 2 3."),
-    _row(_NEW, "--max-pods -m", "maxPods", number(), "Most pods of a node."),
+    _row(_NEW, "--max-pods -m", "maxPods", number(zero_is_unsaid=True), "Most pods of a node."),
     _row(_NEW, "--node-osdisk-size", "osDiskSizeGB", number(), "GB of the OS disk."),
     _row(_NEW, "--node-osdisk-type", "osDiskType", choice("Managed", "Ephemeral"), "What the OS disk is."),
     _row(_A | _E, "--priority", "scaleSetPriority", choice("Regular", "Spot"), "Regular or evictable machines."),
@@ -144,6 +156,7 @@ POOL_OPTIONS: Final = (
         "Cluster autoscaler: on.",
         create=ENABLE_AUTOSCALER,
         needs=_BOUNDS,
+        against=_OF_SIZES,
     ),
     _row(
         # At `aks create` -d is another option.
@@ -160,6 +173,7 @@ POOL_OPTIONS: Final = (
         switch(True),
         "Cluster autoscaler: other bounds.",
         needs=_BOUNDS,
+        against=_OF_SIZES,
     ),
     _row(_ALWAYS, "--min-count", "minCount", number(), "Fewest machines of the autoscaler.", only_with=_AUTOSCALED),
     _row(_ALWAYS, "--max-count", "maxCount", number(), "Most machines of the autoscaler.", only_with=_AUTOSCALED),
@@ -188,21 +202,25 @@ POOL_OPTIONS: Final = (
         _A | _U | _G | _E,
         "--drain-timeout",
         "upgradeSettings.drainTimeoutInMinutes",
-        number(1, 1440),
+        number(1, 1440, zero_is_unsaid=True),
         "Minutes that pods have to leave a node.",
     ),
-    _row(
-        _A | _U | _G | _E,
-        "--node-soak-duration",
-        "upgradeSettings.nodeSoakDurationInMinutes",
-        number(0, 30),
-        "Minutes to wait after each drained node.",
+    # az sends 0 with `upgrade` alone.
+    *(
+        _row(
+            takers,
+            "--node-soak-duration",
+            "upgradeSettings.nodeSoakDurationInMinutes",
+            number(0, 30, zero_is_unsaid=takers is not _G),
+            "Minutes to wait after each drained node.",
+        )
+        for takers in (_A | _U | _E, _G)
     ),
     _row(
         _A | _U | _G | _E,
         "--undrainable-node-behavior",
         "upgradeSettings.undrainableNodeBehavior",
-        choice("Schedule", "Cordon"),
+        choice("Schedule", "Cordon", or_blank=True),
         "When pods do not leave in time: stop and take pods again, or leave the node cordoned and go on.",
     ),
     *_pair(_ALWAYS, "fips-image", "enableFIPS", "FIPS image"),
@@ -244,8 +262,8 @@ POOL_OPTIONS: Final = (
         choice("MIG1g", "MIG2g", "MIG3g", "MIG4g", "MIG7g"),
         "How GPUs are parted.",
     ),
-    _row(_NEW, "--vnet-subnet-id", "vnetSubnetID", TEXT, "ID of the subnet of the nodes."),
-    _row(_NEW, "--pod-subnet-id", "podSubnetID", TEXT, "ID of the subnet of the pods."),
+    _row(_NEW, "--vnet-subnet-id", "vnetSubnetID", ID, "ID of the subnet of the nodes."),
+    _row(_NEW, "--pod-subnet-id", "podSubnetID", ID, "ID of the subnet of the pods."),
     _row(
         _NEW,
         "--pod-ip-allocation-mode",
@@ -274,7 +292,7 @@ POOL_OPTIONS: Final = (
         _ALWAYS,
         "--asg-ids",
         "networkProfile.applicationSecurityGroups",
-        WORDS,
+        IDS,
         "IDs of application security groups.",
         create="--nodepool-asg-ids",
         only_with=Beside("networkProfile.allowedHostPorts", in_words=True),
@@ -286,9 +304,9 @@ POOL_OPTIONS: Final = (
         switch("Managed"),
         "DRANET, managed by AKS.",
     ),
-    _row(_NEW, "--ppg", "proximityPlacementGroupID", TEXT, "ID of a proximity placement group."),
-    _row(_NEW, "--host-group-id", "hostGroupID", TEXT, "ID of a group of dedicated hosts."),
-    _row(_NEW, "--crg-id", "capacityReservationGroupID", TEXT, "ID of a capacity reservation group."),
+    _row(_NEW, "--ppg", "proximityPlacementGroupID", ID, "ID of a proximity placement group."),
+    _row(_NEW, "--host-group-id", "hostGroupID", ID, "ID of a group of dedicated hosts."),
+    _row(_NEW, "--crg-id", "capacityReservationGroupID", WHOLE_ID, "ID of a capacity reservation group."),
     _row(
         _NEW, "--enable-encryption-at-host", "enableEncryptionAtHost", switch(True), "Encryption of disks at the host."
     ),
@@ -337,6 +355,19 @@ POOL_OPTIONS: Final = (
 
 # What holds of a new node pool where nothing else is asked.
 NEW_POOL: Final = {"osType": "Linux", "mode": "User", "scaleSetPriority": "Regular", "type": "VirtualMachineScaleSets"}
+
+# What az sends of a new node pool where nothing is asked, as far as it is not what the service has anyway: its OS type
+# may be a snapshot's. FIPS is on for Windows otherwise.
+_UNASKED: Final = {"count": DEFAULT_COUNT, "mode": "User", "nodeTaints": [], "enableFIPS": False}
+# What it sends with priority Spot alone.
+_UNASKED_OF_SPOT: Final = {"scaleSetEvictionPolicy": "Delete", "spotMaxPrice": -1}
+
+
+def of_new_pool(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what az sends of a new node pool, by path."""
+    is_spot = asked.get("scaleSetPriority") == "Spot"
+    said = {path: value for path, value in asked.items() if is_spot or path not in _UNASKED_OF_SPOT}
+    return _UNASKED | (_UNASKED_OF_SPOT if is_spot else {}) | said
 
 
 def taken_by(takers: Taker) -> tuple[PoolOption, ...]:
