@@ -8,7 +8,7 @@ import shlex
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from poolwright.domain.resource_id import ClusterId, GroupId, NodePoolId
@@ -38,6 +38,7 @@ def expanded(words: list[str]) -> list[str]:
 
 
 @given(st.lists(VALUES, min_size=1, max_size=3))
+@example(["--"])
 def test_az_gets_the_values_that_are_meant_or_no_line(values: list[str]) -> None:
     parser = argparse.ArgumentParser(allow_abbrev=False, exit_on_error=False)
     parser.add_argument("--tags", nargs="*")

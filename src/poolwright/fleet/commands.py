@@ -41,7 +41,8 @@ def option(name: str, *values: str) -> str:
         if not value.isprintable():
             raise Unsayable(f"{name} {value!r} has characters that do not print")
     for value in values:
-        if value.startswith("-") and len(values) > 1:
+        # argparse drops a lone --, also behind =.
+        if value == "--" or (value.startswith("-") and len(values) > 1):
             raise Unsayable(f"az takes {name} {value!r} for an option")
     for word in words:
         if _is_read_as_a_file(word):
