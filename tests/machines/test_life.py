@@ -260,7 +260,8 @@ def test_tools_that_answer_later_than_the_console_shows_a_system_are_the_better_
 @pytest.mark.parametrize(
     ("spec", "what", "words"),
     [
-        (SPEC, seen(firmware_log="Booting from 0000:7c00\n", cpu_seconds=41.0), "no Generation 1 image"),
+        # A system that never writes to the serial console looks the same, until it has had more than its time.
+        (SPEC, seen(firmware_log="Booting from 0000:7c00\n", cpu_seconds=1201.0), "neither its console nor"),
         (TRUSTED, seen(console="BdsDxe: failed to load Boot0001: Not Found\n"), "no Generation 2 image"),
     ],
     ids=["V1", "V2"],
