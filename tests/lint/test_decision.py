@@ -15,10 +15,11 @@ from poolwright.domain.generation import Generation
 from poolwright.domain.image_tables import WARNING_TABLE
 from poolwright.domain.profile import Profile
 from poolwright.lint.catalogs import Catalogs
-from poolwright.lint.decision import Decider
+from poolwright.lint.decision import MAX_CASES_OF_FILE, Decider
 from poolwright.lint.kinds import OF_WARNINGS
 from poolwright.lint.pools import ANSIBLE, ARM, AZ, AZAPI, AZURERM, TOOLS, Action, FoundCluster, FoundPool
 from poolwright.lint.texts import Place
+from poolwright.reports.sarif import Level
 from poolwright.templates.partial import Unknown
 
 CATALOGS = Catalogs()
@@ -193,3 +194,30 @@ def test_every_warning_of_the_service_has_a_sentence() -> None:
     codes = {row.code for row in WARNING_TABLE} - {"GenerationForcedBySize"}  # said as `gen1`
     assert codes | {_HEADER_IGNORED} == OF_WARNINGS.keys()
     assert all(" " in kind.text and kind.text.endswith(".") for kind in OF_WARNINGS.values())
+
+
+OPEN = {name: Unknown(name) for name in ("osType", "osSKU", "enableFIPS", "mode", "type", "workloadRuntime")}
+
+
+def test_what_is_tried_of_a_file_has_an_end_and_the_other_files_are_decided() -> None:
+    """Every node pool here has some hundred cases of its own; without an end that is minutes."""
+    decider = Decider(CATALOGS, Profile.DOCUMENTED, TODAY)
+    sizes = [size.name for size in CATALOGS.at("westeurope").sizes][:60]
+    whys = [decider.linted(pool(vmSize=size, **OPEN)).outcome.because_unknown for size in sizes]
+    first = next(number for number, why in enumerate(whys) if why is not None and "in its file" in why)
+    assert MAX_CASES_OF_FILE / 3000 < first < len(sizes) - 1
+    assert all(why is not None and "in its file" in why for why in whys[first + 1 :])
+    # What was decided before, what has nothing unknown, and another file.
+    assert decider.linted(pool(vmSize=sizes[0], **OPEN)).outcome.because_unknown == whys[0]
+    assert decider.linted(pool(vmSize="Standard_D4s_v5")).outcome.generation is Generation.V2
+    other = replace(pool(vmSize=sizes[-1], **OPEN), place=Place("g", 1, 1))
+    assert "in its file" not in str(decider.linted(other).outcome.because_unknown)
+
+
+def test_a_refusal_names_other_sizes_though_its_cases_were_tried_without() -> None:
+    found = pool(vmSize="Standard_D4_v3", securityProfile={"enableVTPM": True}, version=Unknown("v"))
+    (finding,) = (each for each in DECIDERS[Profile.DOCUMENTED].linted(found).findings if each.level is Level.ERROR)
+    assert finding.kind.id == "gen2-not-offered"
+    assert "for example Standard_" in finding.remedy
+    (finding,) = DECIDERS[Profile.DOCUMENTED].linted(pool(vmSize="Standard_D4s_v55")).findings
+    assert "nearest: Standard_D" in finding.remedy

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from poolwright.arm.wire import decode_node_pool
+from poolwright.domain.profile import Profile
 from poolwright.lint.arm_templates import Given, Sent, read_template
 from poolwright.lint.az_commands import read_script
 from poolwright.lint.json_text import JsonText
@@ -479,3 +481,26 @@ def test_a_command_whose_verb_is_unknown_may_make_a_node_pool(command: str, addr
     assert (pool.address, pool.condition, pool.properties) == (address, condition, {"vmSize": "Standard_D2_v2"})
     assert pool.open_ended is not None
     assert pool.mistakes == ()
+
+
+@pytest.mark.parametrize(
+    ("properties", "size"),
+    [
+        ({"vmSize": "A", "VMSize": "B"}, "A"),
+        ({"VMSize": "B", "vmSize": "A"}, "A"),
+        ({"VMSIZE": "C", "VMSize": "B"}, "B"),
+    ],
+)
+def test_of_names_that_differ_by_case_the_one_counts_that_counts_for_the_service(
+    properties: dict[str, Any], size: str
+) -> None:
+    assert decode_node_pool({"properties": properties}, Profile.DOCUMENTED).vm_size == size
+    of_arm = only(of_template([{"type": POOL, "name": "c/p", "properties": properties}]))
+    after = {"type": f"{POOL}@2025-10-01", "name": "p", "body": {"properties": properties}}
+    change = {"address": "a", "type": "azapi_resource", "change": {"actions": ["create"], "after": after}}
+    plan = {"format_version": "1.2", "terraform_version": "1", "resource_changes": [change]}
+    of_azapi = only(read_terraform(JsonText(Text("f", json.dumps(plan, indent=1))), Given()))
+    for pool in (of_arm, of_azapi):
+        assert pool.properties == {"vmSize": size}
+    written = json.dumps(plan, indent=1).splitlines()[of_azapi.place_of("vmSize").line - 1]
+    assert f'"{size}"' in written

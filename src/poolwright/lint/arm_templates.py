@@ -345,9 +345,9 @@ class _Template:
 
     def _add(self, resource: _Resource, cluster: FoundCluster, name: Any, properties: Any, below: Path) -> None:
         """Add a node pool whose properties stand `below` the resource."""
-        spelled: Json = _spelled(properties) if isinstance(properties, dict) else {"vmSize": properties}
+        named: Json = spelled(properties) if isinstance(properties, dict) else {"vmSize": properties}
         if isinstance(properties, dict) and not properties and isinstance(name, Unknown):
-            spelled = {"vmSize": name}
+            named = {"vmSize": name}
         places = (
             {path: self._place(resource, (*below, *original)) for path, original in _paths(properties)}
             if isinstance(properties, dict)
@@ -363,7 +363,7 @@ class _Template:
                 tool=ARM,
                 action=Action.CREATE,
                 place=start,
-                properties=spelled,
+                properties=named,
                 cluster=cluster,
                 places={**places, "name": self._place(resource, ("name",) if len(below) == 1 else (*below, "name"))},
                 condition=resource.condition,
@@ -483,12 +483,11 @@ def _written(document: JsonText, base: Path, below: Path) -> Path:
 
 def _paths(properties: Json) -> Iterator[tuple[str, Path]]:
     """Each property and each one in it, by the path rules name it by and the one it is written at."""
-    for name, part in properties.items():
-        yield _SPELLING.get(name.lower(), name), (name,)
+    for name, part in in_force(properties):
+        yield spelling(name), (name,)
         if isinstance(part, dict):
-            for inner in part:
-                spelled = f"{_SPELLING.get(name.lower(), name)}.{_SPELLING.get(inner.lower(), inner)}"
-                yield spelled, (name, inner)
+            for inner, _ in in_force(part):
+                yield f"{spelling(name)}.{spelling(inner)}", (name, inner)
 
 
 # Azure compares names without case; these are the ones that something is looked up by.
@@ -512,16 +511,19 @@ _SPELLING: Final = {
 }
 
 
+def spelling(name: str) -> str:
+    """Return the name of a property as rules look it up."""
+    return _SPELLING.get(name.lower(), name)
+
+
+def in_force(properties: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the properties with their written names, those that count last: the exact ones, as for the service."""
+    yield from sorted(properties.items(), key=lambda each: spelling(each[0]) == each[0])
+
+
 def spelled(properties: Mapping[str, Any]) -> Json:
     """Return the properties with the names that rules look up in Azure's spelling."""
-    return _spelled(properties)
-
-
-def _spelled(properties: Mapping[str, Any]) -> Json:
-    return {
-        _SPELLING.get(name.lower(), name): _spelled(part) if isinstance(part, dict) else part
-        for name, part in properties.items()
-    }
+    return {spelling(name): spelled(part) if isinstance(part, dict) else part for name, part in in_force(properties)}
 
 
 def _facts(given: Given) -> Json:

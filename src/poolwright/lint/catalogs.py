@@ -14,6 +14,7 @@ from poolwright.arm.catalog_import import CatalogImport
 from poolwright.catalog.catalog import Catalog, LocationCatalog, display_names, normalized_location
 from poolwright.catalog.in_force import Replacements, in_force
 from poolwright.domain.offer import Offer
+from poolwright.domain.vm_size import VmSize
 from poolwright.templates.partial import Unknown
 
 # No location's name, as messages show it: nothing was surveyed there, so that every size counts as offered.
@@ -32,12 +33,21 @@ class UnusableCatalog(ValueError):
         self.is_missing = is_missing
 
 
+class _WithoutSuggestions(LocationCatalog):
+    """The same offers, none of which a refusal suggests."""
+
+    @property
+    def usable_sizes(self) -> tuple[VmSize, ...]:
+        return ()
+
+
 class Catalogs:
     """What each location offers. Catalogues are made when they are asked for."""
 
     def __init__(self, imported: Replacements | None = None) -> None:
         self._imported = imported or Replacements()
         self._made: dict[str, LocationCatalog] = {}
+        self._quiet: dict[str, LocationCatalog] = {}
         self._names = {*display_names(), *self._imported.sizes, *self._imported.versions}
         built_in = Catalog.built_in((ANYWHERE,))
         self._left_out = {left.name.lower(): left.reasons for left in built_in.left_out}
@@ -48,6 +58,14 @@ class Catalogs:
         if name not in self._made:
             self._made[name] = self._made_for(name)
         return self._made[name]
+
+    def without_suggestions(self, location: str | Unknown) -> LocationCatalog:
+        """Return the same for trying many node pools: what it refuses, it refuses without naming other sizes."""
+        whole = self.at(location)
+        if whole.location not in self._quiet:
+            parts = whole.location, whole.offers, whole.images, whole.kubernetes, whole.known
+            self._quiet[whole.location] = _WithoutSuggestions(*parts)
+        return self._quiet[whole.location]
 
     def knows(self, location: str) -> bool:
         """Whether there is such a location."""

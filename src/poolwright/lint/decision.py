@@ -48,17 +48,22 @@ from poolwright.lint.kinds import (
     Kind,
 )
 from poolwright.lint.pools import Action, FoundPool, Json
+from poolwright.lint.properties import ABSENT, known_part, put, value_at, without
 from poolwright.lint.versions import taken_for
 from poolwright.reports.sarif import Level
 from poolwright.templates.partial import Unknown, holds_unknown
 
 # A node pool of which more is unknown than this many combinations is itself unknown.
 MAX_CASES: Final = 4096
+# All that is tried of one file, which takes some seconds; after that its node pools with something unknown are unknown.
+MAX_CASES_OF_FILE: Final = 20_000
 # Sizes are suggested where trying each of them is quick.
 _MAX_CASES_TO_SUGGEST: Final = 64
 MAX_SUGGESTIONS: Final = 5
 _OF_LIMITS: Final = ("mode", "type", "osType")
-_ABSENT: Final = object()
+_SPENT: Final = (
+    f"too much is unknown in its file, more than {MAX_CASES_OF_FILE} combinations in all: tell some of it, or split it"
+)
 _NO_SUBSCRIPTION: Final = "00000000-0000-0000-0000-000000000000"
 _CLUSTER_ID: Final = ClusterId(GroupId(_NO_SUBSCRIPTION, "rg"), "cluster")
 # Stands for the name of every node pool, which its messages get in its place: two of them are one case.
@@ -66,24 +71,22 @@ _NAME: Final = "nphere"
 _ASSUMPTION: Final = "CatalogueAssumption"
 _HEADER_SAID: Final = ("WindowsDefaultsToGeneration1",)
 
-# What decides about generation and image, and the values each can have. What can also be left out has `_ABSENT`.
+# What decides about generation and image, and the values each can have. What can also be left out has `ABSENT`.
 _CHOICES: Final[Mapping[str, tuple[Any, ...]]] = {
     "osType": ("Linux", "Windows"),
-    "osSKU": (_ABSENT, *(sku.value for sku in OsSku)),
-    "enableFIPS": (_ABSENT, True, False),
+    "osSKU": (ABSENT, *(sku.value for sku in OsSku)),
+    "enableFIPS": (ABSENT, True, False),
     "securityProfile.enableVTPM": (False, True),
     "securityProfile.enableSecureBoot": (False, True),
     "workloadRuntime": ("OCIContainer", "KataMshvVmIsolation"),
     "gpuProfile.driver": ("Install", "None"),
     "mode": ("User", "System"),
     "type": ("VirtualMachineScaleSets", "VirtualMachines"),
-    "vmGeneration": (_ABSENT, "V1", "V2"),
+    "vmGeneration": (ABSENT, "V1", "V2"),
 }
 _HEADER_CHOICES: Final = (None, True, False)
 # What an update of an existing node pool leaves as it is and nobody told.
 _KEPT_BY_UPDATE: Final = ("osType", "osSKU", "enableFIPS", "securityProfile.enableVTPM")
-# Properties that are only right or wrong together: where one is unknown, the others say nothing.
-_TOGETHER: Final = (("enableAutoScaling", "count", "minCount", "maxCount"), ("upgradeSettings",))
 _UPGRADES_KEEP: Final = Kind(
     "upgrade-keeps",
     "An upgrade moves to the newest image and never changes the generation.",
@@ -126,6 +129,7 @@ class Decider:
     _known: dict[str, tuple[NodePool | None, tuple[_Problem, ...]]] = field(default_factory=dict)
     _cases_of: dict[str, list[_Case]] = field(default_factory=dict)
     _ways: dict[str, str] = field(default_factory=dict)
+    _tried: Counter[str] = field(default_factory=Counter)
     _near: dict[tuple[str, str], list[str]] = field(default_factory=dict)
 
     def linted(self, pool: FoundPool) -> LintedPool:
@@ -179,6 +183,8 @@ class Decider:
         if prod(map(len, choices.values())) > MAX_CASES:
             names = ", ".join(choices)
             return _unknown(pool, profile, f"too much is unknown: {names}", next(iter(choices)))
+        if choices and not self._may_try(pool, profile, choices):
+            return _unknown(pool, profile, _SPENT, next(iter(choices)))
         # What the generation hangs on is decided once for node pools that differ in counts and labels alone.
         cases = self._cases(_bare(pool), profile, catalog, choices)
         others = self._other_problems(pool, profile, catalog, [case for case in cases if not case.problems])
@@ -213,7 +219,7 @@ class Decider:
         possible = [case for case in cases if not case.problems]
         if not possible:
             outcome = Outcome(profile, None, (), (), None, is_refused=True)
-            return outcome, [_refused(pool, problem) for problem in _in_most(cases)]
+            return outcome, [_refused(pool, problem) for problem in self._in_most(pool, profile, catalog, cases)]
         findings: list[Finding] = []
         pools = [case.pool for case in possible if case.pool is not None]
         generations = {decided.generation for decided in pools}
@@ -287,14 +293,17 @@ class Decider:
         return self._ways[key]
 
     def _found_way(self, pool: FoundPool, profile: Profile, catalog: LocationCatalog) -> str:
-        silent = replace(pool, properties=_without(pool.properties, "vmGeneration"))
+        silent = replace(pool, properties=without(pool.properties, "vmGeneration"))
         if silent.properties != pool.properties and self._generation(silent, profile, catalog) is Generation.V2:
             return "leave vmGeneration out"
         with_header = replace(silent, header=True)
         if pool.header is not True and self._generation(with_header, profile, catalog) is Generation.V2:
             return _asks(pool)
         size = catalog.size(str(pool.properties.get("vmSize")))
-        if size is None or prod(map(len, _choices(pool, catalog).values())) > _MAX_CASES_TO_SUGGEST:
+        choices = _choices(pool, catalog)
+        if size is None or prod(map(len, choices.values())) > _MAX_CASES_TO_SUGGEST:
+            return ""
+        if not self._may_try(pool, profile, choices):
             return ""
         nearest = alternatives(size, catalog.usable_sizes, limit=50)
         fitting = (
@@ -314,13 +323,36 @@ class Decider:
         found = {decided.generation for decided in pools}
         return next(iter(found)) if len(found) == 1 else None
 
+    def _may_try(self, pool: FoundPool, profile: Profile, choices: Mapping[str, tuple[Any, ...]]) -> bool:
+        """Whether the cases were decided before, or the pool's file has enough left for them."""
+        if _signature(_bare(pool), profile) in self._cases_of:
+            return True
+        return self._tried[pool.place.file] + prod(map(len, choices.values())) <= MAX_CASES_OF_FILE
+
     def _cases(
         self, pool: FoundPool, profile: Profile, catalog: LocationCatalog, choices: Mapping[str, tuple[Any, ...]]
     ) -> list[_Case]:
         key = _signature(pool, profile)
         if key not in self._cases_of:
-            self._cases_of[key] = [self._case(pool, profile, catalog, values) for values in _combinations(choices)]
+            quiet = self.catalogs.without_suggestions(pool.cluster.location)
+            self._cases_of[key] = [self._case(pool, profile, quiet, values) for values in _combinations(choices)]
+            self._tried[pool.place.file] += len(self._cases_of[key])
         return self._cases_of[key]
+
+    def _in_most(
+        self, pool: FoundPool, profile: Profile, catalog: LocationCatalog, cases: Sequence[_Case]
+    ) -> Iterator[_Problem]:
+        """What refuses every case, else what refuses most of them; in the words of the last case, the newest version's.
+
+        Only these words name other sizes: looking for them takes much longer than refusing.
+        """
+        latest = {problem.kind: case for case in cases for problem in case.problems}
+        often = Counter(kind for case in cases for kind in {problem.kind for problem in case.problems})
+        most = max(often.values())
+        for kind, case in latest.items():
+            if often[kind] == most:
+                told = self._case(_bare(pool), profile, catalog, case.values).problems
+                yield next(problem for problem in told if problem.kind == kind)
 
     def _case(
         self,
@@ -329,10 +361,10 @@ class Decider:
         catalog: LocationCatalog,
         values: Mapping[str, Any],
     ) -> _Case:
-        properties = _known_part(pool.properties)
+        properties = known_part(pool.properties)
         for path, value in values.items():
             if path in _CHOICES:
-                _put(properties, path, value)
+                put(properties, path, value)
         header = values.get("header", pool.header if isinstance(pool.header, bool) else None)
         version = values.get("version", pool.cluster.version)
         if "version" in values:
@@ -342,7 +374,9 @@ class Decider:
             version = wanted
         name = _name_that_counts(pool)
         key = json.dumps(
-            [profile.value, catalog.location, name, properties, header, version], sort_keys=True, default=str
+            [profile.value, catalog.location, type(catalog).__name__, name, properties, header, version],
+            sort_keys=True,
+            default=str,
         )
         if key not in self._known:
             self._known[key] = _settled(name, properties, header, version, catalog, profile)
@@ -444,15 +478,15 @@ def _choices(pool: FoundPool, catalog: LocationCatalog) -> dict[str, tuple[Any, 
     choices: dict[str, tuple[Any, ...]] = {}
     is_update = pool.action is Action.UPDATE
     for path, values in _CHOICES.items():
-        value = _get(pool.properties, path)
-        untold = value is _ABSENT and (
+        value = value_at(pool.properties, path)
+        untold = value is ABSENT and (
             (is_update and path in _KEPT_BY_UPDATE) or (pool.open_ended is not None and path != "vmGeneration")
         )
         if isinstance(value, Unknown):
             choices[path] = values
         elif untold:
             # A node pool that exists has one of them.
-            choices[path] = tuple(each for each in values if each is not _ABSENT) if is_update else values
+            choices[path] = tuple(each for each in values if each is not ABSENT) if is_update else values
     if "osType" in choices and isinstance(pool.properties.get("osSKU"), str):
         of_sku = _os_type_of(pool.properties["osSKU"])
         choices["osType"] = (of_sku,) if of_sku is not None else choices["osType"]
@@ -555,17 +589,9 @@ def _hangs_on(pool: FoundPool, cases: Sequence[_Case], choices: Mapping[str, tup
 
 
 def _called(pool: FoundPool, path: str) -> str:
-    value = pool.header if path == "header" else _get(pool.properties, path)
+    value = pool.header if path == "header" else value_at(pool.properties, path)
     name = {"header": "the header UseWindowsGen2VM", "version": "the Kubernetes version"}.get(path, path)
     return f"{name}, which is {value}" if isinstance(value, Unknown) else f"{name}, which is not told"
-
-
-def _in_most(cases: Sequence[_Case]) -> list[_Problem]:
-    """What refuses every case, else what refuses most of them; in the words of the last case, the newest version's."""
-    latest = {problem.kind: problem for case in cases for problem in case.problems}
-    often = Counter(kind for case in cases for kind in {problem.kind for problem in case.problems})
-    most = max(often.values())
-    return [latest[kind] for kind in latest if often[kind] == most]
 
 
 def _unknown(pool: FoundPool, profile: Profile, why: str, path: str) -> tuple[Outcome, list[Finding]]:
@@ -597,7 +623,7 @@ def _finding(pool: FoundPool, kind: Kind, level: Level, path: str, message: str,
 
 def _sizes_of(pool: FoundPool) -> list[str]:
     """The sizes that are known."""
-    profiles = _get(pool.properties, "virtualMachinesProfile.scale.manual")
+    profiles = value_at(pool.properties, "virtualMachinesProfile.scale.manual")
     manual = [part.get("size") for part in profiles if isinstance(part, dict)] if isinstance(profiles, list) else []
     named = [name for name in (pool.properties.get("vmSize"), *manual) if isinstance(name, str) and name]
     return list(dict.fromkeys(named))
@@ -640,46 +666,3 @@ def _bare(pool: FoundPool) -> FoundPool:
     """The node pool with the properties alone that generation and image hang on: no counts, labels and the like."""
     names = {"vmSize", "orchestratorVersion", "virtualMachinesProfile", *(path.partition(".")[0] for path in _CHOICES)}
     return replace(pool, properties={name: part for name, part in pool.properties.items() if name in names})
-
-
-def _without(properties: Json, name: str) -> Json:
-    return {key: value for key, value in properties.items() if key != name}
-
-
-def _known_part(value: Any) -> Any:
-    """The value without what is unknown; of properties that belong together none, where one of them is unknown."""
-    if isinstance(value, dict):
-        left_out = {
-            name for group in _TOGETHER if any(holds_unknown(value.get(each)) for each in group) for name in group
-        }
-        return {
-            name: _known_part(part)
-            for name, part in value.items()
-            if not isinstance(part, Unknown) and name not in left_out
-        }
-    if isinstance(value, list):
-        return [] if holds_unknown(value) else value
-    return value
-
-
-def _get(properties: Mapping[str, Any], path: str) -> Any:
-    value: Any = properties
-    for name in path.split("."):
-        if isinstance(value, Unknown):
-            return value
-        if not isinstance(value, Mapping) or value.get(name) is None:
-            return _ABSENT
-        value = value[name]
-    return value
-
-
-def _put(properties: Json, path: str, value: Any) -> None:
-    *around, name = path.split(".")
-    for part in around:
-        if not isinstance(properties.get(part), dict):
-            properties[part] = {}
-        properties = properties[part]
-    if value is _ABSENT:
-        properties.pop(name, None)
-    else:
-        properties[name] = value

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from poolwright.domain.resource_id import CLUSTER_TYPE, NODE_POOL_TYPE
-from poolwright.lint.arm_templates import Given, spelled
+from poolwright.lint.arm_templates import Given, in_force, spelled, spelling
 from poolwright.lint.json_text import JsonText, Path
 from poolwright.lint.pools import AZAPI, AZURERM, Action, FoundCluster, FoundPool, Json, Reading, header_value
 from poolwright.lint.texts import Broken, Place
@@ -341,11 +341,10 @@ def _add_azapi(reading: Reading, document: JsonText, resource: _Resource, given:
 
 
 def _azapi_places(document: JsonText, path: Path, below: Path, pool: Json) -> Iterator[tuple[str, Place]]:
-    for written, name in zip(pool, spelled(pool), strict=True):
-        yield name, document.place((*path, *below, written))
-        part = pool[written]
-        for inner, spelled_inner in zip(part, spelled(part), strict=True) if isinstance(part, dict) else ():
-            yield f"{name}.{spelled_inner}", document.place((*path, *below, written, inner))
+    for name, part in in_force(pool):
+        yield spelling(name), document.place((*path, *below, name))
+        for inner, _ in in_force(part) if isinstance(part, dict) else ():
+            yield f"{spelling(name)}.{spelling(inner)}", document.place((*path, *below, name, inner))
 
 
 def _listed(value: Any) -> list[Any]:
