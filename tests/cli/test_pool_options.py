@@ -185,8 +185,6 @@ def test_a_node_pool_comes_from_a_snapshot_and_leaves_it(poolwright: CommandLine
         ("--vpmem-mib -1", "--vpmem-mib: -1 is not 0 or more"),
         ("--max-surge=", "--max-surge: '' is neither a number of machines"),
         ("--max-unavailable -1", "--max-unavailable: '-1' is neither a number of machines"),
-        ("--node-taints a=b:NoSchedule,", "--node-taints: '' is not of the form key=value:EFFECT"),
-        ("--node-taints a=b:Never", "'a=b:Never' is not of the form key=value:EFFECT"),
         ("--aks-custom-headers a=", "--aks-custom-headers: 'a=' is not of the form name=value"),
         ("--aks-custom-headers a=b=c", "'a=b=c' is not of the form name=value"),
         (
@@ -249,6 +247,58 @@ def test_a_cluster_has_what_the_options_say_and_so_has_its_first_node_pool(
     assert {path: found_at(made, path) for path, _ in OF_CLUSTER.values()} == dict(OF_CLUSTER.values())
     [pool] = made["properties"]["agentPoolProfiles"]
     assert {path: found_at(pool, path) for path in FIRST_POOL.properties} == FIRST_POOL.properties
+
+
+def test_taints_are_sent_with_their_blanks_and_refused(poolwright: CommandLine, cluster: ServiceProcess) -> None:
+    for text in ("a=b:NoSchedule,", "a=b:NoSchedule, c=d:NoSchedule"):
+        ended = poolwright(*nodepool("add", "blanks", "-c", "0", "--node-taints", text))
+
+        assert (ended.code, ended.out) == (1, "")
+        assert "target: properties.nodeTaints" in ended.err
+
+
+def test_a_new_node_pool_has_what_az_sends_unasked(poolwright: CommandLine, cluster: ServiceProcess) -> None:
+    poolwright.done(*nodepool("add", "evicted", "-c", "0", "--priority", "spot"))
+    poolwright.done(*nodepool("add", "steady", "-c", "0", "--priority", "regular", "--eviction-policy", "deallocate"))
+    poolwright.done(*nodepool("add", "winner", "-c", "0", "--os-type", "windows", "--os-sku", "windows2022"))
+
+    spot, steady, windows = (properties(cluster, name) for name in ("evicted", "steady", "winner"))
+    assert (spot["scaleSetEvictionPolicy"], spot["spotMaxPrice"], spot["nodeTaints"]) == ("Delete", -1, [])
+    assert not steady.keys() & {"scaleSetEvictionPolicy", "spotMaxPrice"}
+    assert windows["enableFIPS"] is False
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "--kubelet-config= --linux-os-config= --localdns-config= --message-of-the-day= --snapshot-id=",
+        "--os-type= --undrainable-node-behavior= --vnet-subnet-id= --node-public-ip-tags= --drain-timeout 0",
+        "--max-pods 0 --node-soak-duration 0 --if-match= --aks-custom-headers=",
+    ],
+)
+def test_a_blank_and_a_0_that_az_does_not_send_say_nothing(
+    words: str, poolwright: CommandLine, cluster: ServiceProcess
+) -> None:
+    made = []
+    for given in ("", words):
+        poolwright.done(*nodepool("add", "blank", "-c", "0", *given.split()))
+        made.append({**properties(cluster, "blank"), "eTag": ""})
+        poolwright.done(*nodepool("delete", "blank", "--yes"))
+
+    assert made[0] == made[1]
+
+
+def test_an_update_with_blanks_and_0_keeps_what_there_is(poolwright: CommandLine, cluster: ServiceProcess) -> None:
+    settings = {"drainTimeoutInMinutes": 7, "nodeSoakDurationInMinutes": 5}
+    before = cluster.client.make_pool("kept", {"count": 0, "upgradeSettings": settings})
+    words = "--undrainable-node-behavior= --localdns-config= --drain-timeout 0 --node-soak-duration 0"
+
+    poolwright.done(*nodepool("update", "kept", *words.split()))
+    assert properties(cluster, "kept")["upgradeSettings"] == before["upgradeSettings"]
+
+    poolwright.done(*nodepool("upgrade", "kept", "--node-soak-duration", "0", "--drain-timeout", "0"))
+    after = properties(cluster, "kept")["upgradeSettings"]
+    assert after == {**before["upgradeSettings"], "nodeSoakDurationInMinutes": 0}
 
 
 def test_the_first_node_pool_takes_what_a_node_pool_takes() -> None:

@@ -23,10 +23,7 @@ from poolwright.cli.output import Json
 # Which list options may stand without a value, as with az: none of the pairs is a value, too.
 PAIRS_SHOWN: Final = "KEY=VALUE ..."
 _PORTS: Final = re.compile(r"(\d+)(?:-(\d+))?/(tcp|udp)", re.IGNORECASE)
-# az's `validate_taint` and, for IDs, what azure.mgmt.core.tools.is_valid_resource_id takes.
-_TAINT: Final = re.compile(
-    r"[a-zA-Z\d][\w\-./]{0,252}=[a-zA-Z\d][\w\-.]{0,62}:(NoSchedule|PreferNoSchedule|NoExecute)", re.ASCII
-)
+# What azure.mgmt.core.tools.is_valid_resource_id takes.
 _RESOURCE_ID: Final = re.compile(
     r"/subscriptions/[^/]+(/resourceGroups/[^/]+)?(/providers/[^/]+(/[^/]+/[^/]+)+)+", re.IGNORECASE
 )
@@ -295,14 +292,8 @@ def listed(text: str) -> list[str]:
 
 
 def _taints(text: str) -> list[str]:
-    taints = text.split(",") if text else []
-    for taint in taints:
-        if _TAINT.fullmatch(taint) is None:
-            raise ValueError(
-                f"'{taint}' is not of the form key=value:EFFECT, where EFFECT is NoSchedule, PreferNoSchedule or "
-                "NoExecute; commas stand between taints, without blanks"
-            )
-    return taints
+    """The taints with their blanks, which the service refuses, as az does."""
+    return text.split(",") if text else []
 
 
 def _part_of(text: str) -> str:
