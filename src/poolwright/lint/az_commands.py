@@ -19,6 +19,7 @@ from poolwright.az.options import Spelled, options_of, spelled
 from poolwright.lint.arm_templates import Given
 from poolwright.lint.kinds import AZ_OPTION
 from poolwright.lint.pools import AZ, Action, FoundCluster, FoundPool, Header, Json, Mistake, Reading, header_value
+from poolwright.lint.properties import put
 from poolwright.lint.shell import Command, Script
 from poolwright.lint.shell_words import Value, Word, is_shell
 from poolwright.lint.texts import Place, Text
@@ -413,7 +414,7 @@ def _properties(arguments: _Arguments) -> tuple[Json, dict[str, Place]]:
             continue
         if value == "":
             continue
-        _put(properties, path, value)
+        put(properties, path, value)
         places[path] = words[0].place if words else arguments.places[option]
     return properties, places
 
@@ -424,10 +425,3 @@ def _header(arguments: _Arguments) -> Header:
         return value
     pairs = (part.partition("=") for part in value.split(","))
     return header_value({name.strip(): content.strip() for name, _, content in pairs})
-
-
-def _put(properties: Json, path: str, value: Any) -> None:
-    *around, name = path.split(".")
-    for part in around:
-        properties = properties.setdefault(part, {})
-    properties[name] = value

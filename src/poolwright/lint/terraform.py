@@ -20,6 +20,7 @@ from poolwright.domain.resource_id import CLUSTER_TYPE, NODE_POOL_TYPE
 from poolwright.lint.arm_templates import Given, in_force, spelled, spelling
 from poolwright.lint.json_text import JsonText, Path
 from poolwright.lint.pools import AZAPI, AZURERM, Action, FoundCluster, FoundPool, Json, Reading, header_value
+from poolwright.lint.properties import put
 from poolwright.lint.texts import Broken, Place
 from poolwright.templates.partial import Unknown
 
@@ -259,7 +260,7 @@ def _add(
             continue  # AKS chooses, and the plan shows that as known after apply
         if value is None or value == "" or value == []:
             continue
-        _put(properties, path, value)
+        put(properties, path, value)
         places[path] = document.place((*resource.path, *below, argument))
     name = _value(values, unknown, "name")
     places["name"] = document.place((*resource.path, *below, "name"))
@@ -373,10 +374,3 @@ def _merged(value: Any, unknown: Any) -> Any:
     if isinstance(unknown, list) and isinstance(value, list):
         return [_merged(part, unknown[index] if index < len(unknown) else None) for index, part in enumerate(value)]
     return value
-
-
-def _put(properties: Json, path: str, value: Any) -> None:
-    *around, name = path.split(".")
-    for part in around:
-        properties = properties.setdefault(part, {})
-    properties[name] = value
