@@ -66,7 +66,7 @@ class LocalBench(Bench):
                 boot=self.boot,
                 sgx=lambda: sgx.look_at_host(Accelerator.TCG, self.daemon.account),
             ),
-            Hypervisor(self.daemon.uri, self.daemon.ensure),
+            self.hypervisor(),
             lambda spec: self.image_for(spec),
             self.key,
             now=time.time,
@@ -93,9 +93,13 @@ class LocalBench(Bench):
             )
             time.sleep(0.1)
 
+    def hypervisor(self) -> Hypervisor:
+        """A connection of its own."""
+        return Hypervisor(self.daemon.uri, self.daemon.ensure)
+
     def domains(self) -> list[Domain]:
         """What libvirt knows, by a connection of its own."""
-        watching = Hypervisor(self.daemon.uri, self.daemon.ensure)
+        watching = self.hypervisor()
         while True:
             try:
                 return list(watching.domains("poolwright-").values())
@@ -107,7 +111,7 @@ class LocalBench(Bench):
 
     def destroy_all(self) -> None:
         """Pull every plug, behind the engine's back."""
-        other = Hypervisor(self.daemon.uri, self.daemon.ensure)
+        other = self.hypervisor()
         for domain in self.domains():
             other.end(domain.uuid)
         other.close()
@@ -132,7 +136,7 @@ class LocalBench(Bench):
 
     def let_reset(self, *, allowed: bool) -> None:
         """Have resets of all machines do as given, behind the engine's back."""
-        other = Hypervisor(self.daemon.uri, self.daemon.ensure)
+        other = self.hypervisor()
         for domain in self.domains():
             other.let_reset(domain.uuid, allowed=allowed)
         other.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 
 from poolwright.domain.generation import Generation
 from poolwright.domain.machine import WhenLost, Witness
-from poolwright.machines.engine import PermanentError
+from poolwright.machines.engine import PermanentError, TemporaryError
 from poolwright.machines.images.build import Form
 from poolwright.machines.images.store import DiskImage
 from poolwright.machines.local import abandoned, host
@@ -288,13 +289,46 @@ def test_a_machine_that_reboots_shows_again_what_it_is_and_is_not_lost(
         bench.close()
 
 
-def test_machines_outlive_the_daemon_and_the_engine_finds_them_again(bench: LocalBench) -> None:
+def test_machines_outlive_the_daemon_and_the_engine_finds_them_again(
+    bench: LocalBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    let_reset, kills = Hypervisor.let_reset, []
+
+    def killed_meanwhile(hypervisor: Hypervisor, uuid: str, *, allowed: bool) -> None:
+        """What comes after the agent has said what the machine is, which it says once."""
+        if not kills:
+            kills.append(uuid)
+            bench.kill_daemon()
+            raise TemporaryError("libvirt's daemon went away", retry_after_seconds=0)
+        let_reset(hypervisor, uuid, allowed=allowed)
+
+    monkeypatch.setattr(Hypervisor, "let_reset", killed_meanwhile)
     bench.ensure(V1)
+    assert len(kills) == 1
     for number in range(20):
         bench.kill_daemon()
         # One that the new daemon ends itself is repaired.
         bench.wait(lambda: bool(bench.domains()) and not bench.engine.underway([V1.key]))
         assert bench.seen(V1.key)[V1.key].ready, number
+
+
+def test_what_begins_or_ends_twice_at_once_has_begun_or_ended(bench: LocalBench) -> None:
+    """Somebody else may be faster between looking at a machine and acting."""
+    name, machine = "somebody-elses", str(uuid.uuid4())
+    xml = (
+        f"<domain type='qemu'><name>{name}</name><uuid>{machine}</uuid><memory unit='MiB'>64</memory>"
+        "<os><type arch='x86_64' machine='pc'>hvm</type></os></domain>"
+    )
+    hypervisors = [bench.hypervisor() for _ in range(2)]
+    with ThreadPoolExecutor(2) as both:
+        for _ in range(5):
+            list(both.map(lambda each: each.begin(xml, machine), hypervisors))
+            assert hypervisors[0].domains(name)[machine].active
+            list(both.map(lambda each: each.end(machine), hypervisors))
+            assert not hypervisors[0].domains(name)[machine].active
+    hypervisors[0].undefine(machine)
+    for each in hypervisors:
+        each.close()
 
 
 def test_an_orphan_is_ended(bench: LocalBench) -> None:

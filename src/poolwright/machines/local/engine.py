@@ -324,7 +324,11 @@ class LocalEngine:
             booting += (after.phase is Phase.BOOTING) - (life.phase is Phase.BOOTING)
             moving = moving or bool(actions) or after.phase in (Phase.QUEUED, Phase.BOOTING, Phase.STOPPING)
             if after != life or actions:
-                self._carry_out(life, after, actions)
+                try:
+                    self._carry_out(life, after, actions)
+                except Exception:
+                    self._have_said_again(life)
+                    raise
         return moving
 
     def _ask_emulator(self) -> None:
@@ -390,6 +394,7 @@ class LocalEngine:
             )
         with self._changed:
             if self._lives.get(before.key) != before:
+                self._have_said_again(before)
                 return
             if Action.WITNESS in actions:
                 self._journal.witness(after, self._statement(after))
@@ -406,6 +411,11 @@ class LocalEngine:
             raise
         with self._changed:
             self._changed.notify_all()
+
+    def _have_said_again(self, life: Life) -> None:
+        """What its agent said came to nothing, and it says that once only: it is asked for it again."""
+        if life.key in self._links:
+            self._links[life.key].ask_anew()
 
     def _put_instead(self, life: Life, other: Life) -> None:
         """The machine is in the other state, unless somebody wants something else of it by now."""

@@ -92,7 +92,7 @@ class Hypervisor:
             known = self._find(connection, uuid)
             domain = known if known is not None and known.isActive() else connection.defineXML(xml)
             if not domain.isActive():
-                domain.create()
+                self._unless_now(domain, active=True, act=domain.create)
 
         self._with(act)
 
@@ -102,7 +102,8 @@ class Hypervisor:
         def act(connection: libvirt.virConnect) -> None:
             domain = self._find(connection, uuid)
             if domain is not None and domain.isActive():
-                domain.shutdownFlags(self._libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN)
+                flags = self._libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN
+                self._unless_now(domain, active=False, act=lambda: domain.shutdownFlags(flags))
 
         self._with(act)
 
@@ -114,7 +115,8 @@ class Hypervisor:
         def act(connection: libvirt.virConnect) -> None:
             domain = self._find(connection, uuid)
             if domain is not None and domain.isActive():
-                domain.setLifecycleAction(lib.VIR_DOMAIN_LIFECYCLE_REBOOT, action, lib.VIR_DOMAIN_AFFECT_LIVE)
+                reset, live = lib.VIR_DOMAIN_LIFECYCLE_REBOOT, lib.VIR_DOMAIN_AFFECT_LIVE
+                self._unless_now(domain, active=False, act=lambda: domain.setLifecycleAction(reset, action, live))
 
         self._with(act)
 
@@ -124,7 +126,7 @@ class Hypervisor:
         def act(connection: libvirt.virConnect) -> None:
             domain = self._find(connection, uuid)
             if domain is not None and domain.isActive():
-                domain.destroy()
+                self._unless_now(domain, active=False, act=domain.destroy)
 
         self._with(act)
 
@@ -179,6 +181,14 @@ class Hypervisor:
             seconds = nanoseconds / _NANOSECONDS if active else 0.0
             found[domain.UUIDString()] = Domain(name, domain.UUIDString(), active, seconds)
         return found
+
+    def _unless_now(self, domain: libvirt.virDomain, *, active: bool, act: Callable[[], object]) -> None:
+        """Carry it out; no matter that libvirt refuses because the machine ended, or began, a moment ago."""
+        try:
+            act()
+        except self._libvirt.libvirtError as error:
+            if error.get_error_code() != self._libvirt.VIR_ERR_OPERATION_INVALID or bool(domain.isActive()) != active:
+                raise
 
     def _find(self, connection: libvirt.virConnect, uuid: str) -> libvirt.virDomain | None:
         try:
