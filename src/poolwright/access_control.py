@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from sqlalchemy.engine import Connection
@@ -18,22 +18,13 @@ from sqlalchemy.engine import Connection
 from poolwright import errors
 from poolwright.domain import roles
 from poolwright.domain.resource_id import CLUSTER_TYPE
-from poolwright.domain.roles import Role, RoleAssignment
+from poolwright.domain.roles import Role, RoleAssignment, WantedAssignment
 from poolwright.identity.service_principal import hash_secret, new_secret
 from poolwright.store import identity_statements, statements
 from poolwright.store.identity_statements import ServicePrincipal, Subscription
 
 # How long a running service may go without noticing what another process has changed.
 NOTICED_WITHIN_SECONDS: Final = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class WantedAssignment:
-    """A PUT of a role assignment as decoded: the role's GUID and the principal's object ID."""
-
-    role_id: str
-    principal_id: str
-    description: str | None = None
 
 
 class AccessControl:

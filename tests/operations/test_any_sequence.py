@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from poolwright import errors
-from poolwright.control_plane.node_pools import WhatIf
 from poolwright.domain.cluster import ProvisioningState
 from poolwright.domain.generation import Generation
 from poolwright.domain.operation import Operation, OperationKind, OperationStatus
 from poolwright.domain.resource_id import NodePoolId
 from poolwright.domain.upgrade_settings import UpgradeSettings
+from poolwright.domain.what_if import WhatIf
 from tests.operations.workbench import CALL, Halt, Script, Workbench, pool_request, until_halt
 
 V1_ONLY, BOTH, OTHER = "Standard_D2_v3", "Standard_D2s_v3", "Standard_D4s_v3"

@@ -37,7 +37,6 @@ from poolwright.arm.wire_maintenance import decode_maintenance, encode_maintenan
 from poolwright.arm.wire_snapshots import decode_snapshot, encode_snapshot
 from poolwright.control_plane.calls import Accepted, Call
 from poolwright.control_plane.control_plane import ControlPlane
-from poolwright.control_plane.node_pools import WhatIf
 from poolwright.domain import activity, roles
 from poolwright.domain.deployment import (
     DEPLOYMENT_TYPE,
@@ -62,6 +61,7 @@ from poolwright.domain.resource_id import (
     SnapshotId,
 )
 from poolwright.domain.snapshot import Snapshot
+from poolwright.domain.what_if import WhatIf
 from poolwright.operations.activity import ActivityLog
 from poolwright.operations.deployments import concluded_deployment
 from poolwright.operations.durable import DurableOperations

@@ -23,7 +23,6 @@ from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 from pydantic import Field
 
 from poolwright import errors
-from poolwright.access_control import WantedAssignment
 from poolwright.arm.sent import (
     BLANK_IS_NONE,
     IDENTITY,
@@ -38,7 +37,6 @@ from poolwright.arm.sent import (
     without,
     wrong,
 )
-from poolwright.control_plane.node_pools import WhatIf
 from poolwright.domain import change
 from poolwright.domain.cluster import Cluster, ClusterRequest, ResourceGroup
 from poolwright.domain.generation import Generation
@@ -50,9 +48,10 @@ from poolwright.domain.os_sku import OsSku, OsType
 from poolwright.domain.pool_limits import MAX_POOLS
 from poolwright.domain.profile import Profile
 from poolwright.domain.resource_id import CLUSTER_TYPE, MACHINE_TYPE, NODE_POOL_TYPE
-from poolwright.domain.roles import ASSIGNMENT_TYPE, DEFINITION_TYPE, Role, RoleAssignment
+from poolwright.domain.roles import ASSIGNMENT_TYPE, DEFINITION_TYPE, Role, RoleAssignment, WantedAssignment
 from poolwright.domain.tags import require_tags
 from poolwright.domain.upgrade_settings import UndrainableNodeBehavior, UpgradeSettings
+from poolwright.domain.what_if import WhatIf
 from poolwright.domain.wish import ABSENT, Absent
 
 GUID: Final = r"^[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$"

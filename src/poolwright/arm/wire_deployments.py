@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from poolwright.arm.wire import rollout_block, timestamp
-from poolwright.control_plane.node_pools import WhatIf
 from poolwright.domain.deployment import (
     DEPLOYMENT_TYPE,
     Deployment,
@@ -20,6 +19,7 @@ from poolwright.domain.deployment import (
     DeploymentState,
     ResourceState,
 )
+from poolwright.domain.what_if import WhatIf
 from poolwright.templates.unique_string import hash64
 
 Json = dict[str, Any]

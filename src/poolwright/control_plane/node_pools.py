@@ -6,7 +6,7 @@ Invariant: what a PUT would do is found by the PUT's own admission; and a cluste
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from sqlalchemy.engine import Connection
 
@@ -28,31 +28,13 @@ from poolwright.control_plane.preconditions import (
 )
 from poolwright.domain import change, quota
 from poolwright.domain.admission import rolled_back, settle, with_image_of, with_newest_image
-from poolwright.domain.change import Difference
 from poolwright.domain.cluster import Cluster, ProvisioningState
 from poolwright.domain.node_pool import NodePool, NodePoolRequest, ScaleProfile, same_again
 from poolwright.domain.node_pool_kind import Mode, PoolType
 from poolwright.domain.operation import OperationKind
 from poolwright.domain.resource_id import NodePoolId
-from poolwright.domain.rollout import Rollout
+from poolwright.domain.what_if import WhatIf
 from poolwright.store import statements
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WhatIf:
-    """What a PUT would do: the node pool after it, the differences, and how the machines would follow.
-
-    `surge_machines` is the most machines beyond the count at any moment, `surge_vcpus` the vCPUs beyond
-    those in use now. `controllers` are the disk controllers before and after where they change.
-    """
-
-    pool: NodePool
-    old: NodePool | None
-    differences: tuple[Difference, ...]
-    rollout: Rollout
-    surge_machines: int
-    surge_vcpus: int
-    controllers: tuple[str, str] | None
 
 
 class NodePools:

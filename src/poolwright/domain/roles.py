@@ -127,6 +127,15 @@ class RoleAssignment:
         return (self.scope_key, self.role_id, self.principal_id) == (other.scope_key, other.role_id, other.principal_id)
 
 
+@dataclass(frozen=True, slots=True)
+class WantedAssignment:
+    """A PUT of a role assignment as decoded: the role's GUID and the principal's object ID."""
+
+    role_id: str
+    principal_id: str
+    description: str | None = None
+
+
 def role_by_id(role_id: str) -> Role | None:
     """Return the role with that GUID."""
     return _BY_ID.get(role_id.lower())
