@@ -57,8 +57,8 @@ GROUPS = (
     Group("scenarios", _pytest("tests/scenarios", "tests/cli", "tests/testing", workers=3)),
     Group("browser", _pytest("tests/browser")),
     Group("hostile", _pytest("tests/hostile", workers=3)),
-    # These wait for the disk more than for a processor.
-    Group("durability", _pytest("tests/durability", distribution="load", workers=3)),
+    # These wait for the disk, for deadlines and for each other more than for a processor.
+    Group("durability", _pytest("tests/durability", distribution="load", workers=4)),
     Group("local", _pytest("tests/local", distribution="worksteal", workers=3)),
     Group(
         "az",
@@ -67,7 +67,7 @@ GROUPS = (
     ),
     Group(
         "clients",
-        _pytest("tests/clients", distribution="load"),
+        _pytest("tests/clients", distribution="load", workers=3),
         preparation=(sys.executable, "tests/clients/environments.py"),
     ),
 )
