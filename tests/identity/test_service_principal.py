@@ -15,6 +15,7 @@ from poolwright.identity.service_principal import (
     GuessLimiter,
     hash_secret,
     new_secret,
+    nobodys_hash,
     secret_matches,
 )
 
@@ -50,6 +51,13 @@ def test_the_stored_string_holds_parameters_and_salt_but_not_the_secret() -> Non
     assert re.fullmatch(r"scrypt\$n=16384,r=8,p=1\$[\w-]{22}\$[\w-]{43}", STORED, re.ASCII)
     assert SECRET not in STORED
     assert hash_secret(SECRET) != STORED
+
+
+def test_nobody_s_hash_looks_like_any_other_and_matches_nothing() -> None:
+    nobodys = nobodys_hash()
+    assert re.fullmatch(r"scrypt\$n=16384,r=8,p=1\$[\w-]{22}\$[\w-]{43}", nobodys, re.ASCII)
+    assert nobodys != nobodys_hash()
+    assert not any(secret_matches(secret, nobodys) for secret in ("", SECRET, nobodys))
 
 
 def test_a_hash_with_other_parameters_is_still_checked_with_its_own() -> None:

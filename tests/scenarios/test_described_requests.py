@@ -1,4 +1,4 @@
-"""Requests made from the OpenAPI description get the replies that it describes; `make fuzz` sends twenty times as many."""
+"""Requests made from the OpenAPI description get the replies that it describes; `make fuzz` sends more of them."""
 
 from __future__ import annotations
 

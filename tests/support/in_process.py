@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
+import shutil
+import tempfile
 import threading
 import time
 import uuid
@@ -75,6 +78,8 @@ class InProcess:
         self.cluster = ScriptedCluster()
         # Nothing waits here: each look at a draining node lets a minute pass.
         self.cluster.meanwhile = lambda: self._pass_time(60.0)
+        if not directory.database.exists():
+            shutil.copyfile(_empty_database(), directory.database)
         self.database = installation.open_database(directory)
         installation.ensure_identity(self.database, directory, local=True, subscription_id=subscription_id)
         known = local_credentials.read(directory.credentials)
@@ -283,6 +288,16 @@ class _Transport(httpx.BaseTransport):
 @cache
 def _key() -> SigningKey:
     return SigningKey.create()
+
+
+@cache
+def _empty_database() -> Path:
+    """A database with the newest schema and nothing in it: hundreds of tests begin with one."""
+    directory = DataDirectory(Path(tempfile.mkdtemp(prefix="poolwright-empty-")))
+    atexit.register(shutil.rmtree, directory.path, ignore_errors=True)
+    directory.create()
+    installation.open_database(directory).close()
+    return directory.database
 
 
 @cache

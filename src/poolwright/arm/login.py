@@ -17,7 +17,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from poolwright.identity.service_principal import GuessLimiter, hash_secret, secret_matches
+from poolwright.identity.service_principal import GuessLimiter, nobodys_hash, secret_matches
 from poolwright.identity.tokens import SigningKey, TokenIssuer, audience_of_scope
 from poolwright.store.database import Reader
 from poolwright.store.identity_statements import SERVICE_PRINCIPAL, ServicePrincipal
@@ -43,7 +43,7 @@ class Login:
         # A check costs 16 MiB and tens of milliseconds; the bound also keeps guesses from coming in bursts.
         self._checks = asyncio.Semaphore(2)
         # Compared when the client ID is unknown, so that the time taken does not tell.
-        self._nobody = hash_secret("nobody has this secret")
+        self._nobody = nobodys_hash()
 
     def routes(self) -> tuple[tuple[str, str, Callable[[Request], Awaitable[Response]]], ...]:
         """Return path, method and handler of each endpoint."""

@@ -50,7 +50,15 @@ def new_secret() -> str:
 def hash_secret(secret: str) -> str:
     """Return what the store keeps: the parameters of scrypt, a new salt, and the hash."""
     salt = secrets.token_bytes(_SALT_BYTES)
-    digest = _scrypt(secret, salt, _SCRYPT_N, _SCRYPT_R, _SCRYPT_P, _HASH_BYTES)
+    return _stored(salt, _scrypt(secret, salt, _SCRYPT_N, _SCRYPT_R, _SCRYPT_P, _HASH_BYTES))
+
+
+def nobodys_hash() -> str:
+    """Return what a hash looks like that no secret is known for; comparing with it takes as long as with any other."""
+    return _stored(secrets.token_bytes(_SALT_BYTES), secrets.token_bytes(_HASH_BYTES))
+
+
+def _stored(salt: bytes, digest: bytes) -> str:
     return f"scrypt$n={_SCRYPT_N},r={_SCRYPT_R},p={_SCRYPT_P}${_encode(salt)}${_encode(digest)}"
 
 
