@@ -179,6 +179,16 @@ def test_an_entry_that_does_not_have_what_is_relied_on_is_damage(
     assert problem(path, plan).startswith(f"{path}:3 is damaged: ")
 
 
+def test_a_line_without_the_one_it_relies_on_is_damage(path: Path, plan: Plan) -> None:
+    with opened(path, plan, HERE, now) as journal:
+        journal.append("p", "add-pool", Event.BEGUN)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:2], *lines[3:]]))
+    told = problem(path, plan)
+    assert told.startswith(f"{path}:4 is damaged: the line before it that says what its node pool was is missing. ")
+    assert "these are under way: p (add-pool)" in told
+
+
 def test_where_the_damaged_line_may_have_been_of_a_move_that_is_said(path: Path, plan: Plan) -> None:
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join([*lines[:2], b"{oops\n", *lines[3:]]))

@@ -244,7 +244,7 @@ def test_looking_at_a_roll_back_says_what_it_would_do(azure: Site) -> None:
     journal = azure.journal()
     chosen = {move(azure, "b").id}
     seen = looked_back(azure, azure.journal(), "b")
-    assert (seen.outcome, seen.why) == (Outcome.ROLLED_BACK, "by this journal nothing of it is done")
+    assert (seen.outcome, seen.why) == (Outcome.NOTHING_TO_TAKE_BACK, "by this journal nothing of it was changed")
 
     application(azure, journal).run(chosen, 1)
     uncordon = "kubectl uncordon -l kubernetes.azure.com/agentpool=b"
@@ -260,6 +260,43 @@ def test_looking_at_a_roll_back_says_what_it_would_do(azure: Site) -> None:
 
     assert application(azure, journal, "b").roll_back(move(azure, "b")).outcome is Outcome.ROLLED_BACK
     assert looked_back(azure, journal, "b").outcome is Outcome.ROLLED_BACK
+
+
+@pytest.mark.parametrize("ran_before", [False, True])
+def test_what_another_journal_made_is_not_told_to_be_rolled_back(azure: Site, ran_before: bool) -> None:
+    lost, journal = azure.journal(), azure.journal()
+    application(azure, lost).run({move(azure, "a").id}, 1)
+    if ran_before:
+        assert application(azure, journal).run({move(azure, "a").id}, 1)[0].outcome is Outcome.FAILED
+    seen, came = looked_back(azure, journal, "a"), application(azure, journal).roll_back(move(azure, "a"))
+    assert (seen.outcome, came.outcome) == (Outcome.FAILED, Outcome.FAILED)
+    assert seen.why == came.why
+    assert came.why.startswith("nothing was taken back: the cluster has a node pool ag2 already, of which this journal")
+    assert "--journal" in came.why
+    assert azure.pool(f"{move(azure, 'a').id}g2") is not None
+
+    azure.arm.delete(f"{move(azure, 'a').id}g2", {})
+    came = application(azure, journal).roll_back(move(azure, "a"))
+    assert (came.outcome, came.next) == (Outcome.NOTHING_TO_TAKE_BACK, None)
+    assert application(azure, journal).run({move(azure, "a").id}, 1)[0].outcome is Outcome.WAITS, "it can still begin"
+
+
+def test_who_lost_the_journal_is_told_what_stands_there(azure: Site) -> None:
+    application(azure, azure.journal()).run({move(azure, "b").id}, 1)
+    seen = looked(azure, azure.journal())["b"]
+    assert seen.outcome is Outcome.CHANGED
+    assert seen.why.startswith("its ETag is ")
+    assert "; the cluster has a node pool bg2 already, of which this journal knows nothing" in seen.why
+
+
+def test_a_change_in_place_that_another_journal_made_is_told(tmp_path: Path) -> None:
+    with site(tmp_path / "data", two_pools(), Profile.DOCUMENTED) as own:
+        own.application(own.journal()).run({move(own, "a").id}, 1)
+        came = own.application(own.journal()).roll_back(move(own, "a"))
+        assert came.outcome is Outcome.FAILED
+        assert came.why.startswith("nothing was taken back: a is what the plan makes of it already")
+        (seen,) = own.application(own.journal()).look({move(own, "a").id}, 1)
+        assert (seen.outcome, "a is what the plan makes of it already" in seen.why) == (Outcome.CHANGED, True)
 
 
 def test_a_roll_back_that_would_be_refused_is_seen_by_looking_in_the_same_words(azure: Site) -> None:

@@ -286,7 +286,7 @@ def _end(results: Sequence[MoveResult], asked: _Asked) -> None:
         lines = "\n".join(result.run)
         note(f"{_called(result.id, several)}: {result.why}. What makes it again:\n{lines}")
     for result in results:
-        if result.outcome in (Outcome.TO_DO, Outcome.ROLLED_BACK) and result.why:
+        if result.outcome in (Outcome.TO_DO, Outcome.ROLLED_BACK, Outcome.NOTHING_TO_TAKE_BACK) and result.why:
             note(f"{result.outcome.value}: {_called(result.id, several)}: {result.why}")
     bad = [result for result in results if result.outcome in (Outcome.FAILED, Outcome.CHANGED)]
     _tell_bad(bad, several)

@@ -41,6 +41,11 @@ class Outcome(StrEnum):
     FAILED = "failed"
     STOPPED = "stopped"
     ROLLED_BACK = "rolled back"
+    NOTHING_TO_TAKE_BACK = "nothing to take back"
+
+
+# Where no step comes next.
+_NOT_GONE_ON_WITH: Final = (Outcome.ROLLED_BACK, Outcome.NOTHING_TO_TAKE_BACK)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,11 +161,11 @@ class Application:
     def look_back(self, move: PoolMove) -> MoveResult:
         """Return what taking back what was begun of a move would do, and what would refuse it now. Changes nothing."""
         past = self._past(move)
-        if (over := self._nothing_to_take_back(move, past)) is not None:
-            return over
         begun = [step for step in reversed(move.steps) if step.name in past.begun]
         first, told = begun[0].name if begun else None, []
         try:
+            if (over := self._nothing_to_take_back(move, past)) is not None:
+                return over
             self._looking.way_back(move, past)
             for step in begun:
                 decision = self._looking.undo(move, step, past)
@@ -348,9 +353,13 @@ class Application:
         return None
 
     def _nothing_to_take_back(self, move: PoolMove, past: Past) -> MoveResult | None:
-        """How a move stands of which nothing can be taken back; None where something can."""
-        if past.rolled_back or not (past.begun or past.undoing):
-            return self._result(move, Outcome.ROLLED_BACK, "by this journal nothing of it is done")
+        """How a move stands of which nothing can be taken back; None where something can. Raises as `Arm.get`."""
+        if past.rolled_back:
+            return self._result(move, Outcome.ROLLED_BACK, "it was rolled back before")
+        if not past.has_changed:
+            if (standing := self._looking.made_by_another(move)) is not None:
+                return self._result(move, Outcome.FAILED, f"nothing was taken back: {standing}")
+            return self._result(move, Outcome.NOTHING_TO_TAKE_BACK, "by this journal nothing of it was changed")
         if StepName.DELETE_POOL in past.done:
             why = f"{move.pool} is deleted, so nothing is taken back"
             return self._result(move, Outcome.MOVED, why, run=making_again(move))
@@ -465,7 +474,7 @@ class Application:
             replacement=move.replacement,
             outcome=outcome,
             why=why,
-            next=left[0] if left and outcome is not Outcome.ROLLED_BACK else None,
+            next=left[0] if left and outcome not in _NOT_GONE_ON_WITH else None,
             run=run,
             taken=taken,
             seconds=sum(each.seconds for each in taken),

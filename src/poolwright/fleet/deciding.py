@@ -148,13 +148,29 @@ class Deciding:
         if step.name is not StepName.ADD_POOL and (state := state_of(self._settled(move.id))) != "Succeeded":
             raise StepFailed(f"{move.pool} is {state}")
 
+    def made_by_another(self, move: PoolMove) -> str | None:
+        """Return what stands there of a move by which this journal changed nothing, and what to do.
+
+        None where nothing does. Raises `Refused`, `NoAnswer` and `StepFailed`.
+        """
+        resource = self._arm.get(replacement_of(move) if move.replacement is not None else move.id)
+        if resource is None or (move.replacement is None and why_not_ready(move, resource) is not None):
+            return None
+        return _known_to_another(move)
+
     # --- steps --------------------------------------------------------------------------------------------------------
 
     def _confirm(self, move: PoolMove, step: Step, past: Past) -> Decision:
         resource = self._arm.get(move.id)
-        if resource is None:
-            raise Changed("it is not there any more")
-        pool = self._require_as_planned(move, resource)
+        try:
+            if resource is None:
+                raise Changed("it is not there any more")
+            pool = self._require_as_planned(move, resource)
+        except Changed as changed:
+            # The steps of an earlier run change it, too.
+            if (standing := self.made_by_another(move)) is not None:
+                raise Changed(f"{changed}; {standing}") from None
+            raise
         return Done({"etag": etag_of(resource), "properties": known(pool), "image": pool.node_image})
 
     def _add_pool(self, move: PoolMove, step: Step, past: Past) -> Decision:
@@ -167,9 +183,7 @@ class Deciding:
             return Send(method="PUT", path=request.pool, headers=headers, body=body)
         if step.name not in past.begun:
             raise StepFailed(
-                f"the cluster has a node pool {move.replacement} already, of which this journal knows nothing. Where "
-                "an earlier run made it, go on with the journal of that run, by --journal; else plan anew from a "
-                "fresh export, which gives the new one another name"
+                f"{_known_to_another(move)}; else plan anew from a fresh export, which gives the new one another name"
             )
         self._require_own(move, there, past)
         there = self._settled(request.pool)
@@ -321,6 +335,19 @@ class Deciding:
                 "Bring it back to what it was, and then the same command again; or, where it is not to be, delete it, "
                 "and take the move back with --roll-back"
             )
+
+
+def _known_to_another(move: PoolMove) -> str:
+    """What stands there of a move of which the journal does not tell, and what to do."""
+    there = (
+        f"{move.pool} is what the plan makes of it already"
+        if move.replacement is None
+        else f"the cluster has a node pool {move.replacement} already"
+    )
+    return (
+        f"{there}, of which this journal knows nothing. Where an earlier run made it, go on with the journal of that "
+        "run, by --journal"
+    )
 
 
 def _over(resource: Json, request: Request) -> Send:

@@ -114,9 +114,14 @@ class Past:
         return self.rolled_back or (not self.undoing and bool(self.done.keys() & _LAST))
 
     @property
+    def has_changed(self) -> bool:
+        """Whether something was changed by it, and not taken back as if it had never been."""
+        return bool(self.undoing or self.begun.keys() - {StepName.CONFIRM})
+
+    @property
     def is_under_way(self) -> bool:
         """Whether something of it was changed, and it has not ended."""
-        return not self.has_ended and bool(self.undoing or self.begun.keys() - {StepName.CONFIRM})
+        return not self.has_ended and self.has_changed
 
 
 # How many moves a problem with a journal lists.
@@ -259,11 +264,27 @@ def _read(content: bytes, wanted: Header, path: Path) -> tuple[int, list[Entry]]
     try:
         header = document_of(Header, lines[0])
     except ValueError:
-        raise JournalProblem(_damaged(path, 1, entries) if entries else _no_journal(path)) from None
+        raise JournalProblem(_damaged(path, 1, _NO_LINE, entries) if entries else _no_journal(path)) from None
     _require_own(header, wanted, path, entries)
-    if len(entries) < len(read):
-        raise JournalProblem(_damaged(path, read.index(None) + 2, entries))
+    for number, what in _damages(read):
+        raise JournalProblem(_damaged(path, number + 2, what, entries))
     return len(whole), entries
+
+
+def _damages(read: Iterable[Entry | None]) -> Iterator[tuple[int, str]]:
+    """The lines that cannot be relied on, by number, and why."""
+    confirmed: set[str] = set()
+    for number, entry in enumerate(read):
+        if entry is None:
+            yield number, _NO_LINE
+        elif (entry.step, entry.event) == (StepName.CONFIRM, Event.DONE):
+            confirmed.add(entry.pool)
+        elif entry.event is Event.BEGUN and entry.step != StepName.CONFIRM and entry.pool not in confirmed:
+            # What is gone on with, and gone back to, is what the first step remembered.
+            yield number, "the line before it that says what its node pool was is missing"
+
+
+_NO_LINE: Final = "no line of a journal"
 
 
 def _entry(line: bytes) -> Entry | None:
@@ -332,7 +353,7 @@ def _no_journal(path: Path) -> str:
     return f"{path} is no journal of `poolwright fleet apply`; name another file with --journal"
 
 
-def _damaged(path: Path, line: int, entries: Iterable[Entry]) -> str:
+def _damaged(path: Path, line: int, what: str, entries: Iterable[Entry]) -> str:
     under_way = _under_way(entries)
     known = (
         f"by what can be read of it, these are under way: {under_way}"
@@ -340,7 +361,7 @@ def _damaged(path: Path, line: int, entries: Iterable[Entry]) -> str:
         else "by what can be read of it no move is under way, but the damaged line may have been of one"
     )
     return (
-        f"{path}:{line} is damaged: no line of a journal. Bring the file back from where it was whole, and begin "
+        f"{path}:{line} is damaged: {what}. Bring the file back from where it was whole, and begin "
         f"nothing without it: {known}. Where there is no whole copy, keep this one, and see at the endpoint which new "
         "node pools stand beside their old ones; end or take back each of these by hand, by the plan's steps and "
         "wayBack, before you plan anew from a fresh export"
