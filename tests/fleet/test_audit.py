@@ -127,6 +127,7 @@ def test_the_version_is_taken_off_an_image(text: str, stem: str) -> None:
         ({"count": None}, {}, "count-not-told", Move.BLOCKED),
         ({"vmSize": "Standard_Nobody_v9"}, {}, "size-unknown", Move.BLOCKED),
         ({"availabilityZones": ["7"]}, {}, "no-target", Move.BLOCKED),
+        ({"osSKU": "CBLMariner"}, {}, "os-sku-refused", Move.BLOCKED),
         ({}, {"powerState": {"code": "Stopped"}}, "cluster-stopped", Move.WAITS),
         ({"powerState": {"code": "Stopped"}}, {}, "pool-stopped", Move.WAITS),
         ({"provisioningState": "Failed"}, {}, "not-settled", Move.WAITS),
@@ -181,6 +182,47 @@ def test_a_failed_pool_is_only_told_to_be_repaired_where_that_can_succeed(
     found = audited_pool(profile, provisioningState="Failed", **properties)
     assert [each.id for each in found.findings] == [finding]
     assert (found.move, found.findings[0].remedy) == (move, remedy)
+
+
+REMOVED = "The node images of {} are removed from Azure since 2026-03-31; scaling fails."
+IN_THE_OVERRIDES = "name another OS SKU in the overrides of the plan: osSku "
+
+
+@pytest.mark.parametrize(
+    ("properties", "message", "remedy"),
+    [
+        (
+            {"osSKU": "CBLMariner", "nodeImageVersion": "AKSCBLMariner-V2-202505.27.0"},
+            REMOVED.format("CBL-Mariner 2.0"),
+            "AzureLinux, AzureLinux3, Ubuntu, Ubuntu2204 or Ubuntu2404",
+        ),
+        (
+            {"osSKU": "AzureLinux", "orchestratorVersion": "1.31.7"},
+            REMOVED.format("Azure Linux 2.0"),
+            "AzureLinux3, Ubuntu or Ubuntu2204",
+        ),
+        # Its image is newer than what a new node pool of its OS SKU and version would get.
+        (
+            {
+                "osSKU": "AzureLinux",
+                "orchestratorVersion": "1.31.8",
+                "nodeImageVersion": "AKSAzureLinux-V3-202512.18.0",
+            },
+            REMOVED.format("Azure Linux 2.0"),
+            "AzureLinux3, Ubuntu or Ubuntu2204",
+        ),
+        (
+            {"osSKU": "WindowsAnnual", "osType": "Windows", "vmSize": "Standard_D4s_v5"},
+            "Creating node pools with OS SKU 'WindowsAnnual' is no longer possible since 15 May 2026.",
+            "Windows2022 or Windows2025",
+        ),
+    ],
+)
+def test_where_the_os_sku_is_in_the_way_that_is_told_with_those_that_help(
+    properties: dict[str, object], message: str, remedy: str
+) -> None:
+    (finding,) = audited_pool(**properties).findings
+    assert (finding.id, finding.message, finding.remedy) == ("os-sku-refused", message, IN_THE_OVERRIDES + remedy)
 
 
 def test_every_row_has_a_test_here() -> None:

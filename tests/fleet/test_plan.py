@@ -376,6 +376,44 @@ def test_decisions_are_followed(tmp_path: Path) -> None:
     assert spot.because[0].message == "its team moves it in March"
 
 
+def test_a_change_of_the_os_release_is_a_difference_and_what_the_rules_warn_of_a_remark(tmp_path: Path) -> None:
+    mariner = pool("mar", osSKU="CBLMariner", nodeImageVersion="AKSCBLMariner-V2-202505.27.0")
+    ubuntu = pool("ubu", osSKU="Ubuntu2204", nodeImageVersion=GEN1)
+    overrides = decided(tmp_path, "overrides: [{pools: '*/*/mar', osSku: AzureLinux3}]")
+    moves = {move.pool: move for move in planned(fleet_of(cluster(mariner, ubuntu)), overrides=overrides).moves}
+    for choice in (moves["mar"].sizes[0].to, *moves["mar"].sizes[0].alternatives):
+        first = choice.differences[0]
+        assert (first.capability, first.before, first.after) == ("OS release", "CBL-Mariner 2.0", "Azure Linux 3.0")
+    assert "OS release" not in [each.capability for each in moves["ubu"].sizes[0].to.differences]
+    assert any(remark.startswith("Ubuntu 22.04 ends on 2027-06-30") for remark in moves["ubu"].remarks)
+
+
+def test_an_override_takes_away_one_reason_and_leaves_the_others(tmp_path: Path) -> None:
+    stopped = cluster(
+        pool("gone", availabilityZones=["7"]),
+        pool("sku", osSKU="CBLMariner"),
+        name="off",
+        powerState={"code": "Stopped"},
+    )
+    text = """
+        overrides:
+          - {pools: rg/off/gone, size: Standard_D4s_v5, name: other}
+          - {pools: rg/off/sku, osSku: AzureLinux3}
+          - {pools: rg/on/set, way: new-pool}
+        """
+    running = cluster(pool("np1"), pool("set", type="AvailabilitySet"), name="on")
+    with pytest.raises(NoSuchMove, match=r"cannot have Standard_D4s_v5: .* not to be had in zone 7"):
+        planned(fleet_of(stopped, running), overrides=decided(tmp_path, text))
+    made = planned(fleet_of(stopped, running), overrides=decided(tmp_path, text.replace("size: Standard_D4s_v5, ", "")))
+    assert [move.pool for move in made.moves] == ["np1"]
+    stays = {stay.pool: (stay.move, [finding.id for finding in stay.because]) for stay in made.stays}
+    assert stays == {
+        "gone": (Move.BLOCKED, ["no-target", "cluster-stopped"]),
+        "sku": (Move.WAITS, ["cluster-stopped"]),
+        "set": (Move.BLOCKED, ["availability-set"]),
+    }
+
+
 @pytest.mark.parametrize(
     ("text", "place", "what"),
     [
@@ -441,7 +479,11 @@ def test_overrides_that_mean_nothing_are_named_with_their_line(
         ("{pools: shop/shop-prod/batch, osSku: Windows2022}", "of another OS type"),
         ("{pools: shop/shop-prod/batch, name: Batch}", "cannot become Batch"),
         ("{pools: shop/shop-prod/batch, name: system}", "has a node pool of that name"),
-        ("{pools: shop/shop-test/system, size: Standard_D2s_v3}", r"is not moved, .*The cluster is stopped"),
+        ("{pools: shop/shop-test/system, size: Standard_D4_v3}", "offers only Generation 1"),
+        (
+            "{pools: shop/shop-prod/win19, osSku: WindowsAnnual}",
+            "cannot have OS SKU WindowsAnnual: Creating node pools",
+        ),
     ],
 )
 def test_what_is_decided_has_to_be_possible(text: str, reason: str, tmp_path: Path) -> None:

@@ -28,6 +28,11 @@ class Retirement:
     effect: str
     source: str
 
+    @property
+    def removes_images(self) -> bool:
+        """Whether no machine can be made of it afterwards, because its node images are gone."""
+        return self.effect.startswith("images removed")
+
 
 @dataclass(frozen=True, slots=True)
 class Retirements:

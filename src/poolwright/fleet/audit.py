@@ -7,7 +7,7 @@ Invariant: nothing is guessed. A generation comes with its confidence and the ru
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -23,11 +23,11 @@ from poolwright.domain.node_pool_kind import PoolType, PowerState
 from poolwright.domain.os_sku import OsSku, OsType
 from poolwright.domain.profile import Profile
 from poolwright.domain.rules import Condition, Rule, when
-from poolwright.domain.sources import GEN2_PAGE, IMAGES_PAGE
+from poolwright.domain.sources import GEN2_PAGE, IMAGES_PAGE, OS_PAGE
 from poolwright.domain.vm_size import VmSize
 from poolwright.fleet import commands
 from poolwright.fleet.document import Document, Finding, Place
-from poolwright.fleet.targets import Targets
+from poolwright.fleet.targets import Targets, Unfit
 from poolwright.fleet.values import Fleet, FleetCluster, FleetPool, Origin
 
 SCHEMA_VERSION: Final = 1
@@ -102,6 +102,7 @@ class AuditedPool(Document):
     sizes: tuple[str, ...]
     count: int
     node_image_version: str | None
+    os_release: str | None
     generation: str | None
     confidence: Confidence
     because: Finding
@@ -262,6 +263,7 @@ class MoveFacts:
     counts_told: bool
     sizes_known: bool
     has_target: bool
+    os_sku_refused: bool
     keeps_sizes: bool
     image_contradicts_size: bool
     located: bool
@@ -334,11 +336,30 @@ OBSTACLES: Final = (
         "{fill_in}",
     ),
     ObstacleRow(
+        Rule(
+            "os-sku-refused",
+            "The OS SKU gets no new machines of Generation 2 on any size: AKS refuses it, or its node images are gone.",
+            f"{OS_PAGE} (rules 19, 43, 47), and what decides over a PUT",
+        ),
+        when(
+            generation=_TO_MOVE,
+            sizes_known=True,
+            has_target=False,
+            os_sku_refused=True,
+            pool_type=(PoolType.SCALE_SETS, PoolType.VIRTUAL_MACHINES, None),
+            os_sku=tuple(sku for sku in OsSku if sku is not OsSku.WINDOWS_2019),
+        ),
+        Effect.BLOCKS,
+        "{os_sku_refused}",
+        "name another OS SKU in the overrides of the plan: osSku {os_skus}",
+    ),
+    ObstacleRow(
         Rule("no-target", "A move needs a size of the same line that offers Generation 2 there.", "Poolwright"),
         when(
             generation=_TO_MOVE,
             sizes_known=True,
             has_target=False,
+            os_sku_refused=False,
             pool_type=(PoolType.SCALE_SETS, PoolType.VIRTUAL_MACHINES, None),
             os_sku=tuple(sku for sku in OsSku if sku is not OsSku.WINDOWS_2019),
         ),
@@ -461,6 +482,7 @@ class _Auditor:
             sizes=pool.sizes,
             count=pool.count,
             node_image_version=pool.node_image,
+            os_release=release,
             generation=generation.value if generation else None,
             confidence=row.confidence if row is not None else Confidence.UNKNOWN,
             because=_because(row, resolution),
@@ -511,6 +533,7 @@ class _Auditor:
             "location": cluster.location or "any location",
             "state": pool.state if pool.state not in (None, "Succeeded") else f"{cluster.state} (of the cluster)",
             "offered": generations_text(offered),
+            "os_sku_refused": refused.why if (refused := self._os_sku_refused(pool, cluster)) is not None else "",
         }
         rows = [row for row in OBSTACLES if row.condition.holds(facts)]
         return (
@@ -518,13 +541,23 @@ class _Auditor:
                 Finding(
                     id=row.rule.id,
                     message=row.message.format(**words),
-                    remedy=_typed(row.remedy, pool, cluster),
+                    remedy=_typed(row.remedy, pool, cluster, self._os_skus_instead),
                     source=row.rule.source,
                 )
                 for row in rows
             ),
             frozenset(row.effect for row in rows),
         )
+
+    def _os_sku_refused(self, pool: FleetPool, cluster: FleetCluster) -> Unfit | None:
+        """What stands in the way of its OS SKU on every size; None where nothing does."""
+        refused = (self._targets.os_sku_refused(pool, cluster.location, name) for name in pool.sizes)
+        return next((each for each in refused if each is not None), None)
+
+    def _os_skus_instead(self, pool: FleetPool, cluster: FleetCluster) -> str:
+        names = [sku.value for sku in self._targets.os_skus_instead(pool, cluster.location)]
+        listed = ", ".join(names[:-1]) + " or " if names[1:] else ""
+        return listed + names[-1] if names else "and a size that takes it; none of the line of its own does"
 
     def _facts(
         self, pool: FleetPool, cluster: FleetCluster, sizes: list[VmSize | None], generation: Generation | None
@@ -554,6 +587,7 @@ class _Auditor:
             counts_told=pool.counts_told is not False,
             sizes_known=known,
             has_target=all(ranked),
+            os_sku_refused=not all(ranked) and self._os_sku_refused(pool, cluster) is not None,
             keeps_sizes=all(
                 targets and targets[0].size.name.lower() == name.lower()
                 for name, targets in zip(pool.sizes, ranked, strict=False)
@@ -564,7 +598,9 @@ class _Auditor:
         )
 
 
-def _typed(remedy: str, pool: FleetPool, cluster: FleetCluster) -> str:
+def _typed(
+    remedy: str, pool: FleetPool, cluster: FleetCluster, os_skus: Callable[[FleetPool, FleetCluster], str]
+) -> str:
     """The remedy with its command as it can be typed, or with the reason why it cannot."""
     if "{" not in remedy:
         return remedy
@@ -577,6 +613,7 @@ def _typed(remedy: str, pool: FleetPool, cluster: FleetCluster) -> str:
             of_cluster=commands.option("--cluster-name", identity.cluster),
             pool=commands.option("-n", pool.id.pool),
             location=commands.option("-l", cluster.location or commands.LOCATION),
+            os_skus=os_skus(pool, cluster) if "{os_skus}" in remedy else "",
             header=header,
             by_header=header and f" with{header}",
             fill_in="" if cluster.location else f", with its location in the place of {commands.LOCATION}",

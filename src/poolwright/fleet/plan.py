@@ -14,7 +14,7 @@ ready.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import StrEnum
@@ -36,12 +36,12 @@ from poolwright.domain.size_name import disk_controllers
 from poolwright.domain.upgrade_settings import UpgradeSettings
 from poolwright.domain.vm_size import VmSize
 from poolwright.fleet import commands
-from poolwright.fleet.audit import Audit, AuditedPool, End, InputProblem, Move, Urgency
+from poolwright.fleet.audit import OBSTACLES, Audit, AuditedPool, Effect, End, InputProblem, Move, Urgency
 from poolwright.fleet.commands import az_show
 from poolwright.fleet.document import Document, Finding
 from poolwright.fleet.overrides import Decision, Overrides
 from poolwright.fleet.remarks import machines_of, nodes_of, remarks_on
-from poolwright.fleet.targets import Target, Targets
+from poolwright.fleet.targets import Target, Targets, Unfit
 from poolwright.fleet.values import Fleet, FleetCluster, FleetPool
 
 SCHEMA_VERSION: Final = 1
@@ -352,29 +352,34 @@ class _ClusterPlanner:
     def drafted(self, pool: FleetPool, found: AuditedPool, decision: Decision) -> _Draft | Stay:
         """Return the move, or why there is none."""
         if decision.leave is not None:
-            left = Finding(id="left", message=decision.leave, remedy="take the override away", source="the overrides")
-            return _stay(found, (left,))
-        # What blocks may be decided by an override: another OS SKU, another size.
-        decided = {"windows-2019"} if decision.os_sku is not None else set[str]()
-        decided |= {"no-target"} if decision.size is not None or decision.os_sku is not None else set()
-        blocked_by_the_undecided = [finding for finding in found.findings if finding.id not in decided]
-        movable = found.move in (Move.SAME_SIZE, Move.OTHER_SIZE) or (
-            found.move is Move.BLOCKED
-            and found.generation == Generation.V1.value
-            and bool(decided & {finding.id for finding in found.findings})
-            and not {finding.id for finding in blocked_by_the_undecided} - _NOTES
-        )
-        if not movable:
-            if decision.size or decision.way or decision.name:
-                raise NoSuchMove(f"{_called(pool)} is not moved, so nothing can be decided about it: {_why(found)}")
-            reasons = found.findings if found.move is not Move.DONE else ()
-            return _stay(found, reasons or (found.because,))
-        if found.move is Move.BLOCKED and not pool.scale:
-            return _stay(found, found.findings)
+            asked = Finding(id="left", message=decision.leave, remedy="take the override away", source="the overrides")
+            return _stay(found, (asked,))
+        left = tuple(finding for finding in found.findings if not _is_decided(finding, decision))
+        in_the_way = [finding for finding in left if _EFFECTS[finding.id] is not Effect.NOTE]
+        if found.generation != Generation.V1.value or in_the_way:
+            # What is decided is for when nothing else is in the way any more, and has to be possible all the same.
+            if decision.size is not None:
+                self._require_possible(pool, decision)
+            reasons = left if found.move is not Move.DONE else ()
+            return _stay(found, reasons or (found.because,), _how_it_stays(found, in_the_way))
         drafted = self._draft(pool, found, decision)
         if isinstance(drafted, _Draft) and drafted.way is Way.NEW_POOL and len(self._cluster.pools) >= MAX_POOLS:
             return _stay(found, (_FULL,))
         return drafted
+
+    def _require_possible(self, pool: FleetPool, decision: Decision) -> None:
+        """Return when its sizes can become the one that is decided, as far as they are known. Raises `NoSuchMove`."""
+        for size in pool.sizes:
+            if self._here.size(size) is not None:
+                self._decided_target(pool, size, decision)
+
+    def _decided_target(self, pool: FleetPool, size: str, decision: Decision) -> Target:
+        assert decision.size is not None
+        location = self._cluster.location
+        wanted = self._targets.target(pool, location, size, decision.size, os_sku=decision.os_sku)
+        if isinstance(wanted, Unfit):
+            raise NoSuchMove(f"{_called(pool)} cannot have {decision.size}: {wanted.why}")
+        return wanted
 
     def planned(self, drafts: list[_Draft]) -> ClusterPlan:
         """Return the cluster's moves in their order, each with its steps."""
@@ -401,14 +406,15 @@ class _ClusterPlanner:
             size = self._here.size(profile.size)
             ranked = self._targets.ranked(pool, self._cluster.location, profile.size, os_sku=decision.os_sku)
             if decision.size is not None:
-                wanted = self._targets.target(
-                    pool, self._cluster.location, profile.size, decision.size, os_sku=decision.os_sku
-                )
-                if isinstance(wanted, str):
-                    raise NoSuchMove(f"{_called(pool)} cannot have {decision.size}: {wanted}")
+                wanted = self._decided_target(pool, profile.size, decision)
                 ranked = (wanted, *(target for target in ranked if target.size.name != wanted.size.name))
             if size is None or not ranked:
                 if decision.os_sku is not None:
+                    unfit = self._targets.os_sku_refused(
+                        pool, self._cluster.location, profile.size, os_sku=decision.os_sku
+                    )
+                    if unfit is not None:
+                        raise NoSuchMove(f"{_called(pool)} cannot have OS SKU {os_sku.value}: {unfit.why}")
                     raise NoSuchMove(
                         f"{_called(pool)} cannot have OS SKU {os_sku.value} in Generation 2 on any size of the line of "
                         f"{profile.size}; name a size as well"
@@ -465,6 +471,7 @@ class _ClusterPlanner:
                 offers_version=self._offers_version(pool.version),
             )
         )
+        remarks += dict.fromkeys(text for _, _, target, _ in draft.chosen for text in target.warnings)
         if draft.way is Way.NEW_POOL:
             replacement = self._new_name(draft)
             properties = _new_properties(draft)
@@ -493,8 +500,8 @@ class _ClusterPlanner:
                 SizeMove(
                     size=size.name,
                     count=count,
-                    to=self._choices(target),
-                    alternatives=tuple(self._choices(other) for other in others),
+                    to=self._choice(draft, target),
+                    alternatives=tuple(self._choice(draft, other) for other in others),
                 )
                 for size, count, target, others in draft.chosen
             ),
@@ -507,6 +514,13 @@ class _ClusterPlanner:
             steps=steps,
             way_back=way_back,
         )
+
+    def _choice(self, draft: _Draft, target: Target) -> SizeChoice:
+        choice, before = self._choices(target), draft.found.os_release
+        if before is None or before == target.release:
+            return choice
+        release = CapabilityDifference(capability="OS release", before=before, after=target.release)
+        return replace(choice, differences=(release, *choice.differences))
 
     def _new_name(self, draft: _Draft) -> NodePoolId:
         """A name that the cluster does not have: as decided, else the old one with g2."""
@@ -536,7 +550,9 @@ _FULL: Final = Finding(
     remedy="delete a node pool that is not needed, or leave this one",
     source="quotas-skus-regions.md",
 )
-_NOTES: Final = frozenset({"image-contradicts-size", "no-location", "no-mode"})
+_EFFECTS: Final = {row.rule.id: row.effect for row in OBSTACLES}
+# What is no obstacle any more once the overrides decide about one of these.
+_DECIDED_BY: Final = {"windows-2019": ("os_sku",), "os-sku-refused": ("os_sku",), "no-target": ("size", "os_sku")}
 _ASKED: Final = Rule("asked", "The overrides ask for it.", "the overrides")
 _IN_PLACE: Final = Rule(
     "in-place",
@@ -572,14 +588,25 @@ def _numbered_suffixes() -> Iterator[str]:
     yield from (f"g{number}" for number in range(100, 1000))
 
 
-def _stay(found: AuditedPool, because: tuple[Finding, ...]) -> Stay:
+def _is_decided(finding: Finding, decision: Decision) -> bool:
+    return any(getattr(decision, part) is not None for part in _DECIDED_BY.get(finding.id, ()))
+
+
+def _how_it_stays(found: AuditedPool, in_the_way: Sequence[Finding]) -> Move:
+    """How far a node pool is from Generation 2 that has these obstacles left."""
+    if found.move is Move.BLOCKED and {_EFFECTS[finding.id] for finding in in_the_way} == {Effect.WAITS}:
+        return Move.WAITS
+    return found.move
+
+
+def _stay(found: AuditedPool, because: tuple[Finding, ...], move: Move | None = None) -> Stay:
     return Stay(
         id=found.id,
         resource_group=found.resource_group,
         cluster=found.cluster,
         pool=found.pool,
         generation=found.generation,
-        move=found.move,
+        move=move or found.move,
         because=because,
     )
 
@@ -587,10 +614,6 @@ def _stay(found: AuditedPool, because: tuple[Finding, ...]) -> Stay:
 def _called(pool: FleetPool) -> str:
     cluster = pool.id.cluster_id
     return f"node pool {cluster.group_id.group}/{cluster.cluster}/{pool.id.pool}"
-
-
-def _why(found: AuditedPool) -> str:
-    return " ".join(finding.message for finding in found.findings) or found.because.message
 
 
 def _choice(target: Target) -> SizeChoice:
@@ -625,6 +648,9 @@ def _new_properties(draft: _Draft) -> dict[str, Any]:
     if pool.version is not None:
         properties["orchestratorVersion"] = str(pool.version)
     properties["osSKU"] = draft.os_sku.value
+    if draft.os_sku is OsSku.WINDOWS_2025:
+        # It has no other way (rule 39).
+        properties["enableFIPS"] = True
     if pool.pool_type is PoolType.VIRTUAL_MACHINES:
         counted: dict[str, int] = {}
         for _, count, target, _ in draft.chosen:

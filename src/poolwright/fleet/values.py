@@ -93,6 +93,15 @@ class FleetPool:
         return sum(profile.count for profile in self.scale)
 
     @property
+    def role(self) -> Mode:
+        """What it is moved as: its mode, and without one a system node pool wherever AKS takes it for one.
+
+        A cluster needs one of those, so that none is lost. Source: use-system-pools.md (rule 56)
+        """
+        never_system = self.os_type is OsType.WINDOWS or self.priority is Priority.SPOT
+        return self.mode or (Mode.USER if never_system else Mode.SYSTEM)
+
+    @property
     def sizes(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(profile.size for profile in self.scale))
 
