@@ -27,6 +27,7 @@ from poolwright.fleet.values import Fleet
 from tests.fleet.fleets import SUBSCRIPTION, TODAY, audited, cluster, exported, fleet_of, pool, targets_for
 
 GEN1 = "AKSUbuntu-2204containerd-202512.18.0"
+ADD_AND_DELETE = (StepName.ADD_POOL, StepName.DELETE_POOL)
 
 
 def planned(fleet: Fleet, profile: Profile = Profile.AZURE_2026, overrides: Overrides | None = None) -> Plan:
@@ -143,6 +144,31 @@ def test_a_new_pool_is_the_old_one_on_another_size(made: Plan) -> None:
     assert "--spot-max-price=-1.0" in words
 
 
+@pytest.mark.parametrize(
+    ("properties", "mode"),
+    [
+        ({}, "System"),
+        ({"mode": "User"}, "User"),
+        ({"scaleSetPriority": "Spot"}, "User"),
+        ({"osType": "Windows", "osSKU": "Windows2022", "vmSize": "Standard_D4s_v5"}, "User"),
+    ],
+)
+def test_what_has_no_mode_counts_as_a_system_pool_wherever_it_can_be_one(properties: dict[str, Any], mode: str) -> None:
+    made = planned(fleet_of(cluster(pool(**{"mode": None, **properties}), pool("user"))))
+    move = named(made, "c1/np1")
+    assert move.mode == mode
+    assert mode == "User" or move.order == 2
+    add, delete = (next(step for step in move.steps if step.name is name) for name in ADD_AND_DELETE)
+    assert add.request is not None
+    assert add.sdk is not None
+    assert add.request.properties["mode"] == mode
+    assert f"--mode {mode} " in add.az[0]
+    assert f"'mode': '{mode}'" in add.sdk
+    assert bool(delete.checks) == (mode == "System")
+    assert "# no way back" in delete.undo[0] or f"--mode {mode} " in delete.undo[0]
+    assert made.found[0].pools[0].properties["mode"] == mode
+
+
 def test_what_az_cannot_say_is_told() -> None:
     move = move_of(kubeletConfig={"cpuManagerPolicy": "static"})
     assert any("no option for kubeletConfig" in remark for remark in move.remarks)
@@ -170,8 +196,8 @@ def test_a_plan_has_the_fleet_it_was_made_for(made: Plan) -> None:
     assert found.keys() == pools.keys()
     for identity, known in pools.items():
         assert (found[identity].etag, found[identity].node_image) == (known.etag, known.node_image)
-        kept = {**known.properties, "orchestratorVersion": str(known.version)} if known.version else known.properties
-        assert found[identity].properties == kept
+        version = {"orchestratorVersion": str(known.version)} if known.version else {}
+        assert found[identity].properties == {**known.properties, **version, "mode": known.role.value}
 
 
 def test_a_step_says_how_a_program_takes_it_back() -> None:

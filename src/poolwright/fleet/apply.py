@@ -358,7 +358,10 @@ class Application:
             return self._result(move, Outcome.ROLLED_BACK, "it was rolled back before")
         if not past.has_changed:
             if (standing := self._looking.made_by_another(move)) is not None:
-                return self._result(move, Outcome.FAILED, f"nothing was taken back: {standing}")
+                why = (
+                    f"nothing was taken back: {standing}; else somebody else made it, and nothing is left of this move"
+                )
+                return self._result(move, Outcome.FAILED, why)
             return self._result(move, Outcome.NOTHING_TO_TAKE_BACK, "by this journal nothing of it was changed")
         if StepName.DELETE_POOL in past.done:
             why = f"{move.pool} is deleted, so nothing is taken back"

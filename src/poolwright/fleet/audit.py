@@ -437,7 +437,7 @@ OBSTACLES: Final = (
         Rule("no-mode", "Exports of api-versions before 2019-11-01 have no mode.", "Azure/azure-rest-api-specs"),
         when(mode_told=False),
         Effect.NOTE,
-        "The export does not say whether it is a system node pool; it is treated like one.",
+        "The export does not say its mode; it counts as {mode}, and its replacement is made as that.",
         "export it with a current az",
     ),
 )
@@ -533,6 +533,7 @@ class _Auditor:
             "location": cluster.location or "any location",
             "state": pool.state if pool.state not in (None, "Succeeded") else f"{cluster.state} (of the cluster)",
             "offered": generations_text(offered),
+            "mode": pool.role.value,
             "os_sku_refused": refused.why if (refused := self._os_sku_refused(pool, cluster)) is not None else "",
         }
         rows = [row for row in OBSTACLES if row.condition.holds(facts)]

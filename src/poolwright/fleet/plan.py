@@ -313,8 +313,9 @@ def _found(cluster: FleetCluster, audited: Mapping[str, AuditedPool]) -> Cluster
 
 
 def _as_it_was(pool: FleetPool) -> dict[str, Any]:
+    """What a PUT of it would carry. Its mode is the one that it is moved as, so that all that makes it again has it."""
     version = {"orchestratorVersion": str(pool.version)} if pool.version is not None else {}
-    return dict(sorted({**pool.properties, **version}.items()))
+    return dict(sorted({**pool.properties, **version, "mode": pool.role.value}.items()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,7 +337,7 @@ class _Draft:
     @property
     def rank(self) -> tuple[bool, int, str]:
         """User node pools first; of each kind the most urgent."""
-        return self.pool.mode in (Mode.SYSTEM, None), list(Urgency).index(self.found.urgency), self.pool.id.pool
+        return self.pool.role is Mode.SYSTEM, list(Urgency).index(self.found.urgency), self.pool.id.pool
 
 
 class _ClusterPlanner:
@@ -489,7 +490,7 @@ class _ClusterPlanner:
         return PoolMove(
             id=str(pool.id),
             pool=pool.id.pool,
-            mode=pool.mode.value if pool.mode else None,
+            mode=pool.role.value,
             order=number,
             etag=pool.etag,
             confidence=draft.found.confidence.value,
@@ -641,12 +642,10 @@ def _new_properties(draft: _Draft) -> dict[str, Any]:
     pool = draft.pool
     properties = {
         name: value
-        for name, value in pool.properties.items()
+        for name, value in _as_it_was(pool).items()
         # A snapshot holds the old image, and the wish is of the old generation.
         if name not in ("creationData", "vmGeneration")
     }
-    if pool.version is not None:
-        properties["orchestratorVersion"] = str(pool.version)
     properties["osSKU"] = draft.os_sku.value
     if draft.os_sku is OsSku.WINDOWS_2025:
         # It has no other way (rule 39).
@@ -759,7 +758,7 @@ def _new_pool_steps(
             az=(commands.az("aks nodepool delete", pool.id),),
             sdk=commands.sdk_delete(pool.id),
             request=Request(method="DELETE", pool=str(pool.id)),
-            checks=(Check(run=systems, expect=f"{new} is among them"),) if pool.mode in (Mode.SYSTEM, None) else (),
+            checks=(Check(run=systems, expect=f"{new} is among them"),) if pool.role is Mode.SYSTEM else (),
             undo=again,
         ),
     ]
@@ -772,7 +771,7 @@ def _again(draft: _Draft) -> tuple[str, ...]:
     """How the old node pool can be had again, where AKS still gives what it was."""
     if (draft.pool.os_type or OsType.LINUX) is OsType.LINUX and draft.found.gen2_size == "yes":
         return ("# no way back: on this size AKS gives new Linux node pools Generation 2",)
-    return commands.az_add(draft.pool.id, draft.pool.properties, {}).lines
+    return commands.az_add(draft.pool.id, _as_it_was(draft.pool), {}).lines
 
 
 def _in_place_steps(draft: _Draft) -> tuple[tuple[Step, ...], tuple[str, ...]]:
