@@ -55,6 +55,19 @@ def test_a_pool_that_only_was_of_generation_1_is_loaded_as_it_is() -> None:
     assert (came.not_loaded, [result.outcome for result in came.results]) == ((), [Outcome.MOVED])
 
 
+def test_clusters_of_one_resource_group_may_lie_in_different_locations() -> None:
+    places = [("c1", "eastus"), ("c2", "westeurope"), ("c3", "eastus")]
+    clusters = [cluster(SYSTEM, pool("a", count=1), name=name, location=location) for name, location in places]
+    _, came = rehearsed(fleet_of(*clusters))
+    assert (came.not_loaded, [result.outcome for result in came.results]) == ((), [Outcome.MOVED] * 3)
+
+
+def test_the_only_node_pool_of_a_cluster_is_rehearsed_as_a_system_node_pool_where_no_mode_is_told() -> None:
+    plan, came = rehearsed(fleet_of(cluster(pool("agentpool", mode=None, count=1))))
+    assert (came.not_loaded, [result.outcome for result in came.results]) == ((), [Outcome.MOVED])
+    assert plan.found[0].pools[0].properties["mode"] == "System"
+
+
 def test_what_cannot_be_loaded_and_what_is_assumed_is_told() -> None:
     _, came = rehearsed(
         fleet_of(

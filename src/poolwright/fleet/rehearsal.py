@@ -262,10 +262,16 @@ def _limit(plan: Plan, arm: Arm, seed: SeedFile | None) -> None:
 def load(plan: Plan, arm: Arm, say: Say, parallel: int = 1) -> tuple[NotLoaded, ...]:
     """Make every cluster and node pool of the fleet; returns what the service refuses."""
     new_names = {move.replacement for move in plan.moves}
+    # A resource group is made in one location, which binds none of its clusters.
+    groups: dict[str, str] = {}
+    for cluster in plan.found:
+        groups.setdefault(_group(cluster), cluster.location or _SOMEWHERE)
     refused: list[NotLoaded] = []
     with ThreadPoolExecutor(parallel, thread_name_prefix="load") as pool:
         try:
-            loading = [pool.submit(_load_cluster, cluster, arm, new_names) for cluster in plan.found]
+            loading = [
+                pool.submit(_load_cluster, cluster, groups[_group(cluster)], arm, new_names) for cluster in plan.found
+            ]
             for number, each in enumerate(loading, 1):
                 refused += each.result()
                 if number % 20 == 0:
@@ -277,7 +283,9 @@ def load(plan: Plan, arm: Arm, say: Say, parallel: int = 1) -> tuple[NotLoaded, 
     return tuple(refused)
 
 
-def _load_cluster(cluster: ClusterFound, arm: Arm, new_names: Collection[str | None]) -> list[NotLoaded]:
+def _load_cluster(
+    cluster: ClusterFound, group_location: str, arm: Arm, new_names: Collection[str | None]
+) -> list[NotLoaded]:
     identity = _identity(cluster)
     location = cluster.location or _SOMEWHERE
     # A cluster is made with a system node pool; which of the fleet's can be made is only known afterwards.
@@ -292,7 +300,7 @@ def _load_cluster(cluster: ClusterFound, arm: Arm, new_names: Collection[str | N
         },
     }
     try:
-        arm.put(str(identity.group_id), {"location": location}, {})
+        arm.put(str(identity.group_id), {"location": group_location}, {})
         arm.put(cluster.id, body, {})
         refused = [each for pool in cluster.pools if (each := _load_pool(cluster, pool, arm)) is not None]
         missing = {each.id for each in refused}
@@ -359,6 +367,10 @@ def _identity(cluster: ClusterFound) -> ClusterId:
     of_a_pool = NodePoolId.parse(f"{cluster.id}/agentPools/any")
     assert of_a_pool is not None, "a plan has IDs of clusters"
     return of_a_pool.cluster_id
+
+
+def _group(cluster: ClusterFound) -> str:
+    return str(_identity(cluster).group_id).lower()
 
 
 def _pool_id(cluster: ClusterFound, pool: PoolFound) -> str:
