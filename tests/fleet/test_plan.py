@@ -365,6 +365,31 @@ def test_another_architecture_is_warned_of(tmp_path: Path) -> None:
     assert not any("warning" in remark for remark in planned(fleet).moves[0].remarks)
 
 
+WIN22 = {"osType": "Windows", "nodeImageVersion": "AKSWindows-2022-containerd-20348.4529.251212"}
+
+
+@pytest.mark.parametrize(
+    ("properties", "why"),
+    [
+        ({}, None),
+        ({"osSKU": "Windows2022", "vmSize": "Standard_D4s_v5", **WIN22}, None),
+        # Compute's words: the operation fails after AKS took the request.
+        ({"osSKU": "Windows2022", "vmSize": "Standard_D4ads_v6", **WIN22}, "cannot boot Hypervisor Generation '1'"),
+        ({"vmSize": "Standard_D4s_v5", "nodeImageVersion": GEN1}, "Standard_D4s_v5 gets a Generation 2 image here"),
+        ({"vmSize": "Standard_NC6s_v3", "nodeImageVersion": GEN1}, "the size Standard_NC6s_v3 is retired"),
+    ],
+)
+def test_a_way_back_is_one_by_the_rules(properties: dict[str, Any], why: str | None) -> None:
+    move = move_of(**properties)
+    (line,) = move.way_back[move.way_back.index("After that:") + 1 :]
+    if why is None:
+        assert line.startswith("az aks nodepool add ")
+    else:
+        assert line.startswith("# no way back: ")
+        assert why in line
+        assert "\n" not in line
+
+
 def test_the_new_name_fits_and_is_free() -> None:
     taken = [pool(name) for name in ("averylongnam", "averylonngg2", "np1", "np1g2", "npg2")]
     fleet = fleet_of(cluster(*taken, pool("win1", osType="Windows", osSKU="Windows2022", vmSize="Standard_D4s_v5")))

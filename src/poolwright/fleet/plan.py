@@ -477,7 +477,7 @@ class _ClusterPlanner:
             replacement = self._new_name(draft)
             properties = _new_properties(draft)
             added = commands.az_add(replacement, properties, _headers(draft))
-            steps, way_back = _new_pool_steps(draft, replacement, properties, added.lines)
+            steps, way_back = _new_pool_steps(draft, replacement, properties, added.lines, self._again(pool))
             if added.unsaid:
                 remarks.append(
                     f"az aks nodepool add has no option for {', '.join(added.unsaid)}; the call of the SDK sends it"
@@ -515,6 +515,12 @@ class _ClusterPlanner:
             steps=steps,
             way_back=way_back,
         )
+
+    def _again(self, pool: FleetPool) -> tuple[str, ...]:
+        """How the old node pool can be had again, where the rules still give what it was."""
+        if (why := self._targets.why_not_again(pool, self._cluster.location)) is not None:
+            return (f"# no way back: {why}",)
+        return commands.az_add(pool.id, _as_it_was(pool), {}).lines
 
     def _choice(self, draft: _Draft, target: Target) -> SizeChoice:
         choice, before = self._choices(target), draft.found.os_release
@@ -688,11 +694,15 @@ def _confirm(draft: _Draft) -> Step:
 
 
 def _new_pool_steps(
-    draft: _Draft, replacement: NodePoolId, properties: dict[str, Any], added: tuple[str, ...]
+    draft: _Draft,
+    replacement: NodePoolId,
+    properties: dict[str, Any],
+    added: tuple[str, ...],
+    again: tuple[str, ...],
 ) -> tuple[tuple[Step, ...], tuple[str, ...]]:
     pool, old, new = draft.pool, draft.pool.id.pool, replacement.pool
     headers, timeout = _headers(draft), upgrade_settings(draft.pool).drain_timeout_minutes
-    uncordon, again = commands.kubectl_uncordon(old), _again(draft)
+    uncordon = commands.kubectl_uncordon(old)
     steps = [
         _confirm(draft),
         Step(
@@ -765,13 +775,6 @@ def _new_pool_steps(
     until = [line for step in reversed(steps[:-1]) for line in step.undo]
     back = tuple(dict.fromkeys(until))
     return tuple(steps), ("Until the old node pool is deleted:", *back, "After that:", *again)
-
-
-def _again(draft: _Draft) -> tuple[str, ...]:
-    """How the old node pool can be had again, where AKS still gives what it was."""
-    if (draft.pool.os_type or OsType.LINUX) is OsType.LINUX and draft.found.gen2_size == "yes":
-        return ("# no way back: on this size AKS gives new Linux node pools Generation 2",)
-    return commands.az_add(draft.pool.id, _as_it_was(draft.pool), {}).lines
 
 
 def _in_place_steps(draft: _Draft) -> tuple[tuple[Step, ...], tuple[str, ...]]:

@@ -316,7 +316,9 @@ class Targets:
         if creating and (outcome.late_failure is not None or outcome.generation is not new):
             failure = outcome.late_failure
             return Unfit(
-                failure.message if failure else f"{size.name} gets Generation {outcome.generation.number} here"
+                failure.message
+                if failure
+                else f"the size {size.name} gets a Generation {outcome.generation.number} image here"
             )
         if creating and (removed := self._images_removed(outcome.image.release)) is not None:
             why = f"The node images of {removed.subject} are removed from Azure since {removed.day}; scaling fails."
