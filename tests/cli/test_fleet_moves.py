@@ -97,27 +97,45 @@ def test_progress_begins_with_what_earlier_runs_did_and_ends_with_what_is_done(p
 
 
 def asked(*options: str, takes_back: bool = False) -> fleet_moves._Asked:
-    return fleet_moves._Asked(Path("plan.json"), Path("plan.json.journal"), True, takes_back, True, options)
+    return fleet_moves._Asked(Path("plan.json"), Path("plan.json.journal"), True, takes_back, True, options, ())
+
+
+def result_of(plan: Plan, cluster: str, outcome: Outcome, why: str, run: tuple[str, ...] = ()) -> MoveResult:
+    (move,) = fleet_moves._chosen(plan, [f"{cluster}/web"], "--only")
+    group, name = cluster.split("/")
+    return MoveResult(
+        id=move.id,
+        resource_group=group,
+        cluster=name,
+        pool="web",
+        replacement="webg2",
+        outcome=outcome,
+        why=why,
+        next=None,
+        run=run,
+        taken=(),
+        seconds=0.0,
+        first=None,
+    )
+
+
+def test_what_a_failure_elsewhere_stopped_is_named_with_what_helps(
+    plan: Plan, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failed = result_of(plan, "lab/test", Outcome.FAILED, "add-pool: no room")
+    with pytest.raises(Failure, match="1 node pool did not move"):
+        fleet_moves._end([failed, result_of(plan, "shop/only", Outcome.STOPPED, "another move failed")], asked())
+    told = capsys.readouterr().err
+    assert f"failed: {SUBSCRIPTION}/lab/test/web: add-pool: no room\n" in told
+    assert f"stopped: {SUBSCRIPTION}/shop/only/web: another move failed, and nothing begins after that. " in told
+    assert "--only" in told
 
 
 def test_a_roll_back_that_comes_too_late_prints_the_lines_that_are_left(
     plan: Plan, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (move,) = fleet_moves._chosen(plan, ["lab/test/web"], "--roll-back")
-    result = MoveResult(
-        id=move.id,
-        resource_group="lab",
-        cluster="test",
-        pool="web",
-        replacement="webg2",
-        outcome=Outcome.MOVED,
-        why="web is deleted, so nothing is taken back",
-        next=None,
-        run=("az one", "az two"),
-        taken=(),
-        seconds=0.0,
-        first=None,
-    )
+    why = "web is deleted, so nothing is taken back"
+    result = result_of(plan, "lab/test", Outcome.MOVED, why, ("az one", "az two"))
     with pytest.raises(Failure) as failed:
         fleet_moves._end([result], asked(takes_back=True))
     assert failed.value.code == 1

@@ -468,6 +468,12 @@ def test_one_node_pool_is_taken_back(azure: Workplace) -> None:
     ended = azure(*back)
     assert (ended.code, "kubectl uncordon -l kubernetes.azure.com/agentpool=web" in ended.err) == (4, True)
     assert "webg2" in azure.pools("prod")
+    end_it = "poolwright fleet apply plan.json --yes --roll-back shop/prod/web"
+    ended = azure(*command, "--only", "shop/prod/web")
+    assert ended.code == 1
+    assert f"shop/prod/web waits: its roll-back was begun and has not ended. End it:\n  {end_it}\n" in ended.err
+    ended = azure(*command, "--only", "shop/prod/spot")
+    assert (ended.code, f"Its roll-back was begun: end it:\n  {end_it}\n" in ended.err) == (1, True), ended
     ended = azure.done(*back, "--kubectl-done", "shop/prod/web")
     assert "Node pools: 1 rolled back." in ended.err
     assert azure.pools("prod") == before

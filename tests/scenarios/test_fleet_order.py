@@ -149,6 +149,20 @@ def test_what_was_taken_back_or_refused_holds_nothing_up(azure: Site) -> None:
     assert ran(azure, journal, "a")["a"].outcome is Outcome.WAITS
 
 
+def test_a_roll_back_that_waits_stops_nothing_but_its_own_cluster(azure: Site) -> None:
+    journal = azure.journal()
+    ran(azure, journal, "a")
+    assert application(azure, journal).roll_back(move(azure, "a")).outcome is Outcome.WAITS
+    results = ran(azure, journal, "a b sys c")
+    assert (results["a"].outcome, results["a"].run) == (Outcome.WAITS, ())
+    assert [results[name].outcome for name in ("b", "sys")] == [Outcome.STOPPED] * 2
+    assert results["b"].why == "a of its cluster is being rolled back and comes first"
+    assert (results["c"].outcome, bool(results["c"].run)) == (Outcome.WAITS, True)
+    assert application(azure, journal).going_back() == {move(azure, "a").id}
+    assert application(azure, journal, "a").roll_back(move(azure, "a")).outcome is Outcome.ROLLED_BACK
+    assert application(azure, journal).going_back() == set()
+
+
 def test_one_that_others_changed_while_it_moved_is_ended_before_the_next_begins(azure: Site) -> None:
     journal = azure.journal()
     meddled = Application(azure.plan, azure.arm, journal, Meddling(azure), lambda move, entry: None)

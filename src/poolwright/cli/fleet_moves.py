@@ -209,6 +209,7 @@ def apply(
                     application = Application(plan, arm, seen, looking, tell)
                     _tell_order(application, () if back else wanted, plan)
                     results = (application.look_back(back[0]),) if back else application.look(wanted, parallel)
+                    going_back = application.going_back()
             else:
                 _confirm(arm, plan, back or chosen, confirm_subscription or [])
                 with ExitStack() as stack:
@@ -219,6 +220,7 @@ def apply(
                     application = Application(plan, arm, kept, nodes, tell)
                     _tell_order(application, () if back else wanted, plan)
                     results = (application.roll_back(back[0]),) if back else application.run(wanted, parallel)
+                    going_back = application.going_back()
     except KeyboardInterrupt as interrupt:
         raise Failure(_interrupted(path, yes), code=code_of(interrupt)) from None
     except journal.JournalProblem as error:
@@ -236,7 +238,7 @@ def apply(
             parallel=parallel if parallel != 1 else None,
             confirm_subscription=confirm_subscription,
         )
-        _end(results, _Asked(plan_file, path, yes, bool(back), several, options))
+        _end(results, _Asked(plan_file, path, yes, bool(back), several, options, going_back))
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +251,7 @@ class _Asked:
     takes_back: bool
     several: bool
     options: tuple[str, ...]
+    going_back: Collection[str]
 
     def command(self, *further: str) -> str:
         """Return the command that carries out more of the same plan at the same endpoint."""
@@ -272,7 +275,7 @@ def _end(results: Sequence[MoveResult], asked: _Asked) -> None:
     from poolwright.fleet.apply import Outcome
 
     several = asked.several
-    waiting = [result for result in results if result.outcome is Outcome.WAITS]
+    waiting = [result for result in results if result.outcome is Outcome.WAITS and result.run]
     for result in waiting:
         name = _called(result.id, several)
         lines = "\n".join(f"  {line}" for line in result.run)
@@ -280,6 +283,10 @@ def _end(results: Sequence[MoveResult], asked: _Asked) -> None:
             f"{name} waits: with kubectl at cluster {result.cluster} run\n{lines}\nand then the same command with "
             f"--kubectl-done {shlex.quote(name)}"
         )
+    unfinished = [result for result in results if result.outcome is Outcome.WAITS and not result.run]
+    for result in unfinished:
+        name = _called(result.id, several)
+        note(f"{name} waits: {result.why}. End it:\n  {asked.command('--roll-back', name)}")
     # A roll-back that comes when the old node pool is deleted has only lines that make it again.
     late = [result for result in results if result.outcome is Outcome.MOVED and result.run]
     for result in late:
@@ -291,6 +298,14 @@ def _end(results: Sequence[MoveResult], asked: _Asked) -> None:
     bad = [result for result in results if result.outcome in (Outcome.FAILED, Outcome.CHANGED)]
     _tell_bad(bad, several)
     held = _tell_held_up(results, asked)
+    stopped = [result for result in results if result.outcome is Outcome.STOPPED and result.first is None]
+    if stopped:
+        names = [_called(result.id, several) for result in stopped]
+        listed = ", ".join(names[:_MOST_LISTED]) + (", ..." if len(names) > _MOST_LISTED else "")
+        note(
+            f"stopped: {listed}: another move failed, and nothing begins after that. Mend it, and then the same "
+            "command; or go on without it: name others with --only"
+        )
     if not asked.yes:
         note("Nothing was changed: this only looked. --yes carries it out.")
     if bad:
@@ -304,6 +319,8 @@ def _end(results: Sequence[MoveResult], asked: _Asked) -> None:
         raise Failure(f"{counted(len(waiting), 'node pool')} waiting for kubectl", code=GATE)
     if held:
         raise Failure(f"{counted(held, 'node pool')} not begun: another one of the cluster is under way", code=FAILED)
+    if unfinished:
+        raise Failure(f"{counted(len(unfinished), 'node pool')} with a roll-back that has not ended", code=FAILED)
 
 
 def _tell_held_up(results: Sequence[MoveResult], asked: _Asked) -> int:
@@ -320,12 +337,15 @@ def _tell_held_up(results: Sequence[MoveResult], asked: _Asked) -> int:
     for first, others in held.items():
         name = _called(first, asked.several)
         names = ", ".join(_called(other.id, asked.several) for other in others)
+        back = f"  {asked.command('--roll-back', name)}"
+        helps = (
+            f"Its roll-back was begun: end it:\n{back}"
+            if first in asked.going_back
+            else f"Go on with it:\n  {asked.command('--only', name)}\nor take it back:\n{back}"
+        )
         note(
             f"{'stopped' if asked.yes else 'later'}: {names}: {name} of the same cluster is under way, and no other "
-            "move begins there before it has ended. Go on with it:\n"
-            f"  {asked.command('--only', name)}\n"
-            f"or take it back:\n"
-            f"  {asked.command('--roll-back', name)}"
+            f"move begins there before it has ended. {helps}"
         )
     return sum(len(others) for others in held.values())
 

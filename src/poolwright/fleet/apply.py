@@ -187,6 +187,11 @@ class Application:
         why = f"takes back {', '.join(told)}" if told else "what was begun of it changed nothing"
         return self._result(move, Outcome.TO_DO, why, next_step=first)
 
+    def going_back(self) -> frozenset[str]:
+        """Return the moves, by ID, whose roll-back was begun and has not ended: nothing else can be done with them."""
+        pasts = {move.id: self._past(move) for move in self._plan.moves}
+        return frozenset(identity for identity, past in pasts.items() if past.undoing and not past.has_ended)
+
     def before_their_turn(self, chosen: Collection[str]) -> Iterator[tuple[PoolMove, tuple[PoolMove, ...]]]:
         """Yield the system node pools that would move before others of their cluster which the plan has first."""
         for cluster in self._plan.clusters:
@@ -263,9 +268,8 @@ class Application:
             return self._result(move, Outcome.CHANGED, str(changed), first=first)
         except (Refused, NoAnswer, StepFailed, _Busy):
             pass  # It shows when its turn comes.
-        return self._result(
-            move, Outcome.STOPPED, f"{first.pool} of its cluster is under way and comes first", first=first
-        )
+        how = "is being rolled back" if self._past(first).undoing else "is under way"
+        return self._result(move, Outcome.STOPPED, f"{first.pool} of its cluster {how} and comes first", first=first)
 
     def _carried_out(self, move: PoolMove) -> MoveResult:
         result = self._moved(move)
@@ -349,7 +353,7 @@ class Application:
         if past.rolled_back:
             return self._result(move, Outcome.ROLLED_BACK, "it was rolled back; plan anew to move it")
         if past.undoing:
-            return self._result(move, Outcome.FAILED, "its roll-back was begun: end it with --roll-back")
+            return self._result(move, Outcome.WAITS, "its roll-back was begun and has not ended")
         return None
 
     def _nothing_to_take_back(self, move: PoolMove, past: Past) -> MoveResult | None:
