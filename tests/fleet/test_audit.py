@@ -147,6 +147,13 @@ def test_what_stands_between_a_pool_and_generation_2(
     assert "{" not in "".join(each.message + each.remedy for each in found.findings)
 
 
+def test_a_remedy_whose_command_cannot_be_typed_has_all_of_its_words() -> None:
+    (found,) = audited(fleet_of(cluster(pool("@np1", vmSize="Standard_NC12", provisioningState="Failed")))).pools
+    assert found.findings[0].remedy.startswith("add a node pool of Standard_NC")
+    assert "{" not in found.findings[0].remedy
+    assert "(not with az: " in found.findings[0].remedy
+
+
 WIN1 = {"osType": "Windows", "osSKU": "Windows2022", "nodeImageVersion": "AKSWindows-2022-containerd-20348.4529.251212"}
 
 
@@ -166,6 +173,13 @@ WIN1 = {"osType": "Windows", "osSKU": "Windows2022", "nodeImageVersion": "AKSWin
             *("cannot-start-yet", Move.WAITS),
             "repair it in Generation 2: az aks nodepool update -g rg --cluster-name c1 -n np1 "
             "--aks-custom-headers UseWindowsGen2VM=true",
+        ),
+        (
+            {"vmSize": "Standard_NC12"},
+            Profile.AZURE_2026,
+            *("size-gone", Move.BLOCKED),
+            "add a node pool of Standard_NC32ads_A10_v4 or another size for its workload, and delete this one: "
+            "az aks nodepool delete -g rg --cluster-name c1 -n np1",
         ),
         # Its size boots what it has: it failed by something else, and a repair makes what is missing.
         (

@@ -7,7 +7,7 @@ Invariant: nothing is guessed. A generation comes with its confidence and the ru
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -258,6 +258,7 @@ class MoveFacts:
     cluster_stopped: bool
     pool_stopped: bool
     settled: bool
+    size_gone: bool
     cannot_start: bool
     sizes_told: bool
     counts_told: bool
@@ -387,10 +388,22 @@ OBSTACLES: Final = (
             "AKS refuses changes while an operation runs, and after one that failed it is to be repaired.",
             "OperationNotAllowed (domain section 5)",
         ),
-        when(generation=_TO_MOVE, settled=False, cannot_start=False),
+        when(generation=_TO_MOVE, settled=False, size_gone=False, cannot_start=False),
         Effect.WAITS,
         "The provisioning state is {state}.",
         "wait for Succeeded, or repair it: az aks nodepool update {group} {of_cluster} {pool}",
+    ),
+    ObstacleRow(
+        Rule(
+            "size-gone",
+            "Machines of a retired size are deallocated, and none is made any more.",
+            "nc-series-retirement.md and its like (catalog/retirements.csv)",
+        ),
+        when(generation=_TO_MOVE, size_gone=True),
+        Effect.BLOCKS,
+        "It failed, and no repair can succeed: {gone}.",
+        "add a node pool {of_size}for its workload, and delete this one: az aks nodepool delete {group} {of_cluster} "
+        "{pool}",
     ),
     ObstacleRow(
         Rule(
@@ -534,6 +547,7 @@ class _Auditor:
             "state": pool.state if pool.state not in (None, "Succeeded") else f"{cluster.state} (of the cluster)",
             "offered": generations_text(offered),
             "mode": pool.role.value,
+            "gone": ", ".join(f"{end.subject} is retired since {end.day}" for end in self._gone(pool, cluster)),
             "os_sku_refused": refused.why if (refused := self._os_sku_refused(pool, cluster)) is not None else "",
         }
         rows = [row for row in OBSTACLES if row.condition.holds(facts)]
@@ -542,13 +556,43 @@ class _Auditor:
                 Finding(
                     id=row.rule.id,
                     message=row.message.format(**words),
-                    remedy=_typed(row.remedy, pool, cluster, self._os_skus_instead),
+                    remedy=self._typed(row.remedy, pool, cluster),
                     source=row.rule.source,
                 )
                 for row in rows
             ),
             frozenset(row.effect for row in rows),
         )
+
+    def _typed(self, remedy: str, pool: FleetPool, cluster: FleetCluster) -> str:
+        """The remedy with its command as it can be typed, or with the reason why it cannot."""
+        if "{" not in remedy:
+            return remedy
+        identity = pool.id.cluster_id
+        header = f" --aks-custom-headers {commands.WINDOWS_GEN2_HEADER}=true" if pool.os_type is OsType.WINDOWS else ""
+        words = {
+            "os_skus": self._os_skus_instead(pool, cluster) if "{os_skus}" in remedy else "",
+            "of_size": self._of_size(pool, cluster) if "{of_size}" in remedy else "",
+            "by_header": header and f" with{header}",
+        }
+        try:
+            return remedy.format(
+                **words,
+                group=commands.option("-g", identity.group_id.group),
+                cluster=commands.option("-n", identity.cluster),
+                of_cluster=commands.option("--cluster-name", identity.cluster),
+                pool=commands.option("-n", pool.id.pool),
+                location=commands.option("-l", cluster.location or commands.LOCATION),
+                header=header,
+                fill_in="" if cluster.location else f", with its location in the place of {commands.LOCATION}",
+            )
+        except commands.Unsayable as why:
+            return f"{remedy.partition(': az ')[0].format(**words)} (not with az: {why})"
+
+    def _gone(self, pool: FleetPool, cluster: FleetCluster) -> Iterator[Retirement]:
+        """The ends of its sizes that are over."""
+        for name in pool.sizes:
+            yield from (end for end in self._targets.ends(cluster.location, name) if end.day <= self._knowledge.as_of)
 
     def _os_sku_refused(self, pool: FleetPool, cluster: FleetCluster) -> Unfit | None:
         """What stands in the way of its OS SKU on every size; None where nothing does."""
@@ -559,6 +603,11 @@ class _Auditor:
         names = [sku.value for sku in self._targets.os_skus_instead(pool, cluster.location)]
         listed = ", ".join(names[:-1]) + " or " if names[1:] else ""
         return listed + names[-1] if names else "and a size that takes it; none of the line of its own does"
+
+    def _of_size(self, pool: FleetPool, cluster: FleetCluster) -> str:
+        """The nearest size, in words that stand behind "a node pool"."""
+        ranked = self._targets.ranked(pool, cluster.location, pool.sizes[0])
+        return f"of {ranked[0].size.name} or another size " if ranked else "of another size "
 
     def _facts(
         self, pool: FleetPool, cluster: FleetCluster, sizes: list[VmSize | None], generation: Generation | None
@@ -583,6 +632,7 @@ class _Auditor:
             cluster_stopped=cluster.power is PowerState.STOPPED,
             pool_stopped=pool.power is PowerState.STOPPED,
             settled=all(state in (None, "Succeeded") for state in (pool.state, cluster.state)),
+            size_gone=pool.state == _FAILED and any(self._gone(pool, cluster)),
             cannot_start=contradicts and generation is Generation.V1 and pool.state == _FAILED,
             sizes_told=bool(sizes),
             counts_told=pool.counts_told is not False,
@@ -597,30 +647,6 @@ class _Auditor:
             located=cluster.location is not None,
             mode_told=pool.mode is not None,
         )
-
-
-def _typed(
-    remedy: str, pool: FleetPool, cluster: FleetCluster, os_skus: Callable[[FleetPool, FleetCluster], str]
-) -> str:
-    """The remedy with its command as it can be typed, or with the reason why it cannot."""
-    if "{" not in remedy:
-        return remedy
-    identity = pool.id.cluster_id
-    header = f" --aks-custom-headers {commands.WINDOWS_GEN2_HEADER}=true" if pool.os_type is OsType.WINDOWS else ""
-    try:
-        return remedy.format(
-            group=commands.option("-g", identity.group_id.group),
-            cluster=commands.option("-n", identity.cluster),
-            of_cluster=commands.option("--cluster-name", identity.cluster),
-            pool=commands.option("-n", pool.id.pool),
-            location=commands.option("-l", cluster.location or commands.LOCATION),
-            os_skus=os_skus(pool, cluster) if "{os_skus}" in remedy else "",
-            header=header,
-            by_header=header and f" with{header}",
-            fill_in="" if cluster.location else f", with its location in the place of {commands.LOCATION}",
-        )
-    except commands.Unsayable as why:
-        return f"{remedy.partition(': az ')[0]} (not with az: {why})"
 
 
 def urgency(ends: tuple[Retirement, ...], as_of: date) -> Urgency:
