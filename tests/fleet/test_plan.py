@@ -251,6 +251,15 @@ def test_quota_counts_what_runs_beside_each_other_and_what_stays(made: Plan) -> 
     assert rows["eastus", "lowPriorityCores"].one_at_a_time == 24
 
 
+def test_a_size_is_not_taken_for_a_family() -> None:
+    old = pool("old", vmSize="Standard_D4_v3"), pool("sgx", vmSize="Standard_DC2s", nodeImageVersion=GEN1, count=1)
+    made = planned(fleet_of(cluster(*old)), Profile.DOCUMENTED)
+    families = {row.family: row.check for row in made.quota}
+    (unknown,) = [name for name in families if name.startswith("unknown family of ")]
+    assert "family: name.value, limit: limit" in families[unknown]
+    assert not any("Standard_" in check for check in families.values())
+
+
 def test_whatever_names_an_export_has_a_printed_command_is_one_command() -> None:
     names = "x'; touch $(y) `z` && \"w"
     entry = cluster(pool(nodeImageVersion=GEN1), location="eastus; touch x", group=names, name=names)

@@ -186,11 +186,17 @@ def az_system_pools(cluster: ClusterId) -> str:
     return az("aks nodepool list", cluster, ("--query", "[?mode=='System'].name"), ("-o", "tsv"))
 
 
-def az_usage(subscription: str, location: str | None, family: str) -> str:
-    """Return a command of az that shows a quota and how much of it is used; of an unknown location with a gap."""
-    if not set(family).isdisjoint("'\\"):
+def az_usage(subscription: str, location: str | None, family: str | None) -> str:
+    """Return a command of az that shows a quota and how much of it is used; of an unknown location with a gap.
+
+    Where the family is not known it shows those of all.
+    """
+    if family is not None and not set(family).isdisjoint("'\\"):
         return f"# az vm list-usage cannot be typed: no text of a query is the family {family!r}"
-    query = f"[?name.value=='{family}'].{{limit: limit, used: currentValue}}"
+    figures = "limit: limit, used: currentValue"
+    query = (
+        f"[?name.value=='{family}'].{{{figures}}}" if family is not None else f"[].{{family: name.value, {figures}}}"
+    )
     where = ("-l", location or LOCATION), ("--subscription", subscription)
     line = _line("vm list-usage", *where, ("--query", query), ("-o", "table"))
     return line if location is not None else f"# with the location in the place of {LOCATION}: {line}"

@@ -29,7 +29,7 @@ from poolwright.domain.kubernetes_version import KubernetesVersion
 from poolwright.domain.node_pool_kind import Mode, PoolType, Priority
 from poolwright.domain.os_sku import OsSku, OsType
 from poolwright.domain.pool_limits import MAX_POOLS
-from poolwright.domain.quota import TOTAL, family_names, family_of
+from poolwright.domain.quota import TOTAL
 from poolwright.domain.resource_id import NodePoolId
 from poolwright.domain.rules import Rule, first_match
 from poolwright.domain.size_name import disk_controllers
@@ -47,6 +47,8 @@ from poolwright.fleet.values import Fleet, FleetCluster, FleetPool
 SCHEMA_VERSION: Final = 1
 # What Azure counts spot machines against, in the place of a family.
 SPOT_FAMILY: Final = "lowPriorityCores"
+# What stands before the size in the place of a family that no catalogue tells.
+_UNKNOWN_FAMILY: Final = "unknown family of "
 # OS SKUs that get Generation 2 only by the header, where the size offers both (rules 16 and 19).
 _NEEDS_HEADER: Final = frozenset({OsSku.WINDOWS_2022, OsSku.WINDOWS_ANNUAL})
 
@@ -146,7 +148,10 @@ class SizeMove(Document):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuotaNeed(Document):
-    """vCPUs of a quota family: needed beyond today's while the move runs, and after it (less than 0: given back)."""
+    """vCPUs of a quota family: needed beyond today's while the move runs, and after it (less than 0: given back).
+
+    Of a size whose family is not known the words say so in its place.
+    """
 
     family: str
     during: int
@@ -837,7 +842,7 @@ def _needs(draft: _Draft) -> Iterator[QuotaNeed]:
 
 
 def _family(size: VmSize, spot: bool) -> str:
-    return SPOT_FAMILY if spot else family_names([size])[family_of(size)]
+    return SPOT_FAMILY if spot else size.family or f"{_UNKNOWN_FAMILY}{size.name}"
 
 
 def _quota(clusters: list[ClusterPlan]) -> Iterator[QuotaRow]:
@@ -862,5 +867,7 @@ def _quota(clusters: list[ClusterPlan]) -> Iterator[QuotaRow]:
                 one_at_a_time=peak,
                 all_at_once=together,
                 for_good=after,
-                check=commands.az_usage(subscription, location or None, family),
+                check=commands.az_usage(
+                    subscription, location or None, None if family.startswith(_UNKNOWN_FAMILY) else family
+                ),
             )
