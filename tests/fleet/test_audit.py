@@ -293,6 +293,32 @@ def test_a_series_is_told_by_the_name(size: str, series: str) -> None:
     assert series_of(size) == series
 
 
+@pytest.mark.parametrize(
+    ("size", "day"),
+    [
+        ("Standard_HB60rs", date(2024, 8, 31)),
+        ("Standard_HB60-15rs", date(2024, 8, 31)),
+        ("Standard_HB120rs_v2", date(2027, 5, 31)),
+        ("Standard_NP20s", date(2027, 5, 31)),
+    ],
+)
+def test_sizes_of_announced_series_end(size: str, day: date) -> None:
+    (end,) = Retirements.built_in().of_size(size)
+    assert (end.subject, end.day) == (size, day)
+
+
+@pytest.mark.parametrize(
+    ("release", "days"),
+    [
+        ("Windows Server 2022", [date(2028, 6, 30), date(2029, 6, 30)]),
+        ("Windows Server Annual 23H2", [date(2026, 5, 15), date(2027, 5, 15)]),
+    ],
+)
+def test_windows_releases_lose_their_support_and_then_their_images(release: str, days: list[date]) -> None:
+    ends = Retirements.built_in().of_release(release)
+    assert ([end.day for end in ends], [end.removes_images for end in ends]) == (days, [False, True])
+
+
 def test_every_row_of_ends_is_met_by_something_known() -> None:
     catalog, retirements = Catalog.built_in(["eastus"]), Retirements.built_in()
     sizes = {size.name.lower() for size in catalog.sizes} | {left.name.lower() for left in catalog.left_out}
