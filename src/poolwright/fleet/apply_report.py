@@ -8,14 +8,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from poolwright.fleet.apply import MoveResult, Outcome
 from poolwright.fleet.audit import Move
 from poolwright.fleet.document import Document
 from poolwright.fleet.plan import Plan, Stay
-from poolwright.fleet.rehearsal import Rehearsal
 from poolwright.reports.blocks import Block, Bullets, Commands, Heading, Paragraph, Table
 from poolwright.reports.numbers import counted
+
+if TYPE_CHECKING:
+    # It has a service to start, which is slow to import.
+    from poolwright.fleet.rehearsal import Rehearsal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
