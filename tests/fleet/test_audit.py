@@ -11,10 +11,11 @@ import pytest
 
 from poolwright.catalog.catalog import Catalog
 from poolwright.catalog.retirements import Retirement, Retirements, series_of
+from poolwright.domain.evidence import EVIDENCE
 from poolwright.domain.image_tables import WARNING_TABLE
 from poolwright.domain.node_pool_kind import PoolType
 from poolwright.domain.profile import Profile
-from poolwright.fleet.audit import EVIDENCE, OBSTACLES, Audit, AuditedPool, Move, Urgency, image_stem, urgency
+from poolwright.fleet.audit import OBSTACLES, Audit, AuditedPool, Move, Urgency, image_stem, urgency
 from poolwright.fleet.document import document_of, json_of
 from tests.fleet.fleets import TODAY, audited, audited_pool, cluster, exported, fleet_of, pool
 

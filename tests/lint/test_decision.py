@@ -150,6 +150,46 @@ def test_a_node_pool_that_exists_is_not_refused() -> None:
     assert ids(replace(found, action=Action.CREATE))["flatcar-retired"] == "error"
 
 
+@pytest.mark.parametrize("profile", list(Profile))
+@pytest.mark.parametrize(
+    ("properties", "generation", "rules", "found"),
+    [
+        ({"vmSize": "Standard_D4ads_v6", **WINDOWS}, Generation.V2, ["size-only"], {}),
+        ({"vmSize": "Standard_D4s_v5", **WINDOWS}, None, ["gen1-windows", "gen2-header"], {"unknown": "note"}),
+        ({"vmSize": "Standard_D4_v3", **WINDOWS}, Generation.V1, ["size-only"], {"gen1": "note"}),
+        ({"vmSize": "Standard_D4s_v5"}, Generation.V2, ["gen2-linux"], {}),
+        ({"vmSize": "Standard_D4_v3", "creationData": {"x": "y"}}, Generation.V1, ["size-only"], {"gen1": "note"}),
+        # What the rules refuse today says nothing of how it came about.
+        (
+            {"vmSize": "Standard_D4s_v5", "osSKU": "Flatcar"},
+            None,
+            [],
+            {"flatcar-retired": "warning", "unknown": "note"},
+        ),
+        (
+            {"vmSize": "Standard_D4ads_v6", "osSKU": "Flatcar"},
+            Generation.V2,
+            ["size-only"],
+            {"flatcar-retired": "warning"},
+        ),
+    ],
+)
+def test_a_node_pool_that_exists_is_what_its_size_tells_and_the_header_it_was_made_with_is_not_known(
+    profile: Profile,
+    properties: dict[str, Any],
+    generation: Generation | None,
+    rules: list[str],
+    found: dict[str, str],
+) -> None:
+    exists = replace(pool(**properties), action=Action.KEEP)
+    outcome = DECIDERS[profile].linted(exists).outcome
+    assert (outcome.generation, [rule.id for rule in outcome.rules][:2]) == (generation, rules)
+    assert (outcome.is_refused, outcome.fails_later) == (False, False)
+    assert outcome.is_likely is (rules == ["gen2-linux"])
+    told = {name: level for name, level in ids(exists, profile).items() if not name.startswith("OsRelease")}
+    assert told == found
+
+
 def test_an_update_of_something_else_keeps_the_generation() -> None:
     found = replace(pool(count=3), action=Action.UPDATE)
     linted = DECIDERS[Profile.DOCUMENTED].linted(found)

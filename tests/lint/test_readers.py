@@ -206,6 +206,50 @@ def test_a_state_of_terraform_with_modules() -> None:
     assert (pool.action, pool.name, pool.properties["enableAutoScaling"]) == (Action.KEEP, "p", False)
 
 
+def of_change(kind: str, before: dict[str, Any] | None, after: dict[str, Any], *actions: str) -> FoundPool:
+    """The node pool of a plan with one change."""
+    change = {"address": "a", "type": kind, "change": {"actions": actions, "before": before, "after": after}}
+    plan = {"format_version": "1.2", "terraform_version": "1", "resource_changes": [change]}
+    return only(read_terraform(JsonText(Text("f", json.dumps(plan))), Given()))
+
+
+@pytest.mark.parametrize(
+    ("changed", "action"),
+    [
+        ({}, Action.KEEP),
+        ({"node_count": 5}, Action.KEEP),
+        ({"os_sku": "AzureLinux"}, Action.KEEP),
+        ({"zones": []}, Action.KEEP),
+        ({"vm_size": "Standard_D4ads_v6"}, Action.CREATE),
+        ({"fips_enabled": True}, Action.CREATE),
+    ],
+)
+def test_what_azurerm_changes_by_making_a_node_pool_anew_is_judged_as_made(
+    changed: dict[str, Any], action: Action
+) -> None:
+    before = {"name": "p", "vm_size": "Standard_D4_v3", "node_count": 2, "zones": None, "fips_enabled": False}
+    after = {**before, **changed}
+    assert of_change("azurerm_kubernetes_cluster_node_pool", before, after, "update").action is action
+    in_cluster = [{"default_node_pool": [each]} for each in (before, after)]
+    assert of_change("azurerm_kubernetes_cluster", *in_cluster, "update").action is action
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [({"count": 5}, (Action.KEEP, None)), ({"VMSize": "Standard_D4ads_v6"}, (Action.UPDATE, True))],
+)
+def test_an_update_by_azapi_decides_anew_where_something_changes_that_decides(
+    changed: dict[str, Any], expected: tuple[Action, Any]
+) -> None:
+    bodies = [{"properties": each} for each in ({"vmSize": "Standard_D4_v3"}, {"vmSize": "Standard_D4_v3", **changed})]
+    if "VMSize" in changed:
+        del bodies[1]["properties"]["vmSize"]
+    headers = {"update_headers": {"UseWindowsGen2VM": "true"}}
+    before, after = ({"type": f"{POOL}@2025-10-01", "name": "p", "body": body, **headers} for body in bodies)
+    pool = of_change("azapi_resource", before, after, "update")
+    assert (pool.action, pool.header) == expected
+
+
 def test_a_format_of_terraform_from_the_future_is_refused() -> None:
     document = JsonText(Text("f", '{"format_version": "2.0", "terraform_version": "9", "values": {}}'))
     with pytest.raises(Broken, match=r"the format version 2\.0 is not known"):

@@ -15,6 +15,7 @@ from typing import Final
 
 from poolwright.catalog.catalog import LocationCatalog
 from poolwright.catalog.retirements import Retirement
+from poolwright.domain.evidence import NOTHING_TELLS, Confidence, Evidence, EvidenceRow, only_generation
 from poolwright.domain.generation import Generation, generations_text
 from poolwright.domain.image_resolution import Resolution
 from poolwright.domain.kubernetes_version import KubernetesVersion
@@ -23,7 +24,7 @@ from poolwright.domain.node_pool_kind import PoolType, PowerState
 from poolwright.domain.os_sku import OsSku, OsType
 from poolwright.domain.profile import Profile
 from poolwright.domain.rules import Condition, Rule, when
-from poolwright.domain.sources import GEN2_PAGE, IMAGES_PAGE, OS_PAGE
+from poolwright.domain.sources import OS_PAGE
 from poolwright.domain.vm_size import VmSize
 from poolwright.fleet import commands
 from poolwright.fleet.document import Document, Finding, Place
@@ -33,14 +34,6 @@ from poolwright.fleet.values import Fleet, FleetCluster, FleetPool, Origin
 SCHEMA_VERSION: Final = 1
 # Ends that come within so many days are soon.
 SOON_DAYS: Final = 365
-
-
-class Confidence(StrEnum):
-    """`certain`: image or hardware leave no choice. `likely`: what AKS's rules give, if nobody asked otherwise."""
-
-    CERTAIN = "certain"
-    LIKELY = "likely"
-    UNKNOWN = "unknown"
 
 
 class Ability(StrEnum):
@@ -166,72 +159,6 @@ def place_of(origin: Origin) -> Place:
 # --- which generation it is now ---------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """What tells of a node pool's generation; each names a generation, or None where it does not tell."""
-
-    definition: Generation | None
-    mark: Generation | None
-    stated: Generation | None
-    size: Generation | None
-    no_mark: Generation | None
-    rules: Generation | None
-
-
-@dataclass(frozen=True, slots=True)
-class EvidenceRow:
-    """Which evidence counts, and how much. The first row whose evidence there is decides."""
-
-    rule: Rule
-    evidence: str
-    confidence: Confidence
-
-
-EVIDENCE: Final = (
-    EvidenceRow(
-        Rule("image-known", "The node image is a known definition, and a definition has one generation.", IMAGES_PAGE),
-        "definition",
-        Confidence.CERTAIN,
-    ),
-    EvidenceRow(
-        Rule("image-gen2", "nodeImageVersion contains gen2, so the image is of Generation 2.", f"{GEN2_PAGE} (rule 9)"),
-        "mark",
-        Confidence.CERTAIN,
-    ),
-    EvidenceRow(
-        Rule("stated", "The service that wrote the export states the generation.", "Poolwright"),
-        "stated",
-        Confidence.CERTAIN,
-    ),
-    EvidenceRow(
-        Rule(
-            "size-only",
-            "The size offers one generation, and boots nothing else.",
-            f"{GEN2_PAGE}, scenarios 1 and 2 (rules 1, 2)",
-        ),
-        "size",
-        Confidence.CERTAIN,
-    ),
-    EvidenceRow(
-        Rule(
-            "image-without-gen2",
-            "nodeImageVersion does not contain gen2, and images of this gallery that are of Generation 2 do.",
-            f"{GEN2_PAGE} (rule 9)",
-        ),
-        "no_mark",
-        Confidence.LIKELY,
-    ),
-    EvidenceRow(
-        Rule("rules", "AKS's rules give this generation, unless somebody asked for another one.", GEN2_PAGE),
-        "rules",
-        Confidence.LIKELY,
-    ),
-)
-_NOTHING_TELLS: Final = Rule(
-    "nothing-tells",
-    "Neither the node image nor the size tells, and the rules need more than was exported.",
-    "Poolwright",
-)
 # Galleries whose Generation 2 images all say so. Azure Container Linux does not (rule 48).
 _MARKED_GALLERIES: Final = re.compile(r"AKS(Ubuntu|Windows|CBLMariner|AzureLinux)-", re.IGNORECASE)
 # What follows the definition: a version, and perhaps the date of a security patch (domain section 3).
@@ -471,7 +398,7 @@ class _Auditor:
         image = self._images.get(image_stem(pool.node_image)) if pool.node_image else None
         resolution = self._resolution(pool, cluster, known)
         evidence = self._evidence(pool, image, known, resolution)
-        row = next((row for row in EVIDENCE if getattr(evidence, row.evidence) is not None), None)
+        row = evidence.deciding
         generation: Generation | None = getattr(evidence, row.evidence) if row is not None else None
         release = image.release if image is not None else resolution.image.release if resolution is not None else None
         ends = self._ends(pool, here, release)
@@ -518,12 +445,11 @@ class _Auditor:
     ) -> Evidence:
         text = pool.node_image or ""
         marked = "gen2" in text.lower()
-        offered = frozenset[Generation]().union(*(size.generations for size in known))
         return Evidence(
             definition=image.generation if image is not None else None,
             mark=Generation.V2 if marked else None,
             stated=pool.stated,
-            size=next(iter(offered)) if len(offered) == 1 and len(known) == len(pool.sizes) else None,
+            size=only_generation(known) if len(known) == len(pool.sizes) else None,
             no_mark=Generation.V1 if not marked and _MARKED_GALLERIES.match(text) else None,
             rules=resolution.generation if resolution is not None else None,
         )
@@ -676,7 +602,7 @@ def _move(facts: MoveFacts, effects: frozenset[Effect]) -> Move:
 
 
 def _because(row: EvidenceRow | None, resolution: Resolution | None) -> Finding:
-    rule = row.rule if row is not None else _NOTHING_TELLS
+    rule = row.rule if row is not None else NOTHING_TELLS
     if row is not None and row.evidence == "rules" and resolution is not None:
         rule = resolution.rule
     return Finding(id=rule.id, message=rule.text, remedy="", source=rule.source)

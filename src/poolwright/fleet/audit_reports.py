@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from typing import Any, Final
 
-from poolwright.fleet.audit import OBSTACLES, Audit, AuditedPool, Confidence, Effect, Urgency
+from poolwright.domain.evidence import Confidence
+from poolwright.fleet.audit import OBSTACLES, Audit, AuditedPool, Effect, Urgency
 from poolwright.fleet.document import Place
 from poolwright.reports.sarif import Level, SarifNotification, SarifPlace, SarifResult, SarifRule, sarif
 from poolwright.reports.visible import visible

@@ -3,6 +3,9 @@
 Where something that decides is unknown, every value it can have is tried. What all of them agree on is known; the
 rest is not, and what they hang on is named.
 
+A node pool that exists was asked for by somebody once, and how is told nowhere: what tells is the evidence that an
+audit goes by as well (`domain.evidence`), its size first.
+
 Invariant: no rule stands here. Only what a value can be does, and which unknown value a refusal may come from.
 """
 
@@ -23,6 +26,7 @@ from poolwright.catalog.catalog import LocationCatalog
 from poolwright.catalog.retirements import Retirements
 from poolwright.domain.admission import settle
 from poolwright.domain.cluster import Cluster, ProvisioningState
+from poolwright.domain.evidence import Confidence, Evidence, only_generation
 from poolwright.domain.generation import Generation
 from poolwright.domain.node_pool import NodePool
 from poolwright.domain.os_sku import OsSku, OsType
@@ -64,6 +68,8 @@ _OF_LIMITS: Final = ("mode", "type", "osType")
 _SPENT: Final = (
     f"too much is unknown in its file, more than {MAX_CASES_OF_FILE} combinations in all: tell some of it, or split it"
 )
+# What tells of a node pool that exists (generation-2-vm.md, rule 9).
+_LOOK: Final = "see its nodeImageVersion, which has gen2 in it where it is of Generation 2: `az aks nodepool show`"
 _NO_SUBSCRIPTION: Final = "00000000-0000-0000-0000-000000000000"
 _CLUSTER_ID: Final = ClusterId(GroupId(_NO_SUBSCRIPTION, "rg"), "cluster")
 # Stands for the name of every node pool, which its messages get in its place: two of them are one case.
@@ -172,6 +178,36 @@ class Decider:
         return LintedPool(pool, outcome, sorted(findings, key=lambda each: (each.place, each.level.value)))
 
     def _decided(self, pool: FoundPool, profile: Profile) -> tuple[Outcome, list[Finding]]:
+        outcome, findings = self._asked_for(pool, profile)
+        return self._existing(pool, outcome, findings) if pool.action is Action.KEEP else (outcome, findings)
+
+    def _existing(self, pool: FoundPool, outcome: Outcome, findings: list[Finding]) -> tuple[Outcome, list[Finding]]:
+        """What a node pool that exists is, where `outcome` and `findings` are what the rules say of it."""
+        sizes = [self.catalogs.at(pool.cluster.location).size(name) for name in _sizes_of(pool)]
+        known = [size for size in sizes if size is not None]
+        of_size = only_generation(known) if len(known) == len(sizes) else None
+        row = Evidence(size=of_size, rules=outcome.generation).deciding
+        if row is None:
+            why = outcome.because_unknown or "the rules would not make it anew, and its size offers both"
+            told, more = _unknown(pool, outcome.profile, why, "vmSize")
+            noted = any(finding.kind == UNKNOWN for finding in findings)
+            return replace(told, images=outcome.images, rules=outcome.rules), findings + ([] if noted else more)
+        is_certain = row.confidence is Confidence.CERTAIN
+        rules = (Kind(row.rule.id, row.rule.text, row.rule.source),) if is_certain else outcome.rules
+        outcome = replace(
+            outcome,
+            generation=of_size or outcome.generation,
+            rules=rules,
+            because_unknown=None,
+            is_refused=False,
+            is_likely=not is_certain,
+        )
+        findings = [finding for finding in findings if finding.kind not in (UNKNOWN, GEN1)]
+        if outcome.generation is Generation.V1:
+            findings.append(self._gen1(pool, outcome.profile, rules))
+        return outcome, findings
+
+    def _asked_for(self, pool: FoundPool, profile: Profile) -> tuple[Outcome, list[Finding]]:
         kept = _kept(pool)
         if kept is not None:
             return Outcome(profile, None, (), (kept,), "it stays what it is", is_refused=False), []
@@ -215,8 +251,13 @@ class Decider:
         cases: Sequence[_Case],
         choices: Mapping[str, tuple[Any, ...]],
     ) -> tuple[Outcome, list[Finding]]:
-        """What all cases agree on. A case that is refused is none of those that the node pool can turn out to be."""
-        possible = [case for case in cases if not case.problems]
+        """What all cases agree on. A case that is refused is none of those that the node pool can turn out to be.
+
+        Nor is one that fails later, of a node pool that exists.
+        """
+        accepted = [case for case in cases if not case.problems]
+        lasting = [case for case in accepted if case.pool is not None and case.pool.late_failure is None]
+        possible = lasting if pool.action is Action.KEEP and lasting else accepted
         if not possible:
             outcome = Outcome(profile, None, (), (), None, is_refused=True)
             return outcome, [_refused(pool, problem) for problem in self._in_most(pool, profile, catalog, cases)]
@@ -245,16 +286,7 @@ class Decider:
             )
         findings += self._warnings(pool, profile, catalog, pools)
         if generation is Generation.V1 and not is_late:
-            findings.append(
-                _finding(
-                    pool,
-                    GEN1,
-                    Level.NOTE,
-                    "vmSize",
-                    f"gets Generation 1: {' or '.join(rule.text for rule in rules)}",
-                    self._way_to_gen2(pool, profile, catalog),
-                )
-            )
+            findings.append(self._gen1(pool, profile, rules))
         assumed = () if isinstance(pool.cluster.location, Unknown) else _assumptions(pools[0])
         return Outcome(
             profile, generation, images, rules, None, is_refused=False, fails_later=is_late, assumptions=assumed
@@ -284,9 +316,16 @@ class Decider:
                 remedy,
             )
 
+    def _gen1(self, pool: FoundPool, profile: Profile, rules: Sequence[Kind]) -> Finding:
+        gets = "is of" if pool.action is Action.KEEP else "gets"
+        message = f"{gets} Generation 1: {' or '.join(rule.text for rule in rules)}"
+        remedy = self._way_to_gen2(pool, profile, self.catalogs.at(pool.cluster.location))
+        return _finding(pool, GEN1, Level.NOTE, "vmSize", message, remedy)
+
     def _way_to_gen2(self, pool: FoundPool, profile: Profile, catalog: LocationCatalog) -> str:
         """What would make this node pool Generation 2, tried by the same rules; "" where nothing is found."""
-        pool = _bare(pool)
+        # A node pool that exists gets there by being made anew.
+        pool = replace(_bare(pool), action=Action.CREATE) if pool.action is Action.KEEP else _bare(pool)
         key = f"{pool.tool.name} {_signature(pool, profile)}"
         if key not in self._ways:
             self._ways[key] = self._found_way(pool, profile, catalog)
@@ -490,7 +529,8 @@ def _choices(pool: FoundPool, catalog: LocationCatalog) -> dict[str, tuple[Any, 
     if "osType" in choices and isinstance(pool.properties.get("osSKU"), str):
         of_sku = _os_type_of(pool.properties["osSKU"])
         choices["osType"] = (of_sku,) if of_sku is not None else choices["osType"]
-    if isinstance(pool.header, Unknown) or (pool.open_ended is not None and pool.header is None):
+    is_untold = pool.header is None and (pool.open_ended is not None or pool.action is Action.KEEP)
+    if isinstance(pool.header, Unknown) or is_untold:
         choices["header"] = _HEADER_CHOICES
     wanted = pool.properties.get("orchestratorVersion")
     of_cluster = pool.cluster.version
@@ -601,7 +641,7 @@ def _unknown(pool: FoundPool, profile: Profile, why: str, path: str) -> tuple[Ou
         Level.NOTE,
         path,
         f"the generation is unknown: {why}",
-        pool.tool.tells,
+        _LOOK if pool.action is Action.KEEP else pool.tool.tells,
     )
     return Outcome(profile, None, (), (), why, is_refused=False), [finding]
 

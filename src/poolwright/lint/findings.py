@@ -46,7 +46,8 @@ class Outcome:
     """What a node pool gets by one profile.
 
     `generation` is None where it is not known, or the node pool is refused. Several `images` or `rules` mean that
-    each of them is possible.
+    each of them is possible. `is_likely` says that the rules give the generation of a node pool that exists, and that
+    nothing of itself tells it.
     """
 
     profile: Profile
@@ -56,6 +57,7 @@ class Outcome:
     because_unknown: str | None
     is_refused: bool
     fails_later: bool = False
+    is_likely: bool = False
     assumptions: Sequence[str] = ()
 
 

@@ -142,9 +142,11 @@ def _outcome_text(linted: LintedPool) -> str:
         return "keeps its generation"
     images = _images(outcome)
     if outcome.generation is None:
-        return f"generation unknown{f'; {images} if it is accepted' if images else ''}"
-    fails = ", and the operation fails" if outcome.fails_later else ""
-    return f"Generation {outcome.generation.number}, {images}{fails}"
+        accepted = "" if linted.pool.action is Action.KEEP else " if it is accepted"
+        return f"generation unknown{f'; {images}{accepted}' if images else ''}"
+    fails = "and the operation fails" if outcome.fails_later else ""
+    likely = "likely " if outcome.is_likely else ""
+    return ", ".join(filter(None, (f"{likely}Generation {outcome.generation.number}", images, fails)))
 
 
 def _images(outcome: Outcome) -> str:
@@ -185,6 +187,7 @@ def _pool(linted: LintedPool) -> Json:
         "unknown": outcome.because_unknown,
         "isRefused": outcome.is_refused,
         "failsLater": outcome.fails_later,
+        "isLikely": outcome.is_likely,
         "assumptions": list(outcome.assumptions),
     }
 

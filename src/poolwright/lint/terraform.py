@@ -29,6 +29,19 @@ _POOL: Final = "azurerm_kubernetes_cluster_node_pool"
 _AZAPI: Final = ("azapi_resource", "azapi_update_resource")
 _AFTER_APPLY: Final = "known after apply"
 _MAX_MODULES: Final = 64
+# What azurerm changes by making the node pool anew, under another name meanwhile; of its list what is read here.
+# Source: https://registry.terraform.io/providers/hashicorp/azurerm/latest/docs/resources/kubernetes_cluster_node_pool
+_MADE_ANEW_FOR: Final = (
+    "fips_enabled",
+    "max_pods",
+    "os_disk_size_gb",
+    "os_disk_type",
+    "snapshot_id",
+    "vm_size",
+    "zones",
+)
+# What the generation is decided anew for (docs/compatibility.md, "The wish").
+_DECIDED_ANEW_FOR: Final = ("vmSize", "osSKU", "enableFIPS", "securityProfile")
 _INDEX: Final = re.compile(r"\[[^\]]*\]")
 
 # azurerm's names of what decides, or can be refused, and ARM's. Of two names the second is that of version 3.
@@ -71,7 +84,10 @@ def is_terraform(value: Any) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Resource:
-    """A resource with its values; `unknown` has true wherever a value is known only after apply."""
+    """A resource with its values; `unknown` has true wherever a value is known only after apply.
+
+    `before` has the values that it has now, nothing where there is no such resource or the file does not say.
+    """
 
     address: str
     type: str
@@ -79,6 +95,7 @@ class _Resource:
     unknown: Any
     action: Action
     path: Path
+    before: Json
 
 
 def read_terraform(document: JsonText, given: Given) -> Reading:
@@ -106,7 +123,7 @@ def read_terraform(document: JsonText, given: Given) -> Reading:
             address = _cluster_of(resource, clusters, names, configuration)
             cluster = clusters[address] if address is not None else _unseen(given)
             written = configuration.of(resource.address)
-            _add(reading, document, resource, resource.values, resource.unknown, cluster, (), written)
+            _add(reading, document, resource, resource.values, resource.unknown, resource.before, cluster, (), written)
         elif resource.type in _AZAPI:
             _add_azapi(reading, document, resource, given)
     return reading
@@ -123,7 +140,8 @@ def _of_plan(value: Json) -> Iterator[_Resource]:
         actions = _listed(what.get("actions"))
         path = ("resource_changes", index, "change", "after")
         action = Action.CREATE if "create" in actions else Action.KEEP
-        yield _resource(change, what["after"], what.get("after_unknown") or {}, action, path)
+        before = what.get("before")
+        yield _resource(change, what["after"], what.get("after_unknown") or {}, action, path, before)
 
 
 def _of_values(value: Json) -> Iterator[_Resource]:
@@ -144,8 +162,9 @@ def _of_values(value: Json) -> Iterator[_Resource]:
         waiting += [(child, (*path, "child_modules", index)) for index, child in enumerate(children)]
 
 
-def _resource(source: Json, values: Json, unknown: Any, action: Action, path: Path) -> _Resource:
-    return _Resource(str(source.get("address", "")), str(source.get("type", "")), values, unknown, action, path)
+def _resource(source: Json, values: Json, unknown: Any, action: Action, path: Path, before: Any = None) -> _Resource:
+    address, kind = str(source.get("address", "")), str(source.get("type", ""))
+    return _Resource(address, kind, values, unknown, action, path, before if isinstance(before, dict) else {})
 
 
 def _cluster(document: JsonText, resource: _Resource, written: Json | None, given: Given) -> FoundCluster:
@@ -234,12 +253,13 @@ def _add_default_pool(
     blocks = resource.values.get("default_node_pool")
     unknown = resource.unknown.get("default_node_pool") if isinstance(resource.unknown, dict) else None
     of_blocks = written.get("default_node_pool") if isinstance(written, dict) else None
+    before = resource.before.get("default_node_pool")
     for index, block in enumerate(_listed(blocks)):
         if isinstance(block, dict):
-            arguments = of_blocks[index] if isinstance(of_blocks, list) and index < len(of_blocks) else None
-            inner = unknown[index] if isinstance(unknown, list) and index < len(unknown) else {}
+            arguments = _nth(of_blocks, index)
+            inner, was = _nth(unknown, index) or {}, _nth(before, index) or {}
             below = ("default_node_pool", index)
-            _add(reading, document, resource, {**block, "mode": "System"}, inner, cluster, below, arguments)
+            _add(reading, document, resource, {**block, "mode": "System"}, inner, was, cluster, below, arguments)
 
 
 def _add(
@@ -248,6 +268,7 @@ def _add(
     resource: _Resource,
     values: Json,
     unknown: Any,
+    before: Json,
     cluster: FoundCluster,
     below: Path,
     written: Json | None,
@@ -264,12 +285,14 @@ def _add(
         places[path] = document.place((*resource.path, *below, argument))
     name = _value(values, unknown, "name")
     places["name"] = document.place((*resource.path, *below, "name"))
+    told = [each for each in _MADE_ANEW_FOR if before and not isinstance(_value(values, unknown, each), Unknown)]
+    is_made_anew = any((values.get(each) or None) != (before.get(each) or None) for each in told)
     reading.pools.append(
         FoundPool(
             name=name if isinstance(name, str) else Unknown(f"name, {_AFTER_APPLY}"),
             address=".".join([resource.address, *map(str, below[:1])]),
             tool=AZURERM,
-            action=resource.action,
+            action=Action.CREATE if is_made_anew else resource.action,
             place=document.place((*resource.path, *below)),
             properties=properties,
             cluster=cluster,
@@ -283,13 +306,11 @@ def _add_azapi(reading: Reading, document: JsonText, resource: _Resource, given:
     if kind not in (CLUSTER_TYPE.lower(), NODE_POOL_TYPE.lower()):
         return
     path: Path = (*resource.path, "body")
-    body = _merged(resource.values.get("body"), _part(resource.unknown, "body"))
-    if isinstance(body, str):
-        # Version 1 of the provider takes the body as a text.
-        try:
-            body = json.loads(body)
-        except (ValueError, RecursionError) as error:
-            raise Broken(document.place(path), f"the body of {resource.address} is not JSON") from error
+    try:
+        body = _body(_merged(resource.values.get("body"), _part(resource.unknown, "body")))
+        before = _body(resource.before.get("body"))
+    except (ValueError, RecursionError) as error:
+        raise Broken(document.place(path), f"the body of {resource.address} is not JSON") from error
     properties = body.get("properties") if isinstance(body, dict) else None
     if isinstance(body, Unknown) or isinstance(properties, Unknown):
         properties = {"vmSize": Unknown(f"body, {_AFTER_APPLY}")} if kind == NODE_POOL_TYPE.lower() else {}
@@ -299,9 +320,6 @@ def _add_azapi(reading: Reading, document: JsonText, resource: _Resource, given:
     location = _value(resource.values, resource.unknown, "location")
     here = location if isinstance(location, str) else given.location or Unknown(f"location, {_AFTER_APPLY}")
     is_update = resource.type == "azapi_update_resource" and resource.action is Action.CREATE
-    action = Action.UPDATE if is_update else resource.action
-    headers = "update_headers" if is_update else "create_headers"
-    header = header_value(_merged(resource.values.get(headers), _part(resource.unknown, headers)))
     found: list[tuple[Json, Path, FoundCluster, str, Any]]
     if kind == NODE_POOL_TYPE.lower():
         found = [(properties, ("properties",), _unseen(given), resource.address, name)]
@@ -325,20 +343,38 @@ def _add_azapi(reading: Reading, document: JsonText, resource: _Resource, given:
             if isinstance(each, dict)
         ]
     for pool, below, cluster, address, called in found:
+        changes = resource.action is Action.KEEP and _decides_anew(pool, before, below)
+        headers = "update_headers" if is_update or changes else "create_headers"
         reading.pools.append(
             FoundPool(
                 name=called if isinstance(called, str) else Unknown(f"name, {_AFTER_APPLY}"),
                 address=address,
                 tool=AZAPI,
-                action=action,
+                action=Action.UPDATE if is_update or changes else resource.action,
                 place=document.place((*path, *below)),
                 properties={key: part for key, part in spelled(pool).items() if key.lower() != "name"},
                 cluster=cluster,
                 places=dict(_azapi_places(document, path, below, pool))
                 | {"header": document.place((*resource.path, headers))},
-                header=header,
+                header=header_value(_merged(resource.values.get(headers), _part(resource.unknown, headers))),
             )
         )
+
+
+def _body(value: Any) -> Any:
+    """The body; version 1 of the provider takes it as a text. Raises `ValueError`."""
+    return json.loads(value) if isinstance(value, str) else value
+
+
+def _decides_anew(pool: Json, before: Any, below: Path) -> bool:
+    """Whether the node pool differs from the one in the body before in something that decides the generation."""
+    was = before
+    for part in below:
+        was = _nth(was, part) if isinstance(part, int) else _part(was, part)
+    if not isinstance(was, dict):
+        return False
+    now, then = spelled(pool), spelled(was)
+    return any(now.get(name) != then.get(name) for name in _DECIDED_ANEW_FOR)
 
 
 def _azapi_places(document: JsonText, path: Path, below: Path, pool: Json) -> Iterator[tuple[str, Place]]:
@@ -346,6 +382,11 @@ def _azapi_places(document: JsonText, path: Path, below: Path, pool: Json) -> It
         yield spelling(name), document.place((*path, *below, name))
         for inner, _ in in_force(part) if isinstance(part, dict) else ():
             yield f"{spelling(name)}.{spelling(inner)}", document.place((*path, *below, name, inner))
+
+
+def _nth(value: Any, index: int) -> Any:
+    """The value's part at an index, None where it has none there."""
+    return value[index] if isinstance(value, list) and index < len(value) else None
 
 
 def _listed(value: Any) -> list[Any]:
