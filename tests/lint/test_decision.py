@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -10,9 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from poolwright.catalog.retirements import Retirements
 from poolwright.domain.admission import _HEADER_IGNORED
 from poolwright.domain.generation import Generation
 from poolwright.domain.image_tables import WARNING_TABLE
+from poolwright.domain.os_sku import OsSku
 from poolwright.domain.profile import Profile
 from poolwright.lint.catalogs import Catalogs
 from poolwright.lint.decision import MAX_CASES_OF_FILE, Decider
@@ -188,6 +191,41 @@ def test_a_node_pool_that_exists_is_what_its_size_tells_and_the_header_it_was_ma
     assert outcome.is_likely is (rules == ["gen2-linux"])
     told = {name: level for name, level in ids(exists, profile).items() if not name.startswith("OsRelease")}
     assert told == found
+
+
+@pytest.mark.parametrize(
+    ("size", "kinds"),
+    [
+        ("Standard_NC12", ["gen1", "size-retired"]),
+        ("Standard_NV12", ["gen1", "size-retired"]),
+        ("Standard_A1", ["size-retired", "user-pool-size"]),
+        ("Standard_NC12s_v33", ["VMSizeNotSupported"]),
+    ],
+)
+def test_no_remedy_names_a_size_that_has_ended(size: str, kinds: list[str]) -> None:
+    findings = DECIDERS[Profile.DOCUMENTED].linted(pool(vmSize=size)).findings
+    remedies = {finding.kind.id: finding.remedy for finding in findings if not finding.kind.id.startswith("Os")}
+    assert sorted(remedies) == kinds
+    for remedy in remedies.values():
+        named = re.findall(r"(?:Standard|Basic)_\w+", remedy)
+        assert named
+        sizes = {name: CATALOGS.at("westeurope").size(name) for name in named}
+        retirements = Retirements.built_in()
+        assert not [name for name in named for end in retirements.of_size(name, sizes[name]) if end.day <= TODAY]
+
+
+@pytest.mark.parametrize("profile", list(Profile))
+@pytest.mark.parametrize(
+    ("os_sku", "os_type"), [("Ubuntu2004", "Linux"), ("Windows2022", "Linux"), ("Ubuntu", "Windows")]
+)
+def test_an_os_sku_that_a_remedy_names_can_be_had(profile: Profile, os_sku: str, os_type: str) -> None:
+    findings = DECIDERS[profile].linted(pool(vmSize="Standard_D4s_v5", osSKU=os_sku, osType=os_type)).findings
+    (remedy,) = (finding.remedy for finding in findings)
+    named = remedy.removeprefix("choose one of: ").split(", ")
+    assert named
+    for sku in named:
+        found = ids(pool(vmSize="Standard_D4s_v5", osSKU=sku, osType=OsSku.parse(sku).os_type.value), profile)
+        assert not {"flatcar-retired", "windows-annual-retired", "OsSkuRetired", "OsReleaseRetired"} & found.keys()
 
 
 def test_an_update_of_something_else_keeps_the_generation() -> None:

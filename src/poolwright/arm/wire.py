@@ -40,6 +40,7 @@ from poolwright.arm.sent import (
 from poolwright.domain import change
 from poolwright.domain.cluster import Cluster, ClusterRequest, ResourceGroup
 from poolwright.domain.generation import Generation
+from poolwright.domain.image_resolution import lasting_os_skus
 from poolwright.domain.machine import Machine, MachineFacts
 from poolwright.domain.node_pool import GoodState, NodePool, NodePoolRequest, ScaleProfile
 from poolwright.domain.node_pool_kind import Mode, PoolType, PowerState, Priority, ScaleDownMode
@@ -974,11 +975,11 @@ def _os_sku(text: str | None, path: str) -> OsSku | None:
     try:
         return OsSku.parse(text)
     except ValueError:
-        known = ", ".join(sku.value for sku in OsSku)
+        known, lasting = (", ".join(sku.value for sku in skus) for skus in (OsSku, lasting_os_skus()))
         raise errors.InvalidOSSKU(
             f"The OS SKU {in_words(text)} is unknown. Valid OS SKUs are: {known}.",
             target=f"{path}.osSKU",
-            remedy=f"choose one of: {known}",
+            remedy=f"choose one of: {lasting}",
         ) from None
 
 

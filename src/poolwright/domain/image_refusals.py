@@ -28,7 +28,7 @@ REFUSAL_TABLE: Final = (
         errors.InvalidOSSKU,
         "properties.osSKU",
         "The OS SKU '{os_sku}' is not valid for OS type '{os_type}'. Valid OS SKUs are: {os_skus}.",
-        "choose one of: {os_skus}",
+        "choose one of: {lasting_os_skus}",
     ),
     RefusalRow(
         Rule(

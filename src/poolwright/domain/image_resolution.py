@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 from poolwright import errors
 from poolwright.domain.generation import Generation
@@ -21,10 +22,13 @@ from poolwright.domain.image_refusals import REFUSAL_TABLE
 from poolwright.domain.image_tables import (
     GENERATION_TABLE,
     OFFER_TABLE,
+    OS_RELEASE_RETIRED,
+    OS_SKU_RETIRED,
     OS_SKU_TABLE,
     RELEASE_TABLE,
     WARNING_TABLE,
     GenerationRow,
+    WarningRow,
 )
 from poolwright.domain.kubernetes_version import KubernetesVersion
 from poolwright.domain.node_image import NodeImage
@@ -76,7 +80,8 @@ def resolve(
     facts = _facts(request)
     refused = first_match(REFUSAL_TABLE, facts)
     if refused is not None:
-        return refused.filled(words_of(facts, request))
+        lasting = ", ".join(sku.value for sku in lasting_os_skus() if sku.os_type is facts.os_type)
+        return refused.filled(words_of(facts, request) | {"lasting_os_skus": lasting})
     decided = _decided(facts)
     generation, late_failure = kept or decided.generation, None
     if kept is None and not request.size.supports(generation):
@@ -103,6 +108,27 @@ def default_os_sku(os_type: OsType, version: KubernetesVersion, profile: Profile
     row = first_match(OS_SKU_TABLE, _DefaultFacts(os_type, version, profile))
     assert row is not None
     return row.os_sku
+
+
+@cache
+def lasting_os_skus() -> tuple[OsSku, ...]:
+    """Return the OS SKUs that a remedy may name: no table says that they, or all their releases, have ended."""
+    ended = {
+        sku
+        for row in (*REFUSAL_TABLE, *WARNING_TABLE)
+        if "creating" in row.condition.allowed or (isinstance(row, WarningRow) and row.code == OS_SKU_RETIRED)
+        for sku in row.condition.allowed["os_sku"]
+    }
+    removed = {
+        release
+        for row in WARNING_TABLE
+        if row.code == OS_RELEASE_RETIRED
+        for release in row.condition.allowed["release"]
+    }
+    releases = {
+        sku: {row.release for row in RELEASE_TABLE if sku in row.condition.allowed["os_sku"]} - removed for sku in OsSku
+    }
+    return tuple(sku for sku in OsSku if sku not in ended and releases[sku])
 
 
 @dataclass(frozen=True, slots=True)

@@ -424,6 +424,8 @@ class WarningRow:
     message: str
 
 
+OS_SKU_RETIRED: Final = "OsSkuRetired"
+OS_RELEASE_RETIRED: Final = "OsReleaseRetired"
 WARNING_TABLE: Final = (
     WarningRow(
         Rule("warn-gen1-forced", "The generation never falls silently.", "Poolwright"),
@@ -452,20 +454,20 @@ WARNING_TABLE: Final = (
             f"{OS_PAGE} (rule 47)",
         ),
         when(os_sku=OsSku.WINDOWS_2019),
-        "OsSkuRetired",
+        OS_SKU_RETIRED,
         "OS SKU Windows2019 is unsupported since 2026-03-01 and its images are removed on 2027-04-01; "
         "scaling fails after that.",
     ),
     WarningRow(
         Rule("warn-windows-annual", "Windows Annual works until 2027-05-15.", "Azure/AKS CHANGELOG (rule 19)"),
         when(os_sku=OsSku.WINDOWS_ANNUAL),
-        "OsSkuRetired",
+        OS_SKU_RETIRED,
         "OS SKU WindowsAnnual can no longer be created on Azure since 2026-05-15 and ends on 2027-05-15.",
     ),
     WarningRow(
         Rule("warn-azurelinux-2", "Azure Linux 2.0 images are removed from 2026-03-31.", f"{OS_PAGE} (rule 43)"),
         when(release=("Azure Linux 2.0", "CBL-Mariner 2.0")),
-        "OsReleaseRetired",
+        OS_RELEASE_RETIRED,
         "{release} images are removed from Azure since 2026-03-31; scaling fails there.",
     ),
     WarningRow(
@@ -475,7 +477,7 @@ WARNING_TABLE: Final = (
             "generation-2-vms.md, change of 2025-02-27 (rule 12)",
         ),
         when(release="18.04"),
-        "OsReleaseRetired",
+        OS_RELEASE_RETIRED,
         "Ubuntu 18.04 is retired on Azure; it is kept here because the Generation 2 page names it.",
     ),
     WarningRow(

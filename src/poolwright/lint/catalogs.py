@@ -6,6 +6,7 @@ Invariant: where the location is unknown, a size counts as offered if any locati
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -33,12 +34,21 @@ class UnusableCatalog(ValueError):
         self.is_missing = is_missing
 
 
-class _WithoutSuggestions(LocationCatalog):
-    """The same offers, none of which a refusal suggests."""
+@dataclass(frozen=True, slots=True)
+class _Suggesting(LocationCatalog):
+    """The same offers, of which refusals suggest these alone."""
+
+    suggested: tuple[VmSize, ...] = ()
 
     @property
     def usable_sizes(self) -> tuple[VmSize, ...]:
-        return ()
+        return self.suggested
+
+
+def suggesting(catalog: LocationCatalog, sizes: Iterable[VmSize]) -> LocationCatalog:
+    """Return a location that offers the same, and of which refusals suggest these sizes alone."""
+    parts = catalog.location, catalog.offers, catalog.images, catalog.kubernetes, catalog.known
+    return _Suggesting(*parts, suggested=tuple(sizes))
 
 
 class Catalogs:
@@ -47,7 +57,6 @@ class Catalogs:
     def __init__(self, imported: Replacements | None = None) -> None:
         self._imported = imported or Replacements()
         self._made: dict[str, LocationCatalog] = {}
-        self._quiet: dict[str, LocationCatalog] = {}
         self._names = {*display_names(), *self._imported.sizes, *self._imported.versions}
         built_in = Catalog.built_in((ANYWHERE,))
         self._left_out = {left.name.lower(): left.reasons for left in built_in.left_out}
@@ -58,14 +67,6 @@ class Catalogs:
         if name not in self._made:
             self._made[name] = self._made_for(name)
         return self._made[name]
-
-    def without_suggestions(self, location: str | Unknown) -> LocationCatalog:
-        """Return the same for trying many node pools: what it refuses, it refuses without naming other sizes."""
-        whole = self.at(location)
-        if whole.location not in self._quiet:
-            parts = whole.location, whole.offers, whole.images, whole.kubernetes, whole.known
-            self._quiet[whole.location] = _WithoutSuggestions(*parts)
-        return self._quiet[whole.location]
 
     def knows(self, location: str) -> bool:
         """Whether there is such a location."""

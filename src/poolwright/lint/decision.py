@@ -23,7 +23,7 @@ from typing import Any, Final
 from poolwright import errors
 from poolwright.arm.wire import decode_node_pool
 from poolwright.catalog.catalog import LocationCatalog
-from poolwright.catalog.retirements import Retirements
+from poolwright.catalog.retirements import Retirement, Retirements
 from poolwright.domain.admission import settle
 from poolwright.domain.cluster import Cluster, ProvisioningState
 from poolwright.domain.evidence import Confidence, Evidence, only_generation
@@ -36,7 +36,7 @@ from poolwright.domain.resource_id import ClusterId, GroupId, NodePoolId
 from poolwright.domain.size_name import alternatives
 from poolwright.domain.surroundings import Surroundings
 from poolwright.domain.vm_size import VmSize
-from poolwright.lint.catalogs import ANYWHERE, Catalogs
+from poolwright.lint.catalogs import ANYWHERE, Catalogs, suggesting
 from poolwright.lint.findings import Finding, LintedPool, Outcome, finding_of, softened
 from poolwright.lint.kinds import (
     GEN1,
@@ -64,6 +64,8 @@ MAX_CASES_OF_FILE: Final = 20_000
 # Sizes are suggested where trying each of them is quick.
 _MAX_CASES_TO_SUGGEST: Final = 64
 MAX_SUGGESTIONS: Final = 5
+# Of the nearest sizes that many are tried.
+_MAX_TRIED: Final = 50
 _OF_LIMITS: Final = ("mode", "type", "osType")
 _SPENT: Final = (
     f"too much is unknown in its file, more than {MAX_CASES_OF_FILE} combinations in all: tell some of it, or split it"
@@ -136,7 +138,34 @@ class Decider:
     _cases_of: dict[str, list[_Case]] = field(default_factory=dict)
     _ways: dict[str, str] = field(default_factory=dict)
     _tried: Counter[str] = field(default_factory=Counter)
-    _near: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    _near: dict[tuple[str, str], tuple[VmSize, ...]] = field(default_factory=dict)
+    _catalogs: dict[str, LocationCatalog] = field(default_factory=dict)
+    _quiet: dict[str, LocationCatalog] = field(default_factory=dict)
+
+    def _at(self, location: str | Unknown) -> LocationCatalog:
+        """What a location offers; of its sizes those are suggested that have not ended."""
+        whole = self.catalogs.at(location)
+        if whole.location not in self._catalogs:
+            sizes = [size for size in whole.usable_sizes if all(end.day > self.today for end in self._ends_of(size))]
+            self._catalogs[whole.location] = suggesting(whole, sizes)
+        return self._catalogs[whole.location]
+
+    def _without_suggestions(self, catalog: LocationCatalog) -> LocationCatalog:
+        """The same for trying many node pools: what it refuses, it refuses without naming other sizes."""
+        if catalog.location not in self._quiet:
+            self._quiet[catalog.location] = suggesting(catalog, ())
+        return self._quiet[catalog.location]
+
+    def _ends_of(self, size: VmSize) -> tuple[Retirement, ...]:
+        return self._retirements.of_size(size.name, size)
+
+    def _nearest(self, size: VmSize, catalog: LocationCatalog) -> tuple[VmSize, ...]:
+        """The nearest sizes of which no end is known: what a remedy may name."""
+        key = catalog.location, size.name
+        if key not in self._near:
+            lasting = [each for each in catalog.usable_sizes if not self._ends_of(each)]
+            self._near[key] = alternatives(size, lasting, limit=_MAX_TRIED)
+        return self._near[key]
 
     def linted(self, pool: FoundPool) -> LintedPool:
         """Return the node pool's outcome by the profile, and what is to be said, the other profile's included."""
@@ -183,7 +212,7 @@ class Decider:
 
     def _existing(self, pool: FoundPool, outcome: Outcome, findings: list[Finding]) -> tuple[Outcome, list[Finding]]:
         """What a node pool that exists is, where `outcome` and `findings` are what the rules say of it."""
-        sizes = [self.catalogs.at(pool.cluster.location).size(name) for name in _sizes_of(pool)]
+        sizes = [self._at(pool.cluster.location).size(name) for name in _sizes_of(pool)]
         known = [size for size in sizes if size is not None]
         of_size = only_generation(known) if len(known) == len(sizes) else None
         row = Evidence(size=of_size, rules=outcome.generation).deciding
@@ -214,7 +243,7 @@ class Decider:
         why = _undecidable(pool, self.catalogs)
         if why is not None:
             return _unknown(pool, profile, why, "vmSize")
-        catalog = self.catalogs.at(pool.cluster.location)
+        catalog = self._at(pool.cluster.location)
         choices = _choices(pool, catalog)
         if prod(map(len, choices.values())) > MAX_CASES:
             names = ", ".join(choices)
@@ -319,7 +348,7 @@ class Decider:
     def _gen1(self, pool: FoundPool, profile: Profile, rules: Sequence[Kind]) -> Finding:
         gets = "is of" if pool.action is Action.KEEP else "gets"
         message = f"{gets} Generation 1: {' or '.join(rule.text for rule in rules)}"
-        remedy = self._way_to_gen2(pool, profile, self.catalogs.at(pool.cluster.location))
+        remedy = self._way_to_gen2(pool, profile, self._at(pool.cluster.location))
         return _finding(pool, GEN1, Level.NOTE, "vmSize", message, remedy)
 
     def _way_to_gen2(self, pool: FoundPool, profile: Profile, catalog: LocationCatalog) -> str:
@@ -344,10 +373,9 @@ class Decider:
             return ""
         if not self._may_try(pool, profile, choices):
             return ""
-        nearest = alternatives(size, catalog.usable_sizes, limit=50)
         fitting = (
             each.name
-            for each in nearest
+            for each in self._nearest(size, catalog)
             if self._generation(_of_size(pool, each.name), profile, catalog) is Generation.V2
         )
         names = list(islice(fitting, MAX_SUGGESTIONS))
@@ -373,7 +401,7 @@ class Decider:
     ) -> list[_Case]:
         key = _signature(pool, profile)
         if key not in self._cases_of:
-            quiet = self.catalogs.without_suggestions(pool.cluster.location)
+            quiet = self._without_suggestions(catalog)
             self._cases_of[key] = [self._case(pool, profile, quiet, values) for values in _combinations(choices)]
             self._tried[pool.place.file] += len(self._cases_of[key])
         return self._cases_of[key]
@@ -413,7 +441,7 @@ class Decider:
             version = wanted
         name = _name_that_counts(pool)
         key = json.dumps(
-            [profile.value, catalog.location, type(catalog).__name__, name, properties, header, version],
+            [profile.value, catalog.location, bool(catalog.usable_sizes), name, properties, header, version],
             sort_keys=True,
             default=str,
         )
@@ -424,30 +452,21 @@ class Decider:
 
     def _ends(self, pool: FoundPool) -> Iterator[Finding]:
         """When the sizes of the node pool are retired."""
-        catalog = self.catalogs.at(pool.cluster.location)
+        catalog = self._at(pool.cluster.location)
         for name in _sizes_of(pool):
             size = catalog.size(name)
             for end in self._retirements.of_size(size.name if size is not None else name, size):
-                is_over, lasting = end.day <= self.today, self._lasting(size, catalog)
+                is_over = end.day <= self.today
+                nearest = self._nearest(size, catalog)[:MAX_SUGGESTIONS] if size is not None else ()
+                lasting = ", ".join(each.name for each in nearest)
                 yield _finding(
                     pool,
                     replace(RETIRED if is_over else RETIRING, source=end.source),
                     Level.ERROR if is_over else Level.WARNING,
                     "vmSize",
                     f"{end.subject} {'was' if is_over else 'will be'} {end.effect} on {end.day.isoformat()}",
-                    "choose a size that lasts" + (f", for example {', '.join(lasting)}" if lasting else ""),
+                    "choose a size that lasts" + (f", for example {lasting}" if lasting else ""),
                 )
-
-    def _lasting(self, size: VmSize | None, catalog: LocationCatalog) -> list[str]:
-        """The nearest sizes of which no end is known."""
-        if size is None:
-            return []
-        key = catalog.location, size.name
-        if key not in self._near:
-            nearest = alternatives(size, catalog.usable_sizes, limit=50)
-            lasting = (each.name for each in nearest if not self._retirements.of_size(each.name, each))
-            self._near[key] = list(islice(lasting, MAX_SUGGESTIONS))
-        return self._near[key]
 
     def _differences(
         self, pool: FoundPool, mine: Outcome, other: Outcome, findings: Sequence[Finding]
