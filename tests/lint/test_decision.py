@@ -141,6 +141,43 @@ def test_a_generation_is_known_though_the_version_is_not() -> None:
     assert len(linted.outcome.images) > 1
 
 
+@pytest.mark.parametrize(
+    ("values", "properties", "generation", "found"),
+    [
+        (("Standard_D2_v3", "Standard_D4_v3"), {}, Generation.V1, {"gen1": "note"}),
+        (("Standard_D2s_v5", "Standard_D4ads_v6"), {}, Generation.V2, {}),
+        (("Standard_D2_v3", "Standard_D4ads_v6"), {}, None, {"unknown": "note"}),
+        # What the service refuses is none of those it can turn out to be.
+        (("Standard_A1_v2", "Standard_D4_v3"), {"mode": "System"}, Generation.V1, {"gen1": "note"}),
+        (("Standard_A1_v2", "Standard_B1s"), {"mode": "System"}, None, {"system-pool-size": "error"}),
+    ],
+)
+def test_every_size_that_an_unknown_one_can_be_is_tried(
+    values: tuple[str, ...], properties: dict[str, Any], generation: Generation | None, found: dict[str, str]
+) -> None:
+    size = Unknown("[parameters('size')]", values)
+    linted = DECIDERS[Profile.DOCUMENTED].linted(pool(vmSize=size, **properties))
+    assert linted.outcome.generation is generation
+    told = {finding.kind.id: finding for finding in linted.findings if not finding.kind.id.startswith("Os")}
+    assert {name: finding.level.value for name, finding in told.items()} == found
+    if "unknown" in told:
+        assert linted.outcome.because_unknown == "it depends on vmSize, which is [parameters('size')]"
+    if "gen1" in told:
+        assert "for example Standard_" in told["gen1"].remedy
+
+
+def test_other_properties_and_the_version_can_be_one_of_some_values() -> None:
+    os_sku = Unknown("[parameters('sku')]", ("Windows2022", "Windows2025"))
+    of_sku = DECIDERS[Profile.DOCUMENTED].linted(
+        pool(vmSize="Standard_D4s_v5", osType="Windows", osSKU=os_sku, enableFIPS=True)
+    )
+    assert of_sku.outcome.generation is None
+    assert len(of_sku.outcome.images) == 2
+    version = Unknown("[parameters('version')]", ("1.35", "1.36"))
+    of_version = DECIDERS[Profile.DOCUMENTED].linted(pool(vmSize="Standard_D4s_v5", version=version))
+    assert [image.partition("gen2")[0] for image in of_version.outcome.images] == ["AKSUbuntu-2404"]
+
+
 def test_what_the_generation_hangs_on_is_named() -> None:
     linted = DECIDERS[Profile.DOCUMENTED].linted(pool(vmSize="Standard_D4s_v5", osType=Unknown("[parameters('os')]")))
     assert linted.outcome.generation is None

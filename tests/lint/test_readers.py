@@ -124,6 +124,93 @@ def test_what_hangs_on_something_unknown_is_unknown(expression: str) -> None:
     assert not reading.mistakes
 
 
+CHOICE = {"env": {"type": "string", "allowedValues": ["dev", "prod"]}, "on": {"type": "bool"}}
+
+
+@pytest.mark.parametrize(
+    ("expression", "values"),
+    [
+        ("[parameters('env')]", ("dev", "prod")),
+        ("[parameters('on')]", (False, True)),
+        ("[variables('sizes')[parameters('env')]]", ("Standard_D2_v3", "Standard_D4_v3")),
+        ("[variables('size')]", ("Standard_D2_v3", "Standard_D4_v3")),
+        ("[concat(variables('name'), '-', parameters('env'))]", ("x-dev-dev", "x-prod-prod")),
+        ("[if(parameters('on'), parameters('env'), 'none')]", ("none", "dev", "prod")),
+        ("[first(createArray(parameters('env')))]", ("dev", "prod")),
+        # What the parameter is defaulted to hangs on another one.
+        ("[parameters('of')]", ("of-dev", "of-prod")),
+        ("[concat(parameters('of'), parameters('x'))]", None),
+        ("[reference(parameters('env')).size]", None),
+    ],
+)
+def test_what_hangs_on_a_parameter_of_some_values_can_be_what_they_lead_to(
+    expression: str, values: tuple[Any, ...] | None
+) -> None:
+    pools = [
+        {"type": POOL, "name": f"c/p{number}", "properties": {"vmSize": each}}
+        # The one that is looked at stands between two that evaluate its variables beforehand and afterwards.
+        for number, each in enumerate(["[variables('size')]", expression, "[variables('name')]"])
+    ]
+    more = {"x": {"type": "string"}, "of": {"type": "string", "defaultValue": "[concat('of-', parameters('env'))]"}}
+    reading = of_template(
+        pools,
+        parameters=CHOICE | more,
+        variables={
+            "sizes": {"dev": "Standard_D2_v3", "prod": "Standard_D4_v3"},
+            "size": "[variables('sizes')[parameters('env')]]",
+            "name": "[concat('x-', parameters('env'))]",
+        },
+    )
+    first, found, last = (pool.properties["vmSize"] for pool in reading.pools)
+    assert (found, found.values) == (Unknown(expression), values)
+    assert (first.values, last.values) == (("Standard_D2_v3", "Standard_D4_v3"), ("x-dev", "x-prod"))
+    assert not reading.mistakes
+
+
+def test_what_is_the_same_for_all_values_of_a_parameter_is_known_and_what_is_refused_for_some_does_not_count() -> None:
+    expressions = {
+        "[if(equals(parameters('env'), 'a'), 'Standard_D4_v3', 'Standard_D2_v3')]": "Standard_D2_v3",
+        "[variables('sizes')[parameters('env')]]": "Standard_D4_v3",
+        "[variables('none')[parameters('env')]]": Unknown("[variables('none')[parameters('env')]]"),
+    }
+    for expression, expected in expressions.items():
+        reading = of_template(
+            [{"type": POOL, "name": "c/p", "properties": {"vmSize": expression}}],
+            parameters=CHOICE,
+            variables={"sizes": {"prod": "Standard_D4_v3"}, "none": {}},
+        )
+        assert only(reading).properties["vmSize"] == expected
+        assert len(reading.mistakes) == isinstance(expected, Unknown)
+
+
+def test_trying_values_leaves_enough_for_what_is_known() -> None:
+    many = {f"p{n}": {"type": "string", "allowedValues": [f"{n}-{m}" for m in range(60)]} for n in range(4)}
+    mapped = "[map(range(0, 5000), lambda('x', if(equals(parameters('p0'), parameters('p1')), 'a', 'b')))[0]]"
+    sizes = [mapped, *["[concat('Standard_', 'D2_v3')]"] * 100]
+    pools = [{"type": POOL, "name": f"c/p{n}", "properties": {"vmSize": size}} for n, size in enumerate(sizes)]
+    reading = of_template(pools, parameters=many)
+    assert not reading.mistakes
+    assert [pool.properties["vmSize"] for pool in reading.pools[1:]] == ["Standard_D2_v3"] * 100
+    assert reading.pools[0].properties["vmSize"] == Unknown(mapped)
+
+
+def test_a_module_can_be_given_one_of_some_values() -> None:
+    template = {
+        "parameters": {"size": {"type": "string"}},
+        "resources": [{"type": POOL, "name": "c/p", "properties": {"vmSize": "[concat(parameters('size'), 's')]"}}],
+    }
+    module = {
+        "type": "Microsoft.Resources/deployments",
+        "name": "m",
+        "properties": {
+            "expressionEvaluationOptions": {"scope": "inner"},
+            "parameters": {"size": {"value": "[parameters('env')]"}},
+            "template": template,
+        },
+    }
+    assert only(of_template([module], parameters=CHOICE)).properties["vmSize"].values == ("devs", "prods")
+
+
 def test_a_wrong_expression_is_a_mistake_at_its_place_and_the_others_go_on() -> None:
     reading = of_template(
         [

@@ -210,7 +210,7 @@ class _Template:
                 if self._is_outer and self._reading.parameters is not None:
                     place = self._document.place(("parameters", name))
                     self._reading.parameters.without_value.setdefault(name, place)
-                return unknown
+                return Unknown(unknown.expression, _values_of(kind))
             if holds_unknown(value):
                 return value
             wrong = not_taken(value, declared, self._source, name, self._budget)
@@ -429,6 +429,14 @@ class _Template:
 
     def _place(self, resource: _Resource, below: Path) -> Place:
         return self._document.place(_written(self._document, (*self._path, *resource.path), below))
+
+
+def _values_of(kind: Json) -> tuple[Any, ...] | None:
+    """All that a parameter of the type can be, None where there is no saying."""
+    allowed, name = kind.get("allowedValues"), str(kind.get("type")).lower()
+    if name in ("string", "int", "bool") and isinstance(allowed, list) and allowed:
+        return tuple(allowed)
+    return (False, True) if name == "bool" else None
 
 
 def _as_az_reads(sent: Sent, kind: Json) -> Any:

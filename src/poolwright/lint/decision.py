@@ -66,7 +66,7 @@ _MAX_CASES_TO_SUGGEST: Final = 64
 MAX_SUGGESTIONS: Final = 5
 # Of the nearest sizes that many are tried.
 _MAX_TRIED: Final = 50
-_OF_LIMITS: Final = ("mode", "type", "osType")
+_OF_LIMITS: Final = ("vmSize", "mode", "type", "osType")
 _SPENT: Final = (
     f"too much is unknown in its file, more than {MAX_CASES_OF_FILE} combinations in all: tell some of it, or split it"
 )
@@ -263,7 +263,7 @@ class Decider:
     ) -> tuple[_Problem, ...]:
         """What refuses the node pool as a whole, whichever of the possible cases it is; none where one is taken.
 
-        What is no matter of the image hangs on mode, type and OS alone, so one case of each is enough.
+        What is no matter of the image hangs on size, mode, type and OS alone, so one case of each is enough.
         """
         problems: tuple[_Problem, ...] = ()
         for case in {tuple(map(case.values.get, _OF_LIMITS)): case for case in possible}.values():
@@ -367,7 +367,8 @@ class Decider:
         with_header = replace(silent, header=True)
         if pool.header is not True and self._generation(with_header, profile, catalog) is Generation.V2:
             return _asks(pool)
-        size = catalog.size(str(pool.properties.get("vmSize")))
+        wanted = pool.properties.get("vmSize")
+        size = catalog.size(str(wanted.values[0] if isinstance(wanted, Unknown) and wanted.values else wanted))
         choices = _choices(pool, catalog)
         if size is None or prod(map(len, choices.values())) > _MAX_CASES_TO_SUGGEST:
             return ""
@@ -430,7 +431,7 @@ class Decider:
     ) -> _Case:
         properties = known_part(pool.properties)
         for path, value in values.items():
-            if path in _CHOICES:
+            if path in _CHOICES or path == "vmSize":
                 put(properties, path, value)
         header = values.get("header", pool.header if isinstance(pool.header, bool) else None)
         version = values.get("version", pool.cluster.version)
@@ -517,13 +518,15 @@ def _undecidable(pool: FoundPool, catalogs: Catalogs) -> str | None:
     if pool.open_ended is not None and size in (None, ""):
         return f"{pool.open_ended} may say anything"
     manual = properties.get("virtualMachinesProfile")
-    if isinstance(size, Unknown):
+    if isinstance(size, Unknown) and not size.values:
         return f"the size is {size}"
     if manual is not None and holds_unknown(manual):
         return "the sizes of its scale profiles are not known"
-    lacking = catalogs.lacks(size) if isinstance(size, str) else ()
-    if lacking:
-        return f"the catalogue does not know the {' and '.join(lacking)} of {size}; --catalog takes a list that does"
+    for each in size.values or () if isinstance(size, Unknown) else (size,):
+        lacking = catalogs.lacks(each) if isinstance(each, str) else ()
+        if lacking:
+            what = " and ".join(lacking)
+            return f"the catalogue does not know the {what} of {each}; --catalog takes a list that does"
     if size in (None, "") and manual is None:
         if pool.action is Action.UPDATE:
             return "the size it has is not known"
@@ -535,13 +538,16 @@ def _choices(pool: FoundPool, catalog: LocationCatalog) -> dict[str, tuple[Any, 
     """What is unknown and decides, with the values it can have."""
     choices: dict[str, tuple[Any, ...]] = {}
     is_update = pool.action is Action.UPDATE
+    size = pool.properties.get("vmSize")
+    if isinstance(size, Unknown) and size.values:
+        choices["vmSize"] = size.values
     for path, values in _CHOICES.items():
         value = value_at(pool.properties, path)
         untold = value is ABSENT and (
             (is_update and path in _KEPT_BY_UPDATE) or (pool.open_ended is not None and path != "vmGeneration")
         )
         if isinstance(value, Unknown):
-            choices[path] = values
+            choices[path] = value.values or values
         elif untold:
             # A node pool that exists has one of them.
             choices[path] = tuple(each for each in values if each is not ABSENT) if is_update else values
@@ -556,7 +562,8 @@ def _choices(pool: FoundPool, catalog: LocationCatalog) -> dict[str, tuple[Any, 
     versions = tuple(str(release.newest_patch) for release in catalog.kubernetes.releases)
     text = wanted or of_cluster
     if isinstance(text, Unknown):
-        choices["version"] = versions
+        standing_for = [taken_for(catalog.kubernetes, str(each)) for each in text.values or ()]
+        choices["version"] = tuple(str(each) for each in standing_for if each is not None) or versions
     elif isinstance(text, str) and catalog.kubernetes.find(text) is None:
         standing = taken_for(catalog.kubernetes, text)
         choices["version"] = (str(standing),) if standing is not None else versions

@@ -184,7 +184,10 @@ def _about_parameters(templates: Sequence[Parameters], given: Given) -> Iterator
     """
     for template in templates:
         for name, place in template.without_value.items():
-            message = f"the parameter '{name}' has neither a value nor a default; what depends on it is unknown"
+            message = (
+                f"the parameter '{name}' has neither a value nor a default; what depends on it is unknown, unless all "
+                "values it can have lead to the same"
+            )
             yield Finding(WITHOUT_VALUE, Level.NOTE, place, message, ARM.tells)
     for name, sent in given.parameters.items() if templates else ():
         declaring = [template for template in templates if name in map(str.lower, template.declared)]

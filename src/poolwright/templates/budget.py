@@ -33,6 +33,11 @@ class Budget:
     trees: dict[str, Expression] = field(default_factory=dict)
     hashes: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def has_half(self) -> bool:
+        """Whether at least half of everything is left."""
+        return all(2 * left >= LIMITS[what] for what, left in self.left.items())
+
     def charge(self, what: str, amount: int = 1) -> None:
         """Take from the steps, bytes or resources."""
         left = self.left[what] = self.left[what] - amount
