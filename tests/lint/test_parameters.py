@@ -142,3 +142,37 @@ def test_a_type_that_is_none_is_a_mistake_of_the_template(tmp_path: Path) -> Non
     declared = {"version": DECLARED["version"], "x": {"type": "strin", "defaultValue": "a"}}
     (finding,) = errors_of(linted([template(tmp_path / "t.json", declared)]))
     assert "The type at 'x' is not valid" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("sent", "said", "is_given"),
+    [
+        ("[reference('aks').agentPoolProfiles[0].vmSize]", "[reference('aks').agentPoolProfiles[0].vmSize]", False),
+        ("[parameters('size')]", "[parameters('size')]", True),
+        ("[concat('Standard_', parameters('size'))]", "[parameters('size')]", True),
+    ],
+)
+def test_what_is_unknown_in_a_module_is_told_by_what_its_call_gives(
+    tmp_path: Path, sent: str, said: str, is_given: bool
+) -> None:
+    pool = {
+        "type": POOL,
+        "name": "c/p",
+        "properties": {"vmSize": "[parameters('of')]"},
+    }
+    properties = {
+        "expressionEvaluationOptions": {"scope": "inner"},
+        "parameters": {"of": {"value": sent}},
+        "template": {"parameters": {"of": {"type": "string"}}, "resources": [pool]},
+    }
+    template = {
+        "$schema": "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#",
+        "contentVersion": "1.0.0.0",
+        "parameters": {"size": {"type": "string", "minLength": 1}},
+        "resources": [{"type": "Microsoft.Resources/deployments", "name": "m", "properties": properties}],
+    }
+    (tmp_path / "main.json").write_text(json.dumps(template))
+    report = lint([tmp_path / "main.json"], settings_of("documented", [], None), Catalogs(), date(2026, 11, 26))
+    (finding,) = (each for each in report.findings if each.kind.id == "unknown")
+    assert finding.message == f"the generation is unknown: the size is [parameters('of')], which hangs on {said}"
+    assert ("--parameters" in finding.remedy) is is_given

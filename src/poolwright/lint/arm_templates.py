@@ -196,7 +196,7 @@ class _Template:
     def _value_of(self, name: str) -> Any:
         declared = _section(self._declared, name)
         sent = self._sent.get(name.lower())
-        unknown = Unknown(f"[parameters('{name}')]")
+        unknown = Unknown(f"[parameters('{name}')]", is_parameter=self._is_outer)
         try:
             kind = types.resolved(declared, self._source, f"parameters.{name}", self._budget)
             if sent is not None and not (sent.value is None and "defaultValue" in kind):
@@ -210,7 +210,7 @@ class _Template:
                 if self._is_outer and self._reading.parameters is not None:
                     place = self._document.place(("parameters", name))
                     self._reading.parameters.without_value.setdefault(name, place)
-                return Unknown(unknown.expression, _values_of(kind))
+                return replace(unknown, values=_values_of(kind))
             if holds_unknown(value):
                 return value
             wrong = not_taken(value, declared, self._source, name, self._budget)

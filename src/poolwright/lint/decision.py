@@ -519,7 +519,7 @@ def _undecidable(pool: FoundPool, catalogs: Catalogs) -> str | None:
         return f"{pool.open_ended} may say anything"
     manual = properties.get("virtualMachinesProfile")
     if isinstance(size, Unknown) and not size.values:
-        return f"the size is {size}"
+        return f"the size is {_expressed(size)}"
     if manual is not None and holds_unknown(manual):
         return "the sizes of its scale profiles are not known"
     for each in size.values or () if isinstance(size, Unknown) else (size,):
@@ -655,19 +655,36 @@ def _hangs_on(pool: FoundPool, cases: Sequence[_Case], choices: Mapping[str, tup
 
 
 def _called(pool: FoundPool, path: str) -> str:
-    value = pool.header if path == "header" else value_at(pool.properties, path)
+    value = _unknown_at(pool, path)
     name = {"header": "the header UseWindowsGen2VM", "version": "the Kubernetes version"}.get(path, path)
-    return f"{name}, which is {value}" if isinstance(value, Unknown) else f"{name}, which is not told"
+    return f"{name}, which is {_expressed(value)}" if value is not None else f"{name}, which is not told"
+
+
+def _unknown_at(pool: FoundPool, path: str) -> Unknown | None:
+    """What is unknown there, where something is written."""
+    if path == "header":
+        value: Any = pool.header
+    elif path == "version":
+        value = pool.properties.get("orchestratorVersion") or pool.cluster.version
+    else:
+        value = value_at(pool.properties, path)
+    return value if isinstance(value, Unknown) else None
+
+
+def _expressed(unknown: Unknown) -> str:
+    return f"{unknown}, which hangs on {unknown.root}" if unknown.cause is not None else str(unknown)
 
 
 def _unknown(pool: FoundPool, profile: Profile, why: str, path: str) -> tuple[Outcome, list[Finding]]:
+    unknown = _unknown_at(pool, path)
+    tells = pool.tool.gives if unknown is not None and unknown.root.is_parameter else pool.tool.tells
     finding = _finding(
         pool,
         UNKNOWN,
         Level.NOTE,
         path,
         f"the generation is unknown: {why}",
-        _LOOK if pool.action is Action.KEEP else pool.tool.tells,
+        _LOOK if pool.action is Action.KEEP else tells,
     )
     return Outcome(profile, None, (), (), why, is_refused=False), [finding]
 

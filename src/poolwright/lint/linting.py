@@ -188,7 +188,7 @@ def _about_parameters(templates: Sequence[Parameters], given: Given) -> Iterator
                 f"the parameter '{name}' has neither a value nor a default; what depends on it is unknown, unless all "
                 "values it can have lead to the same"
             )
-            yield Finding(WITHOUT_VALUE, Level.NOTE, place, message, ARM.tells)
+            yield Finding(WITHOUT_VALUE, Level.NOTE, place, message, ARM.gives)
     for name, sent in given.parameters.items() if templates else ():
         declaring = [template for template in templates if name in map(str.lower, template.declared)]
         refused = [template.refused[name] for template in declaring if name in template.refused]

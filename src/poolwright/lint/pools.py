@@ -27,13 +27,14 @@ Header = bool | str | Unknown | None
 class Tool:
     """What deploys a file. `header` says how it sends UseWindowsGen2VM; where it cannot, `instead` what else to do.
 
-    `tells` says how something unknown becomes known.
+    `tells` says how something unknown becomes known, `gives` how a parameter gets a value.
     """
 
     name: str
     tells: str
     header: str = ""
     instead: str = ""
+    gives: str = ""
     source: str = ""
 
 
@@ -47,7 +48,8 @@ AZ: Final = Tool(
 )
 ARM: Final = Tool(
     "ARM template",
-    tells="give the parameter: --parameters FILE or NAME=VALUE",
+    tells="write it in the template, or make it a parameter: what only the deployment finds out is not known before",
+    gives="give the parameter: --parameters FILE or NAME=VALUE",
     instead="ARM templates and Bicep cannot send headers: make this node pool with az (--aks-custom-headers "
     f"UseWindowsGen2VM=true), or {_WINDOWS_2025}",
     source="Azure/bicep#16812",

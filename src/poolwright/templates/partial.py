@@ -37,11 +37,19 @@ _OF_SHAPE: Final = frozenset(("length", "empty", "first", "last", "take", "skip"
 class Unknown:
     """A value that is not known, and the expression that it is the value of.
 
-    `values` are all that it can be, where that is known.
+    `values` are all that it can be, where that is known. `cause` is the unknown value that it hangs on, `is_parameter`
+    says that it is a parameter that whoever deploys may give.
     """
 
     expression: str
     values: tuple[Any, ...] | None = field(default=None, compare=False)
+    cause: Unknown | None = field(default=None, compare=False)
+    is_parameter: bool = field(default=False, compare=False)
+
+    @property
+    def root(self) -> Unknown:
+        """What it hangs on in the end: itself, where that is nothing else."""
+        return self.cause.root if self.cause is not None else self
 
     def __str__(self) -> str:
         return self.expression
@@ -119,7 +127,11 @@ class PartialEvaluator(Evaluator):
     def _tried(self, evaluate: Callable[[], Any], unknown: Unknown, text: str) -> Any:
         """The value, where it is the same whatever the unknown is; else an `Unknown` of all that it can be."""
         values = self._values(evaluate, unknown)
-        return values[0] if values and len(values) == 1 else Unknown(text, tuple(values) if values else None)
+        if values and len(values) == 1:
+            return values[0]
+        # A parameter that a module passes on as it is.
+        cause = unknown.root if unknown.root.expression != text else None
+        return Unknown(text, tuple(values) if values else None, cause, cause is None and unknown.root.is_parameter)
 
     def _values(self, evaluate: Callable[[], Any], unknown: Unknown) -> list[Any] | None:
         """All that an evaluation comes to as `unknown` is each of its values, None where that cannot be told.
@@ -184,8 +196,11 @@ class PartialEvaluator(Evaluator):
         if key in _BUILDING:
             return [self._or_unknown(argument, frame) for argument in arguments]
         values = super()._arguments(row, arguments, frame)
-        if key not in _OF_SHAPE and any(holds_unknown(value) for value in values):
-            raise NotKnownYet(key)
+        if key not in _OF_SHAPE:
+            for value in values:
+                unknown = unknown_in(value)
+                if unknown is not None:
+                    raise _Open(unknown)
         return values
 
     def _or_unknown(self, argument: Expression, frame: Frame) -> Any:
@@ -213,13 +228,18 @@ class PartialEvaluator(Evaluator):
 
 def holds_unknown(value: Any) -> bool:
     """Whether the value is unknown, or something in it."""
+    return unknown_in(value) is not None
+
+
+def unknown_in(value: Any) -> Unknown | None:
+    """Return something unknown in the value, None where all of it is known."""
     waiting = [value]
     while waiting:
         part = waiting.pop()
         if isinstance(part, Unknown):
-            return True
+            return part
         if isinstance(part, dict):
             waiting += part.values()
         elif isinstance(part, list):
             waiting += part
-    return False
+    return None
