@@ -76,6 +76,8 @@ def test_a_value_that_the_template_does_not_take(tmp_path: Path, name: str, valu
         (finding,) = errors_of(linted([path], parameters))
         assert finding.kind.id == "template-parameters"
         assert message in finding.message
+        shown = f" '{value}'" if isinstance(value, (str, int)) else ""
+        assert f"'The provided value{shown} for the template parameter '{name}' is not valid." in finding.message
         assert str(finding.place).startswith(place)
     line = path.read_text().splitlines()[finding.place.line - 1]
     assert f'"{name}": {{' in line

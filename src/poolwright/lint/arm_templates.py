@@ -213,7 +213,9 @@ class _Template:
                 return replace(unknown, values=_values_of(kind))
             if holds_unknown(value):
                 return value
-            wrong = not_taken(value, declared, self._source, name, self._budget)
+            # What a module gets may come from a parameter that is secret.
+            is_secret = not self._is_outer or types.is_secure(declared, self._source, name, self._budget)
+            wrong = not_taken(value, declared, self._source, name, self._budget, is_secret=is_secret)
         except errors.InvalidTemplate as error:
             if min(self._budget.left.values()) < 0:
                 raise

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from poolwright import errors
 from poolwright.templates import types
 from poolwright.templates.budget import Budget
 from poolwright.templates.evaluation import Evaluator, Frame
-from poolwright.templates.functions import Unusable, found_name
+from poolwright.templates.functions import Unusable, as_text, found_name
 from poolwright.templates.requested import Requested
 from poolwright.templates.sections import Json, required_object, section
 from poolwright.templates.secure import used_parameters
 from poolwright.templates.world import World
+
+_LONGEST_SHOWN: Final = 100
 
 
 class Parameters:
@@ -125,7 +127,7 @@ class Parameters:
             value = None
         else:
             raise without_value(name)
-        wrong = not_taken(value, declared, self.template, name, self.budget)
+        wrong = not_taken(value, declared, self.template, name, self.budget, is_secret=name in self.secure)
         if wrong is not None:
             raise wrong
         return value
@@ -162,18 +164,24 @@ def not_declared(sent: Iterable[str], declared: Iterable[str]) -> errors.Invalid
 
 
 def not_taken(
-    value: Any, declared: Mapping[str, Any], template: Json, name: str, budget: Budget
+    value: Any, declared: Mapping[str, Any], template: Json, name: str, budget: Budget, *, is_secret: bool
 ) -> errors.InvalidTemplate | None:
     """Return the refusal of a value that the parameter's type does not take, None where it takes it.
 
-    Raises `InvalidTemplate` for a type that is none.
+    In ARM's words, without line and column, which nobody knows here, and without a value that is secret or long.
+    Source: articles/azure-resource-manager/templates/deploy-cli.md of MicrosoftDocs/azure-docs (10/09/2019), "Test a
+    template deployment". Raises `InvalidTemplate` for a type that is none.
     """
     wrong = next(types.problems(value, declared, template, name, budget), None)
     if wrong is None:
         return None
+    is_shown = not is_secret and isinstance(value, (str, int)) and len(str(value)) <= _LONGEST_SHOWN
+    shown = f" '{as_text(value)}'" if is_shown else ""
+    itself = f"'{name}' "
+    what = wrong.removeprefix(itself) if wrong.startswith(itself) else f"at {wrong}"
     return errors.InvalidTemplate(
-        f"Deployment template validation failed: 'The provided value for the template parameter '{name}' is "
-        f"not valid. The parameter value {wrong}'.",
+        f"Deployment template validation failed: 'The provided value{shown} for the template parameter '{name}' is "
+        f"not valid. The parameter value {what}'.",
         target=f"parameters.{name}",
         remedy="correct the value",
     )
