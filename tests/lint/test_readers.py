@@ -614,6 +614,94 @@ def test_a_command_whose_verb_is_unknown_may_make_a_node_pool(command: str, addr
     assert pool.mistakes == ()
 
 
+OF_SIZE = "az aks nodepool add -g rg --cluster-name c -n p --node-vm-size $SIZE"
+GITLAB = {
+    "own": f"""
+job:
+  before_script: [SIZE=Standard_A]
+  script:
+    - {OF_SIZE}
+""",
+    "of every job": f"""
+before_script: [SIZE=Standard_A]
+job:
+  script: {OF_SIZE}
+""",
+    "by default": f"""
+before_script: [SIZE=Standard_B]
+default:
+  before_script: [SIZE=Standard_A]
+job:
+  script: [{OF_SIZE}]
+""",
+    "instead of that of every job": f"""
+before_script: [SIZE=Standard_B]
+job:
+  before_script:
+    - &sized [SIZE=Standard_A]
+  script:
+    - {OF_SIZE}
+again:
+  script:
+    - *sized
+    - {OF_SIZE}
+""",
+    "of one script": f"""
+job:
+  script:
+    - SIZE=Standard_B
+    - |
+      if true; then SIZE=Standard_A; fi
+      SIZE=Standard_A
+    - {OF_SIZE}
+  after_script:
+    - SIZE=Standard_B
+""",
+}
+
+
+@pytest.mark.parametrize("name", GITLAB)
+def test_scripts_of_gitlab_are_run_by_one_shell(name: str) -> None:
+    text = Text("f", GITLAB[name])
+    reading, wrong = read_yaml(text, Given())
+    assert [pool.properties["vmSize"] for pool in reading.pools] == ["Standard_A"] * (1 + ("again" in GITLAB[name]))
+    for pool in reading.pools:
+        line = GITLAB[name].splitlines()[pool.place.line - 1]
+        assert line[pool.place.column - 1 :].startswith("az aks nodepool add")
+    assert not wrong
+
+
+def test_what_an_after_script_and_another_step_assign_is_not_known_to_a_script() -> None:
+    jobs = f"""
+job:
+  after_script: [{OF_SIZE}]
+  script: [SIZE=Standard_A, az aks list]
+steps:
+  - script: SIZE=Standard_A
+  - script: {OF_SIZE}
+  - run: SIZE=Standard_A
+  - run: {OF_SIZE}
+"""
+    reading, _ = read_yaml(Text("f", jobs), Given())
+    assert [pool.properties["vmSize"] for pool in reading.pools] == [Unknown("$SIZE")] * 3
+
+
+def test_a_script_that_aliases_repeat_is_one_unless_something_before_it_makes_it_another() -> None:
+    jobs = f"""
+one:
+  before_script: [SIZE=Standard_A]
+  script: &script [{OF_SIZE}]
+two:
+  before_script: [SIZE=Standard_A]
+  script: *script
+three:
+  before_script: [SIZE=Standard_B]
+  script: *script
+"""
+    reading, _ = read_yaml(Text("f", jobs), Given())
+    assert [pool.properties["vmSize"] for pool in reading.pools] == ["Standard_A", "Standard_B"]
+
+
 @pytest.mark.parametrize(
     ("properties", "size"),
     [

@@ -7,6 +7,7 @@ place where reading ended, never an exception of a parser.
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -67,6 +68,22 @@ class Text:
         stop = self._starts[end] if end < len(self._starts) else len(self.content)
         lines = self.content[self._starts[first] : stop].split("\n")
         return lines[:-1] if lines and not lines[-1] else lines
+
+
+class JoinedText(Text):
+    """Texts that one shell reads one after the other, each of which knows its own lines."""
+
+    def __init__(self, parts: Sequence[Text]) -> None:
+        super().__init__(parts[0].file, "\n".join(part.content for part in parts))
+        self._parts = parts
+        self._begins = [0]
+        for part in parts[:-1]:
+            self._begins.append(self._begins[-1] + len(part.content) + 1)
+
+    def place(self, offset: int) -> Place:
+        """Return the position of a character."""
+        number = bisect_right(self._begins, offset) - 1
+        return self._parts[number].place(offset - self._begins[number])
 
 
 def read_text(path: Path, name: str) -> Text:

@@ -1,7 +1,8 @@
 """Node pools in YAML: scripts in pipelines and other manifests, and tasks of Ansible.
 
 Sources: https://docs.github.com/actions (`run`, `azure/cli` with `inlineScript`), Azure Pipelines' `script`, `bash`
-and AzureCLI@2, GitLab's `script`; `azure_rm_aks` and `azure_rm_aksagentpool` of azure.azcollection.
+and AzureCLI@2; https://docs.gitlab.com/ci/yaml/ (`script` and the `before_script` in force are one script for one
+shell, `after_script` another); `azure_rm_aks` and `azure_rm_aksagentpool` of azure.azcollection.
 
 Invariant: an expression that a pipeline or Ansible fills in is unknown, and shown as it is written.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 import re
 import string
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -23,7 +24,7 @@ from poolwright.lint.pools import ANSIBLE, Action, FoundCluster, FoundPool, Json
 from poolwright.lint.shell import Command
 from poolwright.lint.shell_words import Value, Word, run_by
 from poolwright.lint.step_shells import OF_POWERSHELL, POWERSHELL, is_read, makes_pools, shells_in, why_not_read
-from poolwright.lint.texts import Broken, Place, Text
+from poolwright.lint.texts import Broken, JoinedText, Place, Text
 from poolwright.lint.yaml_text import documents, mappings, members, place_of, script_in
 from poolwright.templates.partial import Unknown
 
@@ -83,9 +84,11 @@ def read_yaml(text: Text, given: Given) -> tuple[Reading, list[tuple[Place, str]
     wrong: list[tuple[Place, str]] = []
     roots = documents(text)
     seen: set[int] = set()
+    read: set[tuple[int, ...]] = set()
     for root in roots:
         clusters: dict[Any, FoundCluster] = {}
         shells = shells_in(root)
+        everywhere = _before_script(root)
         for mapping in mappings(root):
             named = members(mapping)
             for name, node in named.items():
@@ -100,11 +103,35 @@ def read_yaml(text: Text, given: Given) -> tuple[Reading, list[tuple[Place, str]
                 elif name in _VECTORS and isinstance(node, SequenceNode) and _begins_with_az(node):
                     more = named.get("args") if name == "command" else None
                     _read_words(reading, text, [node, *([more] if isinstance(more, SequenceNode) else [])], seen, given)
-                elif name in _SCRIPTS:
+                elif name == "script":
+                    parts = [*_scalars(named.get("before_script", everywhere)), *_scalars(node)]
+                    key = tuple(map(id, parts))
+                    if key not in read:
+                        _read_script(reading, wrong, text, parts, given)
+                    read.add(key)
+                    seen.update(key)
+                elif name in _SCRIPTS and (name != "before_script" or "script" not in named):
                     for script in _texts(node, seen):
-                        if _AZ.search(_JOINED.sub(" ", script.value)):
-                            _read_script(reading, wrong, text, script, given)
+                        _read_script(reading, wrong, text, [script], given)
     return reading, wrong
+
+
+def _before_script(root: Node) -> Node | None:
+    """What GitLab runs before the script of every job that has none of its own."""
+    named = members(root)
+    of_default = members(named["default"]) if "default" in named else {}
+    return of_default.get("before_script", named.get("before_script"))
+
+
+def _scalars(node: Node | None) -> Iterator[ScalarNode]:
+    """The texts in a node, those in the lists in it as well: so GitLab takes a list that an alias stands for."""
+    waiting = [node]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, ScalarNode):
+            yield part
+        elif isinstance(part, SequenceNode):
+            waiting += reversed(part.value)
 
 
 def _add(reading: Reading, pool: FoundPool) -> None:
@@ -148,14 +175,20 @@ def _filled_in(node: ScalarNode) -> Value:
     return Unknown(node.value) if is_unknown else str(node.value)
 
 
-def _read_script(reading: Reading, wrong: list[tuple[Place, str]], text: Text, node: ScalarNode, given: Given) -> None:
-    script = script_in(text, node)
+def _read_script(
+    reading: Reading, wrong: list[tuple[Place, str]], text: Text, nodes: Sequence[ScalarNode], given: Given
+) -> None:
+    """Read texts that one shell reads one after the other; what aliases repeat is found once, unless it differs."""
+    if not any(_AZ.search(_JOINED.sub(" ", node.value)) for node in nodes):
+        return
+    script = JoinedText([script_in(text, node) for node in nodes])
     filled = _FilledIn(script.content)
     script.content = filled.content
     found, cannot = read_script(script, given)
-    for pool in found.pools:
-        _add(reading, filled.written(pool))
-    wrong += cannot
+    pools = [filled.written(pool) for pool in found.pools]
+    for pool in [pool for pool in pools if pool not in reading.pools]:
+        _add(reading, pool)
+    wrong += [each for each in cannot if each not in wrong]
 
 
 class _FilledIn:
