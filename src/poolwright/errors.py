@@ -270,7 +270,7 @@ class LocationNotAvailableForResourceType(InvalidRequest):
 
 class VMSizeDoesNotSupportEphemeralOS(InvalidRequest):
     code = "VMSizeDoesNotSupportEphemeralOS"
-    only_on_demand = True
+    wording = "azure"
     cause = "the size cannot hold the OS disk on its cache or temporary disk"
     advice = "use osDiskType Managed, or a size with room for an ephemeral OS disk"
 

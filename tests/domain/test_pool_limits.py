@@ -58,6 +58,13 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], str, str]] = {
         "The value of parameter agentPoolProfile.osDiskSizeGB is invalid: 2049. It is 0 (the default of the size) to "
         "2048.",
     ),
+    "ephemeral-os-disk": (
+        {"os_disk_type": "Ephemeral", "vm_size": "Standard_D2_v3"},
+        # Nothing is known of this one.
+        {"os_disk_type": "Ephemeral", "vm_size": "Standard_D2d_v4"},
+        "properties.osDiskType",
+        "The Virtual Machine size Standard_D2_v3 does not support Ephemeral OS disk.",
+    ),
     "max-pods": (
         {"max_pods": 251},
         {"max_pods": 250},
@@ -169,6 +176,15 @@ def test_lowest_counts_depend_on_the_mode() -> None:
 def test_a_limit_leaves_a_pool_alone_that_was_beyond_it_and_is_not_touched_there(exceeding: dict[str, Any]) -> None:
     beyond = replace(put(), **exceeding)
     assert put(beyond, count=3).count == 3
+
+
+def test_a_size_without_room_for_an_ephemeral_os_disk_is_refused_when_it_comes_and_only_then() -> None:
+    without = put(vm_size="Standard_D2_v3")
+    assert put(without, count=3).os_disk_type == "Managed"
+    had = replace(without, os_disk_type="Ephemeral")
+    assert put(had, count=3).count == 3
+    with pytest.raises(errors.VMSizeDoesNotSupportEphemeralOS):
+        put(put(vm_size="Standard_D2d_v4", os_disk_type="Ephemeral"), vm_size="Standard_D2_v3")
 
 
 @pytest.mark.parametrize(

@@ -286,6 +286,15 @@ def test_what_is_wrong_beside_the_image_is_found_whatever_else_is_unknown() -> N
     assert "virtual-machines-zones" not in ids(pool(type=Unknown("t"), **zoned))
 
 
+def test_an_ephemeral_os_disk_on_a_size_that_has_no_room_for_one_is_found_where_a_list_says_so() -> None:
+    found = ids(pool(vmSize="Standard_D2_v3", osDiskType="Ephemeral"))
+    assert found == {"ephemeral-os-disk": "error"}
+    assert "ephemeral-os-disk" not in ids(pool(vmSize="Standard_D2_v4", osDiskType="Ephemeral"))
+    assert "ephemeral-os-disk" not in ids(pool(vmSize="Standard_D2_v3", osDiskType=Unknown("disk")))
+    some = Unknown("size", ("Standard_D2_v3", "Standard_D2_v2"))
+    assert ids(pool(vmSize=some, osDiskType="Ephemeral")) == {"ephemeral-os-disk": "error"}
+
+
 @pytest.mark.parametrize("name", ["spot1", Unknown("$NAME")])
 @pytest.mark.parametrize(
     ("properties", "said"),

@@ -255,6 +255,12 @@ REFUSALS: dict[str, Refused] = {
         r"^upgradeSettings\.maxUnavailable cannot be set on node pool 'bad', which has mode System\.$",
     ),
     "disk size": Refused({"osDiskSizeGB": 4096}, "InvalidParameter", "properties.osDiskSizeGB", "0 .* to 2048"),
+    "ephemeral OS disk on a size without room for it": Refused(
+        {"vmSize": "Standard_D2_v3", "osDiskType": "Ephemeral"},
+        "VMSizeDoesNotSupportEphemeralOS",
+        "properties.osDiskType",
+        r"^The Virtual Machine size Standard_D2_v3 does not support Ephemeral OS disk\.$",
+    ),
     "max pods": Refused({"maxPods": 5}, "InvalidParameter", "properties.maxPods", "10 to 250"),
     "autoscaler without bounds": Refused(
         {"enableAutoScaling": True, "minCount": 3}, "InvalidParameter", "properties.minCount", "maxCount None"
@@ -1200,7 +1206,7 @@ PRODUCED: dict[type[errors.PoolwrightError], tuple[int, Callable[[InProcess], ht
     errors.NodePoolMcVersionIncompatible: (400, by_pool("newer than the control plane")),
     errors.AgentPoolUpgradeVersionNotAllowed: (400, by_pool("older version for a pool that exists")),
     errors.LocationNotAvailableForResourceType: (400, by_path("PUT", "{cluster}", json={"location": "mars"})),
-    errors.VMSizeDoesNotSupportEphemeralOS: (400, on_demand("VMSizeDoesNotSupportEphemeralOS")),
+    errors.VMSizeDoesNotSupportEphemeralOS: (400, by_pool("ephemeral OS disk on a size without room for it")),
     errors.VMSizeDoesNotSupportEncryptionAtHost: (400, on_demand("VMSizeDoesNotSupportEncryptionAtHost")),
     errors.VMCacheSizeTooSmall: (400, on_demand("VMCacheSizeTooSmall")),
     errors.CannotChangeOSDiskType: (400, on_demand("CannotChangeOSDiskType")),

@@ -451,6 +451,7 @@ WORDINGS: Final[Mapping[str, str]] = {
     "ManagedClusterCountExceedsQuotaLimit": "Operation results in exceeding quota limits for managed clusters. Maximum "
     "allowed: 100, Current usage: 100, Additional requested: 1.",
     "AuthenticationFailed": "Authentication failed. The 'Authorization' header is missing.",
+    "VMSizeDoesNotSupportEphemeralOS": "The Virtual Machine size {size} does not support Ephemeral OS disk.",
     "SubscriptionNotFound": "The subscription '{subscription}' could not be found.",
     "ResourceGroupNotFound": "Resource group '{group}' could not be found.",
     "ResourceNotFound": "The Resource 'Microsoft.ContainerService/managedClusters/{cluster}' under resource group "

@@ -51,6 +51,7 @@ class LimitFacts:
     bounds_in_order: bool
     new_count_in_bounds: bool
     os_disk_in_range: bool
+    new_sizes_hold_os_disk: bool
     max_pods_in_range: bool
     vpmem_in_range: bool
     few_profiles: bool
@@ -105,6 +106,19 @@ LIMIT_TABLE: Final = (
         "The value of parameter agentPoolProfile.osDiskSizeGB is invalid: {os_disk}. It is 0 (the default of the size) "
         f"to {MAX_OS_DISK_GB}.",
         f"choose a size from 0 to {MAX_OS_DISK_GB}",
+    ),
+    RefusalRow(
+        Rule(
+            "ephemeral-os-disk",
+            "A size whose EphemeralOSDiskSupported is False takes no ephemeral OS disk.",
+            "Azure/AKS#2694, with the service's code and words; where no list tells, nothing is refused",
+        ),
+        when(new_sizes_hold_os_disk=False),
+        errors.VMSizeDoesNotSupportEphemeralOS,
+        "properties.osDiskType",
+        "The Virtual Machine size {diskless} does not support Ephemeral OS disk.",
+        "send osDiskType Managed or leave it out, or choose a size that takes one (EphemeralOSDiskSupported of "
+        "`az vm list-skus`)",
     ),
     _parameter(
         "maxPods",
@@ -211,7 +225,8 @@ def beyond_limits(
 ) -> list[Refusal]:
     """Return every limit the node pool would be beyond. `sizes` are those of its sizes the catalogue has."""
     families = sorted({size.family for size in sizes if size.family})
-    facts = _facts(pool, request, old, families)
+    diskless = _diskless(pool, old, sizes)
+    facts = _facts(pool, request, old, families, diskless)
     words = {
         "name": pool.id.pool,
         "mode": pool.mode.value,
@@ -221,6 +236,7 @@ def beyond_limits(
         "high": pool.max_count,
         "os_disk": pool.os_disk_size_gb,
         "max_pods": pool.max_pods,
+        "diskless": diskless[0].name if diskless else "",
         "vpmem": pool.vpmem_mib,
         "profiles": len(pool.scale),
         "families": ", ".join(families),
@@ -239,11 +255,25 @@ def _taints(pool: NodePool) -> Sequence[str]:
     return pool.sent.get("nodeTaints") or ()
 
 
+def _diskless(pool: NodePool, old: NodePool | None, sizes: Sequence[VmSize]) -> list[VmSize]:
+    """The sizes that the node pool has not had so far and that cannot hold the OS disk it asks for."""
+    if pool.os_disk_type != "Ephemeral":
+        return []
+    had = {profile.size for profile in old.scale} if old is not None else ()
+    return [size for size in sizes if size.ephemeral_os_disk is False and size.name not in had]
+
+
 def _lowest(pool: NodePool) -> int:
     return 1 if pool.mode is Mode.SYSTEM else 0
 
 
-def _facts(pool: NodePool, request: NodePoolRequest, old: NodePool | None, families: Sequence[str]) -> LimitFacts:
+def _facts(
+    pool: NodePool,
+    request: NodePoolRequest,
+    old: NodePool | None,
+    families: Sequence[str],
+    diskless: Sequence[VmSize],
+) -> LimitFacts:
     lowest, low, high = _lowest(pool), pool.min_count, pool.max_count
     in_order = low is not None and high is not None and lowest <= low <= high <= MAX_COUNT
     is_new_count = request.count is not None and (old is None or old.count != pool.count)
@@ -262,6 +292,7 @@ def _facts(pool: NodePool, request: NodePoolRequest, old: NodePool | None, famil
         bounds_in_order=in_order,
         new_count_in_bounds=not (in_order and is_new_count) or (low or 0) <= pool.count <= (high or 0),
         os_disk_in_range=0 <= pool.os_disk_size_gb <= MAX_OS_DISK_GB,
+        new_sizes_hold_os_disk=not diskless,
         max_pods_in_range=PODS[0] <= pool.max_pods <= PODS[1],
         vpmem_in_range=pool.vpmem_mib is None
         or (VPMEM[0] <= pool.vpmem_mib <= VPMEM[1] and pool.vpmem_mib % VPMEM_STEP == 0),
