@@ -286,6 +286,25 @@ def test_what_is_wrong_beside_the_image_is_found_whatever_else_is_unknown() -> N
     assert "virtual-machines-zones" not in ids(pool(type=Unknown("t"), **zoned))
 
 
+@pytest.mark.parametrize(
+    ("action", "today", "found", "remedy"),
+    [
+        (Action.CREATE, TODAY, ("pool-type-retired", "error"), "use type VirtualMachineScaleSets"),
+        (Action.KEEP, TODAY, ("pool-type-retired", "warning"), "--migrate-vmas-to-vms"),
+        (Action.CREATE, date(2025, 9, 29), ("pool-type-retiring", "warning"), "use type VirtualMachineScaleSets"),
+    ],
+)
+def test_an_availability_set_has_ended(action: Action, today: date, found: tuple[str, str], remedy: str) -> None:
+    of_type = replace(pool(vmSize="Standard_D4s_v5", type="availabilitySet"), action=action)
+    findings = Decider(CATALOGS, Profile.AZURE_2026, today).linted(of_type).findings
+    (told,) = (finding for finding in findings if finding.kind.id.startswith("pool-type"))
+    assert (told.kind.id, told.level.value) == found
+    assert "node pools of type AvailabilitySet: unsupported " in told.message
+    assert remedy in told.remedy
+    others = ("VirtualMachineScaleSets", "VirtualMachines", Unknown("t"))
+    assert not any("pool-type" in name for each in others for name in ids(pool(vmSize="Standard_D4s_v5", type=each)))
+
+
 def test_an_ephemeral_os_disk_on_a_size_that_has_no_room_for_one_is_found_where_a_list_says_so() -> None:
     found = ids(pool(vmSize="Standard_D2_v3", osDiskType="Ephemeral"))
     assert found == {"ephemeral-os-disk": "error"}

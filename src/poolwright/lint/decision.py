@@ -29,6 +29,7 @@ from poolwright.domain.cluster import Cluster, ProvisioningState
 from poolwright.domain.evidence import Confidence, Evidence, only_generation
 from poolwright.domain.generation import Generation
 from poolwright.domain.node_pool import NodePool
+from poolwright.domain.node_pool_kind import PoolType
 from poolwright.domain.os_sku import OsSku, OsType
 from poolwright.domain.pool_requirements import refuse_name
 from poolwright.domain.profile import Profile
@@ -47,6 +48,8 @@ from poolwright.lint.kinds import (
     PROFILES_DIFFER,
     RETIRED,
     RETIRING,
+    TYPE_RETIRED,
+    TYPE_RETIRING,
     UNKNOWN,
     VM_GENERATION,
     Kind,
@@ -72,6 +75,8 @@ _SPENT: Final = (
 )
 # What tells of a node pool that exists (generation-2-vm.md, rule 9).
 _LOOK: Final = "see its nodeImageVersion, which has gen2 in it where it is of Generation 2: `az aks nodepool show`"
+# Source: availability-sets-on-aks.md, for the one type that ends.
+_MIGRATE: Final = "migrate the cluster: az aks update --migrate-vmas-to-vms"
 _NO_SUBSCRIPTION: Final = "00000000-0000-0000-0000-000000000000"
 _CLUSTER_ID: Final = ClusterId(GroupId(_NO_SUBSCRIPTION, "rg"), "cluster")
 # Stands for the name of every node pool, which its messages get in its place: two of them are one case.
@@ -452,7 +457,8 @@ class Decider:
         return _Case(values, settled, problems)
 
     def _ends(self, pool: FoundPool) -> Iterator[Finding]:
-        """When the sizes of the node pool are retired."""
+        """When the sizes of the node pool are retired, and its type."""
+        yield from self._ends_of_type(pool)
         catalog = self._at(pool.cluster.location)
         for name in _sizes_of(pool):
             size = catalog.size(name)
@@ -468,6 +474,26 @@ class Decider:
                     f"{end.subject} {'was' if is_over else 'will be'} {end.effect} on {end.day.isoformat()}",
                     "choose a size that lasts" + (f", for example {lasting}" if lasting else ""),
                 )
+
+    def _ends_of_type(self, pool: FoundPool) -> Iterator[Finding]:
+        written = str(pool.properties.get("type")).lower()
+        pool_type = next((each for each in PoolType if each.value.lower() == written), None)
+        ends = self._retirements.of_pool_type(pool_type) if pool_type is not None else ()
+        if not ends:
+            return
+        is_over = min(end.day for end in ends) <= self.today
+        told = ", ".join(
+            f"{end.effect} {'since' if end.day <= self.today else 'from'} {end.day.isoformat()}" for end in ends
+        )
+        remedy = _MIGRATE if pool.action is Action.KEEP else "use type VirtualMachineScaleSets"
+        yield _finding(
+            pool,
+            replace(TYPE_RETIRED if is_over else TYPE_RETIRING, source=ends[0].source),
+            Level.ERROR if is_over else Level.WARNING,
+            "type",
+            f"{ends[0].subject}: {told}",
+            remedy,
+        )
 
     def _differences(
         self, pool: FoundPool, mine: Outcome, other: Outcome, findings: Sequence[Finding]

@@ -38,6 +38,10 @@ VERSION: Final = Kind(
 HEADER: Final = Kind("header-value", "UseWindowsGen2VM takes true or false.", "generation-2-vm.md (rule 5)")
 RETIRED: Final = Kind("size-retired", "The size is retired.", "catalog/retirements.csv")
 RETIRING: Final = Kind("size-retiring", "The size will be retired.", "catalog/retirements.csv")
+TYPE_RETIRED: Final = Kind("pool-type-retired", "The type of the node pool is retired.", "catalog/retirements.csv")
+TYPE_RETIRING: Final = Kind(
+    "pool-type-retiring", "The type of the node pool will be retired.", "catalog/retirements.csv"
+)
 TEMPLATE: Final = Kind(
     "template", "The template cannot be deployed as it stands.", "https://aka.ms/arm-template-expressions"
 )
