@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.resources import files
 
 import pytest
@@ -315,3 +316,10 @@ def test_the_sources_of_every_table_are_noted() -> None:
     noted = files("poolwright.catalog").joinpath("SOURCES.md").read_text(encoding="utf-8")
     for table in ("vm-sizes.csv", "node-images.csv", "kubernetes-versions.csv"):
         assert f"## {table}" in noted
+
+
+def test_releases_before_the_oldest_with_long_term_support_have_ended() -> None:
+    versions = KubernetesVersions.built_in()
+    assert [str(each.release) for each in versions.supported] == [f"1.{minor}" for minor in range(27, 38)]
+    community = tuple(replace(each, support_plans=("KubernetesOfficial",)) for each in versions.releases)
+    assert replace(versions, releases=community).supported == community

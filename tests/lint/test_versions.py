@@ -22,10 +22,10 @@ CREATE = "az aks create -g g -n c -l westeurope -s Standard_D4s_v5 -k {version}\
 ADD = "az aks nodepool add -g g --cluster-name c -n p{number} -s Standard_D4s_v5\n"
 
 
-def linted(path: Path, content: str, catalogs: Catalogs) -> LintReport:
+def linted(path: Path, content: str, catalogs: Catalogs, profile: Profile = Profile.DOCUMENTED) -> LintReport:
     """The report of a file with that content."""
     path.write_text(content)
-    return lint([path], Settings(profile=Profile.DOCUMENTED), catalogs, date(2026, 11, 26))
+    return lint([path], Settings(profile=profile), catalogs, date(2026, 11, 26))
 
 
 def of_versions(report: LintReport) -> list[Finding]:
@@ -53,6 +53,40 @@ def test_a_version_outside_of_the_list(tmp_path: Path, version: str, level: Any,
             assert version in finding.message
             assert ("in this region" in finding.message) is (catalogs is LISTED)
             assert "--catalog" in finding.remedy
+
+
+@pytest.mark.parametrize(
+    ("profile", "version", "level", "is_refused"),
+    [
+        (Profile.DOCUMENTED, "1.24.9", Level.WARNING, False),
+        (Profile.AZURE_2026, "1.24.9", Level.ERROR, True),
+        (Profile.AZURE_2026, "1.26", Level.ERROR, True),
+        (Profile.AZURE_2026, "1.27", None, False),
+        (Profile.DOCUMENTED, "1.50", Level.ERROR, True),
+        (Profile.AZURE_2026, "1.33.99", Level.WARNING, False),
+    ],
+)
+def test_a_node_pool_of_a_version_that_nobody_can_get_is_none(
+    tmp_path: Path, profile: Profile, version: str, level: Level | None, is_refused: bool
+) -> None:
+    script = CREATE.format(version=version) + ADD.format(number=1)
+    report = linted(tmp_path / "a.sh", script, Catalogs(), profile)
+    assert [finding.level for finding in of_versions(report)] == ([level] if level else [])
+    for linted_pool in report.pools:
+        outcome = linted_pool.outcome
+        assert (outcome.is_refused, outcome.generation is None, not outcome.images) == (is_refused,) * 3
+        if is_refused:
+            assert not linted_pool.findings
+    listed = linted(tmp_path / "a.sh", CREATE.format(version="1.24.9"), LISTED, profile)
+    assert not of_versions(listed)
+
+
+def test_a_version_that_is_not_known_is_none_that_has_ended(tmp_path: Path) -> None:
+    for profile in Profile:
+        (pool,) = linted(tmp_path / "a.sh", ADD.format(number=1), Catalogs(), profile).pools
+        assert {image.split("gen2")[0] for image in pool.outcome.images} == {"AKSUbuntu-2204", "AKSUbuntu-2404"}
+        exists = CREATE.format(version="$V").replace("aks create", "aks nodepool update --cluster-name c")
+        assert "1804" not in str(linted(tmp_path / "a.sh", exists, Catalogs(), profile).pools[0].outcome.images)
 
 
 def test_a_version_is_told_once_at_its_place_and_its_node_pools_are_judged_all_the_same(tmp_path: Path) -> None:

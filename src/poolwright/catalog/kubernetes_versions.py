@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from poolwright.catalog import shipped_table
 from poolwright.domain.kubernetes_version import KubernetesRelease, KubernetesVersion
+
+LONG_TERM: Final = "AKSLongTermSupport"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,15 @@ class KubernetesVersions:
                 defaults.append(release)
         (default,) = defaults
         return cls(tuple(sorted(releases, key=lambda offered: offered.release)), default)
+
+    @property
+    def supported(self) -> tuple[OfferedRelease, ...]:
+        """The releases that AKS still supports, as far as the list tells: those from the oldest with long-term support.
+
+        Releases before it had the official support alone, which releases after it have lost already.
+        """
+        first = next((each.release for each in self.releases if LONG_TERM in each.support_plans), None)
+        return tuple(each for each in self.releases if first is None or first <= each.release)
 
     def offered(self, release: KubernetesRelease) -> OfferedRelease | None:
         """Return what is offered of a minor release, `None` if nothing is."""

@@ -56,7 +56,7 @@ from poolwright.lint.kinds import (
 )
 from poolwright.lint.pools import Action, FoundPool, Json
 from poolwright.lint.properties import ABSENT, known_part, put, value_at, without
-from poolwright.lint.versions import taken_for
+from poolwright.lint.versions import is_refused, taken_for
 from poolwright.reports.sarif import Level
 from poolwright.templates.partial import Unknown, holds_unknown
 
@@ -69,6 +69,8 @@ _MAX_CASES_TO_SUGGEST: Final = 64
 MAX_SUGGESTIONS: Final = 5
 # Of the nearest sizes that many are tried.
 _MAX_TRIED: Final = 50
+# Findings about what a node pool gets.
+_OF_OUTCOME: Final = frozenset((GEN1.id, UNKNOWN.id, OPERATION_FAILS.id, PROFILES_DIFFER.id, *OF_WARNINGS))
 _OF_LIMITS: Final = ("vmSize", "mode", "type", "osType")
 _SPENT: Final = (
     f"too much is unknown in its file, more than {MAX_CASES_OF_FILE} combinations in all: tell some of it, or split it"
@@ -207,6 +209,10 @@ class Decider:
             )
         findings += self._ends(pool)
         findings += [finding_of(mistake, pool) for mistake in pool.mistakes]
+        if is_refused(pool, self.catalogs, self.profile):
+            # Said where the version stands; what the node pool would be is of no release that can be had.
+            outcome = Outcome(self.profile, None, (), (), None, is_refused=True)
+            findings = [finding for finding in findings if finding.kind.id not in _OF_OUTCOME]
         if pool.action is Action.KEEP:
             findings = [softened(finding) for finding in findings]
         return LintedPool(pool, outcome, sorted(findings, key=lambda each: (each.place, each.level.value)))
@@ -585,7 +591,7 @@ def _choices(pool: FoundPool, catalog: LocationCatalog) -> dict[str, tuple[Any, 
         choices["header"] = _HEADER_CHOICES
     wanted = pool.properties.get("orchestratorVersion")
     of_cluster = pool.cluster.version
-    versions = tuple(str(release.newest_patch) for release in catalog.kubernetes.releases)
+    versions = tuple(str(release.newest_patch) for release in catalog.kubernetes.supported)
     text = wanted or of_cluster
     if isinstance(text, Unknown):
         standing_for = [taken_for(catalog.kubernetes, str(each)) for each in text.values or ()]

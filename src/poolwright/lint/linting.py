@@ -163,7 +163,7 @@ def lint(paths: Sequence[Path], settings: Settings, catalogs: Catalogs, today: d
         mistakes += [finding_of(each) for each in reading.mistakes]
         templates += [reading.parameters] if reading.parameters is not None else []
     mistakes += _about_parameters(templates, settings.given)
-    mistakes += about_versions((linted.pool for linted in pools), catalogs)
+    mistakes += about_versions((linted.pool for linted in pools), catalogs, settings.profile)
     if not read and not notes.broken and not notes.left_out[_WITHOUT_COMMAND] and not settings.skip_unrelated:
         notes.broken += [(Place(str(path), 1, 1), _nothing(path)) for path in paths]
     return LintReport(settings.profile, pools, mistakes, sorted(notes.broken), read, notes.left_out)
