@@ -230,6 +230,14 @@ def test_a_node_pool_that_exists_is_what_its_size_tells_and_the_header_it_was_ma
     assert told == found
 
 
+def test_what_exists_did_not_fail_whatever_its_plan_says_of_the_header() -> None:
+    exists = replace(pool(False, vmSize="Standard_D4ads_v6", **WINDOWS), tool=AZAPI, action=Action.KEEP)
+    linted = DECIDERS[Profile.AZURE_2026].linted(exists)
+    assert (linted.outcome.generation, linted.outcome.fails_later) == (Generation.V2, False)
+    assert not any("Windows-2022-containerd-20348" in image for image in linted.outcome.images)
+    assert "operation-fails" not in {finding.kind.id for finding in linted.findings}
+
+
 @pytest.mark.parametrize(
     ("size", "kinds"),
     [

@@ -234,15 +234,18 @@ class Decider:
             return replace(told, images=outcome.images, rules=outcome.rules), findings + ([] if noted else more)
         is_certain = row.confidence is Confidence.CERTAIN
         rules = (Kind(row.rule.id, row.rule.text, row.rule.source),) if is_certain else outcome.rules
+        generation = of_size or outcome.generation
         outcome = replace(
             outcome,
-            generation=of_size or outcome.generation,
+            generation=generation,
+            images=outcome.images if outcome.generation in (None, generation) else (),
             rules=rules,
             because_unknown=None,
             is_refused=False,
+            fails_later=False,
             is_likely=not is_certain,
         )
-        findings = [finding for finding in findings if finding.kind not in (UNKNOWN, GEN1)]
+        findings = [finding for finding in findings if finding.kind.id not in (UNKNOWN.id, GEN1.id, OPERATION_FAILS.id)]
         if outcome.generation is Generation.V1:
             findings.append(self._gen1(pool, outcome.profile, rules))
         return outcome, findings
