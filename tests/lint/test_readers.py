@@ -723,3 +723,39 @@ def test_of_names_that_differ_by_case_the_one_counts_that_counts_for_the_service
         assert pool.properties == {"vmSize": size}
     written = json.dumps(plan, indent=1).splitlines()[of_azapi.place_of("vmSize").line - 1]
     assert f'"{size}"' in written
+
+
+OF_CLUSTER = {"kubernetesVersion": "1.24.0", "agentPoolProfiles": [{"name": "win", "vmSize": "Standard_D2_v2"}]}
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        OF_CLUSTER,
+        "[variables('p')]",
+        "[union(createObject('kubernetesVersion', '1.24.0'), variables('pools'))]",
+        {"KubernetesVersion": "1.24.0", "AgentPoolProfiles": [{"Name": "win", "VMSize": "Standard_D2_v2"}]},
+        {**OF_CLUSTER, "kubernetesversion": "1.33", "networkProfile": "[variables('none')]"},
+    ],
+)
+def test_the_properties_of_a_cluster_count_however_they_are_written(properties: Any) -> None:
+    reading = of_template(
+        [
+            {"type": CLUSTER, "name": "c", "location": "westeurope", "properties": properties},
+            {"type": POOL, "name": "c/other", "properties": {"vmSize": "Standard_D2_v2"}},
+        ],
+        variables={"p": OF_CLUSTER, "pools": {"AGENTPOOLPROFILES": OF_CLUSTER["agentPoolProfiles"]}},
+    )
+    assert [(pool.name, pool.properties["vmSize"], pool.cluster.version) for pool in reading.pools] == [
+        ("win", "Standard_D2_v2", "1.24.0"),
+        ("other", "Standard_D2_v2", "1.24.0"),
+    ]
+    assert reading.mistakes == []
+
+
+def test_of_a_cluster_with_unknown_properties_the_version_is_unknown() -> None:
+    reading = of_template(
+        [{"type": CLUSTER, "name": "c", "location": "westeurope", "properties": "[parameters('p')]"}],
+        parameters={"p": {"type": "object"}},
+    )
+    assert only(reading).cluster.version == Unknown("[parameters('p')]")

@@ -104,7 +104,7 @@ def read_template(document: JsonText, given: Given) -> Reading:
     return reading
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Resource:
     """A resource of a template, in one iteration of the loops around it."""
 
@@ -162,7 +162,8 @@ class _Template:
                 f"Deployments are nested deeper than {MAX_NESTING} levels.", target="resources"
             )
         resources = list(self._resources(self._source.get("resources"), ("resources",), "resources", None, _NO_FRAME))
-        clusters = self._clusters(resources)
+        properties = {each: self._cluster_properties(each) for each in resources if _is_own_cluster(each)}
+        clusters = self._clusters(resources, properties)
         for resource in resources:
             kind = resource.type.lower()
             if resource.source.get("existing") is True:
@@ -170,7 +171,7 @@ class _Template:
             if kind == DEPLOYMENT_TYPE.lower():
                 self._nested(resource, depth, clusters)
             elif kind == CLUSTER_TYPE.lower():
-                self._pools_of_cluster(resource, clusters[_key(resource.names[0])])
+                self._pools_of_cluster(resource, properties[resource], clusters[_key(resource.names[0])])
             elif kind == NODE_POOL_TYPE.lower():
                 self._pool(resource, clusters.get(_key(resource.names[0])))
         self._require_values()
@@ -287,24 +288,29 @@ class _Template:
             return self.evaluator.parts(source, place, frame) or [name]
         return name.split("/") if isinstance(name, str) else [name]
 
-    def _clusters(self, resources: list[_Resource]) -> dict[object, FoundCluster]:
+    def _clusters(self, resources: list[_Resource], properties: Mapping[_Resource, Any]) -> dict[object, FoundCluster]:
         found: dict[object, FoundCluster] = dict(self._known_clusters)
         for resource in resources:
             key = _key(resource.names[0])
-            is_seen = resource.source.get("existing") is True and key in found
-            if resource.type.lower() == CLUSTER_TYPE.lower() and not is_seen:
-                found[key] = self._cluster(resource)
+            if resource in properties:
+                found[key] = self._cluster(resource, properties[resource])
+            elif resource.type.lower() == CLUSTER_TYPE.lower():
+                found.setdefault(key, _unseen(self._given))
         return found
 
-    def _cluster(self, resource: _Resource) -> FoundCluster:
-        source, place, frame = resource.source, resource.place, resource.frame
-        if source.get("existing") is True:
-            return _unseen(self._given)
-        location = self.evaluator.value(source.get("location"), f"{place}.location", frame)
-        properties = _section(source, "properties")
-        version = self.evaluator.value(
-            properties.get("kubernetesVersion"), f"{place}.properties.kubernetesVersion", frame
-        )
+    def _cluster_properties(self, resource: _Resource) -> Any:
+        """What is looked at of a cluster's properties, by Azure's spelling; unknown where all of them are."""
+        written = resource.source.get("properties")
+        if isinstance(written, dict):
+            written = {name: part for name, part in written.items() if name.lower() in _OF_CLUSTER}
+        properties = self.evaluator.value(written, f"{resource.place}.properties", resource.frame)
+        if isinstance(properties, Unknown):
+            return properties
+        return spelled(properties) if isinstance(properties, dict) else {}
+
+    def _cluster(self, resource: _Resource, properties: Any) -> FoundCluster:
+        location = self.evaluator.value(resource.source.get("location"), f"{resource.place}.location", resource.frame)
+        version = properties if isinstance(properties, Unknown) else properties.get("kubernetesVersion")
         if not isinstance(location, (str, Unknown)):
             location = Unknown("its location")
         if isinstance(location, Unknown) and self._given.location is not None:
@@ -315,16 +321,8 @@ class _Template:
             version_place=self._place(resource, ("properties", "kubernetesVersion")),
         )
 
-    def _pools_of_cluster(self, resource: _Resource, cluster: FoundCluster) -> None:
-        properties = _section(resource.source, "properties")
-        place = f"{resource.place}.properties"
-        wanted = {name: part for name, part in properties.items() if name.lower() in ("agentpoolprofiles", "copy")}
-        if isinstance(resource.source.get("properties"), str):
-            profiles: Any = self.evaluator.value(resource.source["properties"], place, resource.frame)
-            profiles = profiles.get("agentPoolProfiles") if isinstance(profiles, dict) else profiles
-        else:
-            evaluated = self.evaluator.value(wanted, place, resource.frame)
-            profiles = next((part for name, part in evaluated.items() if name.lower() == "agentpoolprofiles"), None)
+    def _pools_of_cluster(self, resource: _Resource, properties: Any, cluster: FoundCluster) -> None:
+        profiles = properties if isinstance(properties, Unknown) else properties.get("agentPoolProfiles")
         if isinstance(profiles, Unknown):
             self._add(resource, cluster, profiles, {}, ("properties", "agentPoolProfiles"))
         for index, each in enumerate(profiles if isinstance(profiles, list) else ()):
@@ -500,6 +498,9 @@ def _paths(properties: Json) -> Iterator[tuple[str, Path]]:
                 yield f"{spelling(name)}.{spelling(inner)}", (name, inner)
 
 
+# What decides of a cluster's properties, and the loops that may make it.
+_OF_CLUSTER: Final = frozenset(("kubernetesversion", "agentpoolprofiles", "copy"))
+
 # Azure compares names without case; these are the ones that something is looked up by.
 _SPELLING: Final = {
     name.lower(): name
@@ -516,6 +517,7 @@ _SPELLING: Final = {
             "type",
         ),
         *("workloadRuntime", "gpuProfile", "driver", "orchestratorVersion", "vmGeneration", "creationData", "count"),
+        *("kubernetesVersion", "agentPoolProfiles"),
         *("virtualMachinesProfile", "enableAutoScaling", "minCount", "maxCount", "upgradeSettings"),
     )
 }
@@ -545,6 +547,11 @@ def _facts(given: Given) -> Json:
         **{name: Unknown(f"{name}()") for name in told},
         "resourceGroup": {name: Unknown(f"resourceGroup().{name}") for name in names} | group,
     }
+
+
+def _is_own_cluster(resource: _Resource) -> bool:
+    """Whether the template deploys it as a cluster."""
+    return resource.type.lower() == CLUSTER_TYPE.lower() and resource.source.get("existing") is not True
 
 
 def _unseen(given: Given) -> FoundCluster:
