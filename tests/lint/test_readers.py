@@ -759,3 +759,42 @@ def test_of_a_cluster_with_unknown_properties_the_version_is_unknown() -> None:
         parameters={"p": {"type": "object"}},
     )
     assert only(reading).cluster.version == Unknown("[parameters('p')]")
+
+
+def cluster(version: str, location: str = "westeurope", **rest: Any) -> dict[str, Any]:
+    """The cluster c."""
+    return {
+        "type": CLUSTER,
+        "name": "c",
+        "location": location,
+        "properties": {"kubernetesVersion": version, "agentPoolProfiles": [{"name": "own"}]},
+        **rest,
+    }
+
+
+A_POOL = {"type": POOL, "name": "c/p", "properties": {"vmSize": "Standard_D2_v2"}}
+
+
+@pytest.mark.parametrize(
+    ("other", "location", "version"),
+    [
+        (cluster("1.24.0"), "westeurope", "1.24.0"),
+        (cluster("1.33.0"), "westeurope", Unknown("the cluster's version")),
+        (cluster("1.24.0", "eastus"), Unknown("the cluster's location"), "1.24.0"),
+    ],
+)
+def test_of_two_clusters_of_one_name_what_differs_is_unknown(
+    other: dict[str, Any], location: str | Unknown, version: str | Unknown
+) -> None:
+    child = {"type": "agentPools", "name": "child", "properties": {}}
+    both = [
+        cluster("1.24.0", condition="[parameters('old')]", resources=[child]),
+        {**other, "condition": "[not(parameters('old'))]"},
+    ]
+    reading = of_template([*both, A_POOL], parameters={"old": {"type": "bool"}})
+    first, of_first, second, pool = reading.pools
+    assert (pool.cluster.location, pool.cluster.version) == (location, version)
+    assert first.cluster == of_first.cluster == only(of_template([cluster("1.24.0")])).cluster
+    assert second.cluster.version == other["properties"]["kubernetesVersion"]
+    known = of_template([*both, A_POOL], given={"old": True}, parameters={"old": {"type": "bool"}})
+    assert known.pools[-1].cluster == first.cluster

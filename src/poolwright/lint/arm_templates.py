@@ -115,6 +115,7 @@ class _Resource:
     type: str
     names: list[Any]
     condition: str | None
+    parent: _Resource | None
 
 
 class _Template:
@@ -163,7 +164,8 @@ class _Template:
             )
         resources = list(self._resources(self._source.get("resources"), ("resources",), "resources", None, _NO_FRAME))
         properties = {each: self._cluster_properties(each) for each in resources if _is_own_cluster(each)}
-        clusters = self._clusters(resources, properties)
+        own = {each: self._cluster(each, told) for each, told in properties.items()}
+        clusters = self._clusters(own)
         for resource in resources:
             kind = resource.type.lower()
             if resource.source.get("existing") is True:
@@ -171,9 +173,10 @@ class _Template:
             if kind == DEPLOYMENT_TYPE.lower():
                 self._nested(resource, depth, clusters)
             elif kind == CLUSTER_TYPE.lower():
-                self._pools_of_cluster(resource, properties[resource], clusters[_key(resource.names[0])])
+                self._pools_of_cluster(resource, properties[resource], own[resource])
             elif kind == NODE_POOL_TYPE.lower():
-                self._pool(resource, clusters.get(_key(resource.names[0])))
+                parent = resource.parent
+                self._pool(resource, own[parent] if parent in own else clusters.get(_key(resource.names[0])))
         self._require_values()
         for place, message in self._mistakes.found:
             self._reading.mistakes.append(Mistake(self._document.place((*self._path, *_path(place))), message, _REMEDY))
@@ -280,7 +283,7 @@ class _Template:
         if parent is not None:
             kind, names = f"{parent.type}/{kind}", [*parent.names, *names]
         own = condition.expression if isinstance(condition, Unknown) else None
-        return _Resource(source, path, place, frame, kind, names, own or around)
+        return _Resource(source, path, place, frame, kind, names, own or around, parent)
 
     def _names(self, source: Any, place: str, frame: Frame) -> list[Any]:
         name = self.evaluator.value(source, place, frame)
@@ -288,14 +291,11 @@ class _Template:
             return self.evaluator.parts(source, place, frame) or [name]
         return name.split("/") if isinstance(name, str) else [name]
 
-    def _clusters(self, resources: list[_Resource], properties: Mapping[_Resource, Any]) -> dict[object, FoundCluster]:
-        found: dict[object, FoundCluster] = dict(self._known_clusters)
-        for resource in resources:
+    def _clusters(self, own: Mapping[_Resource, FoundCluster]) -> dict[object, FoundCluster]:
+        found = dict(self._known_clusters)
+        for resource, cluster in own.items():
             key = _key(resource.names[0])
-            if resource in properties:
-                found[key] = self._cluster(resource, properties[resource])
-            elif resource.type.lower() == CLUSTER_TYPE.lower():
-                found.setdefault(key, _unseen(self._given))
+            found[key] = _either(found.get(key, cluster), cluster)
         return found
 
     def _cluster_properties(self, resource: _Resource) -> Any:
@@ -557,6 +557,15 @@ def _is_own_cluster(resource: _Resource) -> bool:
 def _unseen(given: Given) -> FoundCluster:
     location = given.location if given.location is not None else Unknown("the cluster's location")
     return FoundCluster(location=location, version=Unknown("the cluster's version"))
+
+
+def _either(one: FoundCluster, other: FoundCluster) -> FoundCluster:
+    """What is certain of a cluster that is the one or the other: conditions decide which of them is deployed."""
+    return FoundCluster(
+        location=one.location if one.location == other.location else Unknown("the cluster's location"),
+        version=one.version if one.version == other.version else Unknown("the cluster's version"),
+        version_place=one.version_place,
+    )
 
 
 def _key(name: Any) -> object:
