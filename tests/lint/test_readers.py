@@ -798,3 +798,32 @@ def test_of_two_clusters_of_one_name_what_differs_is_unknown(
     assert second.cluster.version == other["properties"]["kubernetesVersion"]
     known = of_template([*both, A_POOL], given={"old": True}, parameters={"old": {"type": "bool"}})
     assert known.pools[-1].cluster == first.cluster
+
+
+@pytest.mark.parametrize(
+    ("scope", "is_known"),
+    [
+        ({}, True),
+        ({"resourceGroup": "other"}, False),
+        ({"resourceGroup": "[parameters('group')]"}, False),
+        ({"subscriptionId": "00000000-0000-0000-0000-000000000001"}, False),
+    ],
+)
+@pytest.mark.parametrize("evaluated", ["inner", "outer"])
+def test_a_cluster_of_another_resource_group_is_another_cluster(
+    scope: dict[str, Any], is_known: bool, evaluated: str
+) -> None:
+    properties = {"expressionEvaluationOptions": {"scope": evaluated}, "template": {"resources": [A_POOL]}}
+    nested = {"type": "Microsoft.Resources/deployments", "name": "n", "properties": properties, **scope}
+    group = {"group": {"type": "string"}}
+    pool = of_template([cluster("1.33.0"), nested], parameters=group).pools[-1]
+    assert isinstance(pool.cluster.version, Unknown) is not is_known
+    assert isinstance(pool.cluster.location, Unknown) is not is_known
+
+
+def test_what_exists_in_another_resource_group_says_nothing_of_a_cluster_here() -> None:
+    elsewhere = {"type": CLUSTER, "name": "c", "existing": True, "resourceGroup": "other"}
+    resources = {"elsewhere": elsewhere, "here": cluster("1.33.0"), "pool": A_POOL}
+    there = {**A_POOL, "resourceGroup": "other"}
+    reading = of_template({**resources, "there": there}, languageVersion="2.0")
+    assert [pool.cluster.version for pool in reading.pools] == ["1.33.0", "1.33.0", Unknown("the cluster's version")]

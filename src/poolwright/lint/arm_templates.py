@@ -34,6 +34,9 @@ from poolwright.templates.partial import Mistakes, PartialEvaluator, Unknown, ho
 MAX_NESTING: Final = 8  # ARM's own limit
 _REMEDY: Final = "correct the template; bicep build prints correct ones"
 _NO_FRAME: Final = Frame()
+_SCOPE: Final = ("scope", "subscriptionId", "resourceGroup")
+
+_ClusterKey = tuple[tuple[object, ...], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,12 @@ class _Resource:
     names: list[Any]
     condition: str | None
     parent: _Resource | None
+    scope: tuple[object, ...]  # what it says of where it is; nothing where that is where the template is deployed
+
+    @property
+    def cluster(self) -> _ClusterKey:
+        """What names the cluster that it is, or that it belongs to."""
+        return self.scope, _key(self.names[0])
 
 
 class _Template:
@@ -133,7 +142,7 @@ class _Template:
         *,
         is_outer: bool = False,
         condition: str | None = None,
-        clusters: Mapping[object, FoundCluster] | None = None,
+        clusters: Mapping[_ClusterKey, FoundCluster] | None = None,
     ) -> None:
         self._document = document
         self._path = path
@@ -144,8 +153,10 @@ class _Template:
         self._reading = reading
         self._condition = condition
         # Those of the templates around this one, by names that mean the same here.
-        self._known_clusters: dict[object, FoundCluster] = {
-            key: known for key, known in (clusters or {}).items() if isinstance(key, str)
+        self._known_clusters: dict[_ClusterKey, FoundCluster] = {
+            (scope, name): known
+            for (scope, name), known in (clusters or {}).items()
+            if not scope and isinstance(name, str)
         }
         self._mistakes = Mistakes()
         self._values: Json = {}
@@ -171,12 +182,12 @@ class _Template:
             if resource.source.get("existing") is True:
                 continue
             if kind == DEPLOYMENT_TYPE.lower():
-                self._nested(resource, depth, clusters)
+                self._nested(resource, depth, clusters if not resource.scope else {})
             elif kind == CLUSTER_TYPE.lower():
                 self._pools_of_cluster(resource, properties[resource], own[resource])
             elif kind == NODE_POOL_TYPE.lower():
                 parent = resource.parent
-                self._pool(resource, own[parent] if parent in own else clusters.get(_key(resource.names[0])))
+                self._pool(resource, own[parent] if parent in own else clusters.get(resource.cluster))
         self._require_values()
         for place, message in self._mistakes.found:
             self._reading.mistakes.append(Mistake(self._document.place((*self._path, *_path(place))), message, _REMEDY))
@@ -282,8 +293,10 @@ class _Template:
         around = parent.condition if parent is not None else self._condition
         if parent is not None:
             kind, names = f"{parent.type}/{kind}", [*parent.names, *names]
+        told = [self.evaluator.value(source.get(name), f"{place}.{name}", frame) for name in _SCOPE]
+        scope = tuple(_key(each) for each in told) if any(told) else parent.scope if parent is not None else ()
         own = condition.expression if isinstance(condition, Unknown) else None
-        return _Resource(source, path, place, frame, kind, names, own or around, parent)
+        return _Resource(source, path, place, frame, kind, names, own or around, parent, scope)
 
     def _names(self, source: Any, place: str, frame: Frame) -> list[Any]:
         name = self.evaluator.value(source, place, frame)
@@ -291,11 +304,11 @@ class _Template:
             return self.evaluator.parts(source, place, frame) or [name]
         return name.split("/") if isinstance(name, str) else [name]
 
-    def _clusters(self, own: Mapping[_Resource, FoundCluster]) -> dict[object, FoundCluster]:
+    def _clusters(self, own: Mapping[_Resource, FoundCluster]) -> dict[_ClusterKey, FoundCluster]:
         found = dict(self._known_clusters)
         for resource, cluster in own.items():
-            key = _key(resource.names[0])
-            found[key] = _either(found.get(key, cluster), cluster)
+            known = found.get(resource.cluster, cluster)
+            found[resource.cluster] = _either(known, cluster)
         return found
 
     def _cluster_properties(self, resource: _Resource) -> Any:
@@ -370,7 +383,7 @@ class _Template:
             )
         )
 
-    def _nested(self, resource: _Resource, depth: int, clusters: Mapping[object, FoundCluster]) -> None:
+    def _nested(self, resource: _Resource, depth: int, clusters: Mapping[_ClusterKey, FoundCluster]) -> None:
         properties = _section(resource.source, "properties")
         template = properties.get("template")
         if not isinstance(template, dict):
