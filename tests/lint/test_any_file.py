@@ -67,3 +67,23 @@ def test_any_part_of_a_file_gone_or_something_else(name: str, data: st.DataObjec
     end = min(len(whole), start + data.draw(st.integers(0, 60)))
     put = data.draw(st.text(st.sampled_from("{}[]()\"'\\$\n :-|>&*#az"), max_size=6))
     linted(name, whole[:start] + put + whole[end:])
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"templateLink": {"uri": "https://x/aks.json"}},
+        {"templateLink": {"id": "[parameters('spec')]"}, "parameters": {}},
+        {"template": "[variables('t')]"},
+        "[variables('p')]",
+    ],
+)
+def test_a_template_that_stands_elsewhere_is_told_as_not_read(properties: Any) -> None:
+    deployment = {"type": "Microsoft.Resources/deployments", "name": "m", "properties": properties}
+    off = {**deployment, "condition": False}
+    template = {"$schema": "x/deploymentTemplate.json#", "contentVersion": "1.0.0.0", "resources": [deployment, off]}
+    report = linted("main.json", json.dumps(template, indent=1))
+    ((place, reason),) = report.broken
+    assert (report.files, report.pools) == (1, [])
+    assert "does not stand here and was not read" in reason
+    assert place.line == 8 + ("templateLink" in properties)

@@ -33,6 +33,10 @@ from poolwright.templates.partial import Mistakes, PartialEvaluator, Unknown, ho
 
 MAX_NESTING: Final = 8  # ARM's own limit
 _REMEDY: Final = "correct the template; bicep build prints correct ones"
+_ELSEWHERE: Final = (
+    "the template of this deployment does not stand here and was not read: give it by itself, or what `bicep build` "
+    "prints of it as a module"
+)
 _NO_FRAME: Final = Frame()
 _SCOPE: Final = ("scope", "subscriptionId", "resourceGroup")
 
@@ -92,7 +96,7 @@ def parameters_in(document: JsonText) -> dict[str, Sent]:
 
 
 def read_template(document: JsonText, given: Given) -> Reading:
-    """Return the node pools of a template, and what in it cannot be evaluated."""
+    """Return the node pools of a template, what in it cannot be evaluated, and what of it stands elsewhere."""
     reading = Reading()
     declared = _section(document.value, "parameters")
     reading.parameters = Parameters(list(declared), document.place(("parameters",)))
@@ -387,6 +391,7 @@ class _Template:
         properties = _section(resource.source, "properties")
         template = properties.get("template")
         if not isinstance(template, dict):
+            self._reading.unread.append((self._place(resource, ("properties", "templateLink")), _ELSEWHERE))
             return
         path = (*self._path, *resource.path, "properties", "template")
         options = _section(properties, "expressionEvaluationOptions")
