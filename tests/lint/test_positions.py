@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -152,3 +153,20 @@ def test_what_is_merged_stands_behind_what_is_written() -> None:
     (root,) = documents(text)
     found = members(members(root)["use"])
     assert {name: node.value for name, node in found.items()} == {"a": "3", "c": "2"}
+
+
+@pytest.mark.parametrize("part", ['{"a":1 /*', '\\"', '{"a":1 "\\', "/*/", "/* // ", "{//", '"\n'])
+def test_json_that_ends_in_the_midst_of_a_comment_or_a_text_takes_no_seconds(part: str) -> None:
+    began = time.process_time()
+    with pytest.raises(Broken):
+        JsonText(Text("f", part * 20_000))
+    assert time.process_time() - began < 2
+
+
+@pytest.mark.parametrize(
+    ("content", "column"), [('{"a": 1 /* b', 9), ('{"a": 1 /*/', 9), ('{"a": "/* b', 7), ('{"a": 1 // b', 13)]
+)
+def test_a_comment_without_an_end_is_told_where_it_begins(content: str, column: int) -> None:
+    with pytest.raises(Broken) as broken:
+        JsonText(Text("f", content))
+    assert broken.value.place == Place("f", 1, column)

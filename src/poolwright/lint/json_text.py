@@ -17,8 +17,9 @@ from poolwright.lint.texts import Broken, Place, Text
 Path = tuple[str | int, ...]
 
 _BLANK: Final = re.compile(r"[ \t\r\n]*")
-# Azure takes comments in templates; they become blanks, so that what follows stays where it is.
-_COMMENT: Final = re.compile(r'"(?:\\.|[^"\\])*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
+# Azure takes comments in templates; they become blanks, so that what follows stays where it is. A text or a comment
+# without an end goes to the last character: to look for the next one in it would take the square of the time.
+_TEXT_OR_COMMENT: Final = re.compile(r'(?P<comment>//[^\n]*|/\*.*?\*/)|"(?:\\.|[^"\\])*+"?|/\*.*', re.DOTALL)
 _NOT_A_LINE_END: Final = re.compile(r"[^\n]")
 
 
@@ -55,7 +56,7 @@ class JsonText:
         try:
             return self._decoder.decode(self._content)
         except json.JSONDecodeError as error:
-            without = _COMMENT.sub(_blanked, self._content)
+            without = _TEXT_OR_COMMENT.sub(_blanked, self._content)
             if without == self._content:
                 raise error
             self._content = without
@@ -90,4 +91,4 @@ class JsonText:
 
 
 def _blanked(found: re.Match[str]) -> str:
-    return found[0] if found[0].startswith('"') else _NOT_A_LINE_END.sub(" ", found[0])
+    return found[0] if found["comment"] is None else _NOT_A_LINE_END.sub(" ", found[0])
