@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poolwright.lint.guard import within_limits
 from poolwright.lint.shell import Script
-from poolwright.lint.texts import Broken, Place, Text
+from poolwright.lint.texts import Place, Text
 from poolwright.templates.partial import Unknown
 from tests.lint.measured import taken
 
@@ -200,29 +199,6 @@ def test_a_long_script_of_the_usual_kind_takes_little_of_the_effort() -> None:
     script = Script(Text("f", "L=one\nN=1\n" + part * 1_000))
     assert len(list(script.commands())) == 1_000
     assert script.spent_at() is None
-
-
-def test_nonsense_that_takes_the_grammar_forever_is_given_up() -> None:
-    text = Text("f", ")" * 200_000)
-    with pytest.raises(Broken, match="takes more than") as broken:
-        within_limits(text, lambda: Script(text).first_error())
-    assert broken.value.place == Place("f", 1, 1)
-
-
-def test_what_goes_wrong_in_the_child_is_told_as_it_is() -> None:
-    text = Text("f", "x" * 5_000)
-
-    def fails() -> None:
-        raise Broken(text.place(3), "because")
-
-    def breaks() -> None:
-        raise KeyError("a bug")
-
-    with pytest.raises(Broken, match="because"):
-        within_limits(text, fails)
-    with pytest.raises(KeyError, match="a bug"):
-        within_limits(text, breaks)
-    assert within_limits(text, lambda: [1]) == [1]
 
 
 @given(st.text(st.sampled_from("az ks$(){}[]\"'`;|&<>\\\n=*#!"), max_size=80))

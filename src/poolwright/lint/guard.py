@@ -3,7 +3,8 @@
 The grammar of bash takes quadratic time on some nonsense (`a|a|a|...`), inside of a library that cannot be
 interrupted. A child can be ended.
 
-Invariant: whatever the text, the caller goes on after `CPU_SECONDS` at the latest.
+Invariant: whatever the text, the caller goes on after `CPU_SECONDS` at the latest. Limits that the process has itself
+are never raised, and what ended the child is told as what it was.
 """
 
 from __future__ import annotations
@@ -21,6 +22,10 @@ CPU_SECONDS: Final = 10
 _MEMORY_BYTES: Final = 4 * 1024 * 1024 * 1024
 # Shorter texts take no half second, whatever they hold.
 SHORT: Final = 4096
+
+_LIMITS: Final = {resource.RLIMIT_CPU: CPU_SECONDS, resource.RLIMIT_AS: _MEMORY_BYTES}
+# The exit code of a child that lacked memory.
+_NO_MEMORY: Final = 3
 
 T = TypeVar("T")
 
@@ -40,10 +45,7 @@ def within_limits(text: Text, read: Callable[[], T]) -> T:
         answer = pipe.read()
     _, status = os.waitpid(child, 0)
     if not answer or status != 0:
-        raise Broken(
-            text.place(0),
-            f"reading it takes more than {CPU_SECONDS} seconds or {_MEMORY_BYTES // 1024**3} GiB; split it",
-        )
+        raise Broken(text.place(0), _why(os.waitstatus_to_exitcode(status)))
     kind, result = pickle.loads(answer)
     if kind == "broken":
         raise Broken(*result)
@@ -57,15 +59,16 @@ def _answer(reading: int, writing: int, read: Callable[[], object]) -> None:
     try:
         os.close(reading)
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-        resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
-        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, resource.RLIM_INFINITY))
+        signal.signal(signal.SIGXCPU, signal.SIG_DFL)
+        for kind, most in _LIMITS.items():
+            resource.setrlimit(kind, (_lowered(kind, most), resource.getrlimit(kind)[1]))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         try:
             answer: tuple[str, object] = ("read", read())
         except Broken as broken:
             answer = ("broken", (broken.place, broken.reason))
         except MemoryError:
-            os._exit(1)
+            os._exit(_NO_MEMORY)
         except Exception as error:
             answer = ("failed", error)
         with os.fdopen(writing, "wb") as pipe:
@@ -73,3 +76,20 @@ def _answer(reading: int, writing: int, read: Callable[[], object]) -> None:
         os._exit(0)
     finally:
         os._exit(1)
+
+
+def _lowered(kind: int, most: int) -> int:
+    """The limit of a kind, no higher than that."""
+    present = resource.getrlimit(kind)[0]
+    return most if present == resource.RLIM_INFINITY else min(present, most)
+
+
+def _why(code: int) -> str:
+    """Why a child gave no answer, by its exit code; a negative one is the signal that ended it."""
+    if code == -signal.SIGXCPU:
+        return f"reading it takes more than {_lowered(resource.RLIMIT_CPU, CPU_SECONDS)} seconds; split it"
+    if code == _NO_MEMORY:
+        mebibytes = _lowered(resource.RLIMIT_AS, _MEMORY_BYTES) // 1024**2
+        return f"reading it takes more than {mebibytes:,} MiB of memory; split it"
+    ended = f"was ended by signal {-code} ({signal.strsignal(-code)})" if code < 0 else f"ended with {code}"
+    return f"the process that was to read it {ended}; split it, or look whether memory or time is short (`ulimit -a`)"
