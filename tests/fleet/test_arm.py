@@ -284,3 +284,13 @@ def test_a_secret_of_poolwright_is_in_no_message(
     with pytest.raises(raised) as told:
         token(False)
     assert "hush-hush" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"), [({}, {"a": "\u00fc"}), ({}, {"\u00dcn\u00ef": "x"}), ({"a": float("nan")}, {})]
+)
+def test_what_cannot_be_sent_is_refused_and_not_sent(body: dict[str, object], headers: dict[str, str]) -> None:
+    endpoint = Endpoint()
+    with pytest.raises(Refused, match="the request cannot be sent"):
+        endpoint.arm.put(POOL, body, headers)
+    assert endpoint.asked == []

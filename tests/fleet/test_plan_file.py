@@ -131,6 +131,22 @@ STRANGER = "/subscriptions/x/resourceGroups/y/providers/Microsoft.ContainerServi
         ),
         ((*MOVE, "replacement"), None, ".replacement (of rg/c1/a): it is null; a node pool's name is expected"),
         ((*MOVE, "replacement"), "../x", '.replacement (of rg/c1/a): it is "../x"; a node pool\'s name is expected'),
+        (
+            (*MOVE, "steps", 1, "request", "headers"),
+            {"\u00dcn\u00ef": "x"},
+            '.request.headers (of rg/c1/a): it is {"\\u00dcn\\u00ef": "x"}; {}, {"UseWindowsGen2VM": "true"} or {"Use',
+        ),
+        (
+            (*MOVE, "steps", 1, "request", "headers"),
+            {"If-Match": "*"},
+            '.headers (of rg/c1/a): it is {"If-Match": "*"}',
+        ),
+        ((*MOVE, "steps", 4, "request", "headers"), {"a": "b"}, '.headers (of rg/c1/a): it is {"a": "b"}; {} is exp'),
+        (
+            (*MOVE, "steps", 1, "request", "properties", "spotMaxPrice"),
+            float("nan"),
+            ".request.properties (of rg/c1/a): it has a number such as NaN or Infinity, which JSON has not",
+        ),
         ((*MOVE, "steps", 1, "request"), None, ".steps[1].request (of rg/c1/a): it is null; a PUT of /subscr"),
         ((*MOVE, "steps", 1, "request", "pool"), STRANGER, f"it is a PUT of {STRANGER}; a PUT of /subscriptions/0"),
         (

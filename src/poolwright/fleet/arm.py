@@ -187,7 +187,12 @@ class Arm:
                 raise Interrupted
             authorized = {**(headers or {}), "Authorization": f"Bearer {self._tokens(renewed)}"}
             try:
-                reply = self._http.request(method, path, headers=authorized, **arguments)
+                request = self._http.build_request(method, path, headers=authorized, **arguments)
+            except (ValueError, httpx.InvalidURL) as error:
+                # HTTP has no such text, or JSON no such number; nothing was sent.
+                raise Refused(f"the request cannot be sent: {error}") from error
+            try:
+                reply = self._http.send(request)
             except (httpx.HTTPError, httpx.InvalidURL) as error:
                 raise NoAnswer(f"{self.url} does not answer: {error or type(error).__name__}") from error
             if reply.status_code == 401 and not renewed:

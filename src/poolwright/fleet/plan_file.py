@@ -11,7 +11,7 @@ import re
 import types
 import typing
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import date
 from enum import Enum
@@ -24,7 +24,7 @@ from poolwright.fleet import commands
 from poolwright.fleet.document import document_of, member_name
 from poolwright.fleet.formats import location_of
 from poolwright.fleet.json_text import BrokenJson, Entries
-from poolwright.fleet.plan import SCHEMA_VERSION, Plan, PoolMove, Step, StepName, Way
+from poolwright.fleet.plan import SCHEMA_VERSION, Plan, PoolMove, Request, Step, StepName, Way
 from poolwright.reports.numbers import counted
 
 Place = tuple[str | int, ...]
@@ -193,6 +193,11 @@ _METHOD: Final = {
     StepName.HOLD_AUTOSCALER: "PUT",
     StepName.DELETE_POOL: "DELETE",
 }
+# What a request can say beside its body.
+_HEADERS: Final[Mapping[str, Sequence[Mapping[str, str]]]] = {
+    "PUT": ({}, {commands.WINDOWS_GEN2_HEADER: "true"}, {commands.WINDOWS_GEN2_HEADER: "false"}),
+    "DELETE": ({},),
+}
 _TIMEOUT: Final = re.compile(r" --timeout=([0-9]{1,4})m$")
 _IMAGE_DEFINITION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{3,}")
 _TAKEN_BACK_BY_PUT: Final = (StepName.CHANGE, StepName.HOLD_AUTOSCALER)
@@ -278,6 +283,19 @@ def _impossible_step(step: Step, target: str) -> Iterator[tuple[Place, str]]:
             yield (member,), f"it is null; a {wanted} of {target} is expected"
         elif (request.method, request.pool.lower()) != (wanted, target.lower()):
             yield (member,), f"it is a {request.method} of {request.pool}; a {wanted} of {target} is expected"
+        else:
+            yield from (((member, *inner), wrong) for inner, wrong in _unsendable(request))
+
+
+def _unsendable(request: Request) -> Iterator[tuple[Place, str]]:
+    """What of a request is none that `fleet plan` writes, or cannot be sent at all."""
+    if request.headers not in _HEADERS[request.method]:
+        possible = _one_of([json.dumps(headers) for headers in _HEADERS[request.method]])
+        yield ("headers",), f"it is {_shown(request.headers)}; {possible} is expected"
+    try:
+        json.dumps(request.properties, allow_nan=False)
+    except ValueError:
+        yield ("properties",), "it has a number such as NaN or Infinity, which JSON has not; others are expected"
 
 
 def _line_of(step: Step, pool: str) -> str:
