@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from poolwright.cli import fleet_moves
 from poolwright.cli.failure import Failure
 from poolwright.domain.profile import Profile
 from poolwright.fleet.apply import MoveResult, Outcome
+from poolwright.fleet.document import document_of
 from poolwright.fleet.journal import Event, in_memory
 from poolwright.fleet.plan import Plan
 from tests.fleet.fleets import SUBSCRIPTION, cluster, fleet_of, pool
@@ -201,3 +203,16 @@ def test_how_it_went_is_told_also_where_stdout_takes_no_report(
         told.append("how it went")
     assert told == ["how it went"]
     assert "stdout cannot be written" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("to", [None, "report.json"])
+def test_a_report_as_json_steers_no_terminal(
+    plan: Plan, to: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    steering = replace(plan, catalogue="of \u202e\x1b[2J\x9b")
+    file = tmp_path / to if to is not None else None
+    with fleet_moves._report_written(fleet_moves.ReportOutput.JSON, file, steering, (), lambda: iter(())):
+        pass
+    text = file.read_text() if file is not None else capsys.readouterr().out
+    assert '"of \\u202e\\u001b[2J\\u009b"' in text
+    assert document_of(Plan, text) == steering

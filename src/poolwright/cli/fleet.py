@@ -26,14 +26,13 @@ from poolwright.cli.connection import Connection, find
 from poolwright.cli.explain import ProfileName, imported, service_directory
 from poolwright.cli.failure import FAILED, GATE, NOT_FOUND, USAGE, Failure
 from poolwright.cli.options import DataDir, chosen_of, examples, in_any_case, several_of
-from poolwright.cli.output import note, table
+from poolwright.cli.output import document_text, note, table
 from poolwright.cli.profiles import FOR_AZURE, ProfileForAzure, note_profile
 from poolwright.reports.numbers import counted
-from poolwright.reports.visible import visible, visible_json
+from poolwright.reports.visible import visible
 
 if TYPE_CHECKING:
     from poolwright.fleet.audit import Audit, AuditedPool, InputProblem
-    from poolwright.fleet.document import Document
     from poolwright.fleet.plan import Plan
     from poolwright.fleet.reading import Reading
     from poolwright.fleet.targets import Targets
@@ -224,7 +223,7 @@ def _audit_text(found: Audit, output: AuditOutput, *, on_terminal: bool) -> Iter
             rows = [_row(pool) for pool in found.pools]
             return [_drawn(rows) if on_terminal else table(rows)]
         case AuditOutput.JSON:
-            return _json_text(found)
+            return document_text(found)
         case AuditOutput.CSV:
             from poolwright.fleet.audit_reports import csv_text
 
@@ -266,18 +265,12 @@ def _drawn(rows: Sequence[Mapping[str, object]]) -> str:
     return text.get()
 
 
-def _json_text(document: Document) -> Iterator[str]:
-    from poolwright.fleet.document import json_pieces
-
-    return (visible_json(piece.decode()) for piece in json_pieces(document))
-
-
 def _plan_text(made: Plan, output: PlanOutput) -> Iterable[str]:
     match output:
         case PlanOutput.TABLE:
             return [_plan_table(made)]
         case PlanOutput.JSON:
-            return _json_text(made)
+            return document_text(made)
         case PlanOutput.MARKDOWN:
             from poolwright.fleet.plan_report import outline
             from poolwright.reports.blocks import markdown

@@ -26,7 +26,7 @@ from poolwright.cli import connection, progress
 from poolwright.cli.failure import FAILED, GATE, NOT_FOUND, USAGE, Failure
 from poolwright.cli.interruption import code_of, signals_interrupt
 from poolwright.cli.options import DataDir, examples, in_any_case
-from poolwright.cli.output import note, table
+from poolwright.cli.output import document_text, note, table
 from poolwright.reports.numbers import counted
 
 if TYPE_CHECKING:
@@ -584,7 +584,6 @@ def _report_written(
 
     What was done is done: the report then goes to stdout.
     """
-    from poolwright.fleet.document import json_of
     from poolwright.reports.blocks import markdown
 
     match output:
@@ -592,7 +591,7 @@ def _report_written(
             rows = [_row(result) for result in results]
             text = table(rows) + "\n" if rows else ""
         case ReportOutput.JSON:
-            text = json_of(document, indent=2).decode() + "\n"
+            text = "".join(document_text(document))
         case ReportOutput.MARKDOWN:
             text = markdown(outline())
     failed = None

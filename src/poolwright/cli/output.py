@@ -1,18 +1,22 @@
 """What commands print: az's tables, the JSON of the wire, and errors and decisions for people.
 
-Invariant: nothing here writes a secret or colours what a pipe reads; no text of a table or a note steers a terminal.
+Invariant: nothing here writes a secret or colours what a pipe reads; no text of a table, a note or a document steers a
+terminal.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from poolwright.reports.numbers import counted
 from poolwright.reports.visible import visible, visible_json, visible_lines
+
+if TYPE_CHECKING:
+    from poolwright.fleet.document import Document
 
 Json = dict[str, Any]
 
@@ -26,6 +30,13 @@ class Output(StrEnum):
 
 def print_json(document: object) -> None:
     print(visible_json(json.dumps(document, indent=2, ensure_ascii=False)))
+
+
+def document_text(document: Document) -> Iterator[str]:
+    """Yield the JSON of a document about a fleet in pieces, every character that does not print as its escape."""
+    from poolwright.fleet.document import json_pieces
+
+    return (visible_json(piece.decode()) for piece in json_pieces(document))
 
 
 def print_answer(document: object, rows: Sequence[Mapping[str, object]], output: Output) -> None:
