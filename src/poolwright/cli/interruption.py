@@ -32,7 +32,10 @@ def signals_interrupt() -> Iterator[None]:
         yield
         return
 
+    asked: list[int] = []
+
     def end(number: int, _frame: object) -> NoReturn:
+        asked.append(number)
         raise Ended(number)
 
     taken = [number for number in _ASKING_TO_END if signal.getsignal(number) is signal.SIG_DFL]
@@ -40,6 +43,11 @@ def signals_interrupt() -> Iterator[None]:
         signal.signal(number, end)
     try:
         yield
+    except KeyboardInterrupt as interrupt:
+        # Libraries that catch it keep no more than that something interrupted them.
+        if asked and not isinstance(interrupt, Ended):
+            raise Ended(asked[0]) from interrupt
+        raise
     finally:
         for number in taken:
             signal.signal(number, signal.SIG_DFL)

@@ -6,8 +6,9 @@ refused, so that a plan nobody understands is never carried out in part.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import Any, TypeVar
 
 D = TypeVar("D", bound="Document")
@@ -50,8 +51,21 @@ class Finding(Document):
 
 def json_of(document: Document, *, indent: int | None = None) -> bytes:
     """Return the document as JSON."""
-    text: bytes = _adapter(type(document)).dump_json(document, by_alias=True, indent=indent)
-    return text
+    return _written(lambda: _adapter(type(document)).dump_json(document, by_alias=True, indent=indent))
+
+
+def _written(write: Callable[[], bytes]) -> bytes:
+    """What it writes. Raises `KeyboardInterrupt` after Ctrl-C, of which pydantic makes a failure of its own.
+
+    Nothing but its text tells that failure from others; what was only interrupted succeeds the second time.
+    """
+    from pydantic_core import PydanticSerializationError
+
+    try:
+        return write()
+    except PydanticSerializationError as error:
+        write()
+        raise KeyboardInterrupt from error
 
 
 def json_pieces(document: Document) -> Iterator[bytes]:
@@ -68,7 +82,7 @@ def json_pieces(document: Document) -> Iterator[bytes]:
                 yield b"%s    %s" % (b",\n" if index else b"[\n", lines)
             yield b"\n  ]"
         else:
-            yield to_json(value, indent=2).replace(b"\n", b"\n  ")
+            yield _written(partial(to_json, value, indent=2)).replace(b"\n", b"\n  ")
     yield b"\n}\n"
 
 
