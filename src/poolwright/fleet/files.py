@@ -11,10 +11,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from poolwright.bounded_files import content, content_of
 from poolwright.fleet.reading import Reading
 from poolwright.fleet.values import Origin, ProblemKind
 
 STANDARD_INPUT: Final = "-"
+# Exports and plans of the largest fleets, some ten thousand node pools, have a quarter of that.
+MAX_BYTES: Final = 512 * 1024 * 1024
+_STDIN: Final = "<stdin>"
 _NO_REGULAR_FILE: Final = "it is no regular file and was not read"
 
 
@@ -39,7 +43,10 @@ def take_paths(reading: Reading, paths: Sequence[str]) -> None:
 def _contents(paths: Sequence[str], reading: Reading) -> Iterator[tuple[str, bytes]]:
     for text in paths:
         if text == STANDARD_INPUT:
-            yield "<stdin>", sys.stdin.buffer.read()
+            try:
+                yield _STDIN, content_of(sys.stdin.buffer, _STDIN, MAX_BYTES)
+            except OSError as error:
+                reading.complain(ProblemKind.UNREADABLE, Origin(_STDIN), error.strerror or str(error))
             continue
         path = Path(text)
         if not path.exists():
@@ -53,6 +60,6 @@ def _contents(paths: Sequence[str], reading: Reading) -> Iterator[tuple[str, byt
                 if file != path and file.exists() and not file.is_file():
                     reading.complain(ProblemKind.UNREADABLE, Origin(str(file)), _NO_REGULAR_FILE)
                     continue
-                yield str(file), file.read_bytes()
+                yield str(file), content(file, MAX_BYTES)
             except OSError as error:
                 reading.complain(ProblemKind.UNREADABLE, Origin(str(file)), error.strerror or str(error))

@@ -12,6 +12,7 @@ import errno
 import fcntl
 import hashlib
 import os
+import stat
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -124,6 +125,8 @@ class Past:
         return not self.has_ended and self.has_changed
 
 
+# A pipe is told, and not waited for.
+_AT_ONCE: Final = os.O_NONBLOCK | os.O_CLOEXEC
 # How many moves a problem with a journal lists.
 _MOST_LISTED: Final = 10
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
@@ -187,10 +190,11 @@ def opened(path: Path, plan: Plan, endpoint: str, now: Callable[[], datetime]) -
     """Yield the journal at the path, made where there is none. Raises `JournalProblem`."""
     header = Header(format=FORMAT, version=VERSION, plan=digest(plan), endpoint=endpoint)
     try:
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        file = os.open(path, os.O_RDWR | os.O_CREAT | _AT_ONCE, 0o644)
     except OSError as error:
         raise JournalProblem(f"the journal {path} cannot be written: {error.strerror}") from error
     try:
+        _require_regular(file, path)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -220,7 +224,12 @@ def glanced_at(path: Path, plan: Plan, endpoint: str, now: Callable[[], datetime
     """Return the journal as it is, empty where there is none; it cannot be written to. Raises `JournalProblem`."""
     header = Header(format=FORMAT, version=VERSION, plan=digest(plan), endpoint=endpoint)
     try:
-        content = path.read_bytes()
+        file = os.open(path, os.O_RDONLY | _AT_ONCE)
+        try:
+            _require_regular(file, path)
+            content = _all(file)
+        finally:
+            os.close(file)
     except FileNotFoundError:
         content = b""
     except OSError as error:
@@ -245,6 +254,12 @@ def _write_whole(file: int, content: bytes) -> None:
         if written <= 0:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         left = left[written:]
+
+
+def _require_regular(file: int, path: Path) -> None:
+    """Return when it is a file that has an end and keeps what is written. Raises `JournalProblem`."""
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        raise JournalProblem(f"the journal {path} is no regular file; name another one with --journal")
 
 
 def _all(file: int) -> bytes:

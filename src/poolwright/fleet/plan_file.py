@@ -18,10 +18,12 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Final, Literal, Union, get_args, get_origin
 
+from poolwright.bounded_files import content
 from poolwright.domain.resource_id import NodePoolId
 from poolwright.domain.upgrade_settings import UpgradeSettings
 from poolwright.fleet import commands
 from poolwright.fleet.document import document_of, member_name
+from poolwright.fleet.files import MAX_BYTES
 from poolwright.fleet.formats import location_of
 from poolwright.fleet.json_text import BrokenJson, Entries
 from poolwright.fleet.plan import SCHEMA_VERSION, Plan, PoolMove, Request, Step, StepName, Way
@@ -65,7 +67,7 @@ def read_plan(path: Path) -> Plan:
     from pydantic import ValidationError
     from pydantic_core import from_json
 
-    name, raw = str(path), path.read_bytes()
+    name, raw = str(path), content(path, MAX_BYTES)
     text = _text(name, raw)
     try:
         made = document_of(Plan, text)

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from poolwright import errors
-from poolwright.arm.catalog_import import CatalogImport
+from poolwright.arm.catalog_import import MAX_BYTES, CatalogImport
+from poolwright.bounded_files import pieces
 from poolwright.catalog.catalog import Catalog, LocationCatalog, display_names, normalized_location
 from poolwright.catalog.in_force import Replacements, in_force
 from poolwright.domain.offer import Offer
@@ -20,7 +21,6 @@ from poolwright.templates.partial import Unknown
 
 # No location's name, as messages show it: nothing was surveyed there, so that every size counts as offered.
 ANYWHERE: Final = "unknown"
-_CHUNK_BYTES: Final = 1024 * 1024
 
 
 class UnusableCatalog(ValueError):
@@ -101,9 +101,8 @@ def read_catalogs(files: Iterable[Path], location: str | None) -> Catalogs:
     for path in files:
         taken = CatalogImport(location)
         try:
-            with path.open("rb") as file:
-                while chunk := file.read(_CHUNK_BYTES):
-                    taken.feed(chunk)
+            for piece in pieces(path, MAX_BYTES):
+                taken.feed(piece)
             found = taken.end(0)
         except OSError as error:
             is_missing = isinstance(error, FileNotFoundError)

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from poolwright import bounded_files
+
 # A Terraform plan of a large estate has some ten megabytes, on one line.
 MAX_BYTES: Final = 64 * 1024 * 1024
 _UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
@@ -89,12 +91,11 @@ class JoinedText(Text):
 def read_text(path: Path, name: str) -> Text:
     """Return the text of a file: UTF-8, or UTF-16 with its mark, as PowerShell redirects. Raises `Broken`."""
     try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
+        raw = bounded_files.content(path, MAX_BYTES)
+    except bounded_files.TooLarge as error:
+        raise Broken(Place(name, 1, 1), f"the file is larger than {MAX_BYTES // 1024 // 1024} MiB; split it") from error
     except OSError as error:
         raise Broken(Place(name, 1, 1), f"the file cannot be read: {error.strerror or error}") from error
-    if len(raw) > MAX_BYTES:
-        raise Broken(Place(name, 1, 1), f"the file is larger than {MAX_BYTES // 1024 // 1024} MiB; split it")
     try:
         content = raw.decode("utf-16" if raw[:2] in _UTF16 else "utf-8-sig")
     except UnicodeDecodeError as error:

@@ -18,6 +18,8 @@ from typing import Any, Final, TypeVar
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from poolwright.bounded_files import TooLarge, content
+
 MAX_BYTES: Final = 16 * 1024 * 1024
 # Aliases make little text mean much.
 MAX_VALUES: Final = 1_000_000
@@ -78,10 +80,10 @@ def path_of(place: Place) -> str:
 def read(path: Path) -> SeedFile:
     """Return what the file holds. Raises `WrongSeed`; `OSError` when it cannot be read."""
     name = str(path)
-    with path.open("rb") as file:
-        raw = file.read(MAX_BYTES + 1)
-    if len(raw) > MAX_BYTES:
-        raise WrongSeed(name, [Problem(0, 0, "", f"the file is larger than {MAX_BYTES} bytes")])
+    try:
+        raw = content(path, MAX_BYTES)
+    except TooLarge as error:
+        raise WrongSeed(name, [Problem(0, 0, "", f"the file is larger than {MAX_BYTES} bytes")]) from error
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
