@@ -16,7 +16,7 @@ from poolwright.domain.profile import Profile
 from poolwright.lint.catalogs import Catalogs
 from poolwright.lint.findings import LintReport
 from poolwright.lint.linting import Settings, lint
-from poolwright.lint.rendering import json_of, sarif_of, text_of
+from poolwright.lint.rendering import counts_of, json_of, sarif_of, text_of
 from tests.lint.test_positions import VALUES, paths
 
 PLANTED = Path(__file__).parent / "planted"
@@ -83,7 +83,9 @@ def test_a_template_that_stands_elsewhere_is_told_as_not_read(properties: Any) -
     off = {**deployment, "condition": False}
     template = {"$schema": "x/deploymentTemplate.json#", "contentVersion": "1.0.0.0", "resources": [deployment, off]}
     report = linted("main.json", json.dumps(template, indent=1))
-    ((place, reason),) = report.broken
-    assert (report.files, report.pools) == (1, [])
-    assert "does not stand here and was not read" in reason
-    assert place.line == 8 + ("templateLink" in properties)
+    (finding,) = report.findings
+    assert (report.files, report.pools, report.broken) == (1, [], [])
+    assert "does not stand here and was not read" in finding.message
+    assert (finding.kind.id, finding.level.value) == ("template-elsewhere", "warning")
+    assert finding.place.line == 8 + ("templateLink" in properties)
+    assert counts_of(report)["elsewhere"] == 1

@@ -42,7 +42,7 @@ _GATES: Final = {
     Gate.ERROR: ("errors",),
     Gate.WARNING: ("errors", "warnings"),
     Gate.GEN1: ("gen1",),
-    Gate.UNKNOWN: ("unknown",),
+    Gate.UNKNOWN: ("unknown", "elsewhere"),
     Gate.NEVER: (),
 }
 

@@ -20,9 +20,10 @@ from poolwright import errors
 from poolwright.domain.deployment import DEPLOYMENT_TYPE
 from poolwright.domain.resource_id import CLUSTER_TYPE, NODE_POOL_TYPE
 from poolwright.lint.json_text import JsonText, Path
-from poolwright.lint.kinds import PARAMETERS
+from poolwright.lint.kinds import ELSEWHERE, PARAMETERS
 from poolwright.lint.pools import ARM, Action, FoundCluster, FoundPool, Json, Mistake, Parameters, Reading
 from poolwright.lint.texts import Broken, Place
+from poolwright.reports.sarif import Level
 from poolwright.templates import types
 from poolwright.templates.budget import Budget
 from poolwright.templates.evaluation import Frame
@@ -33,10 +34,8 @@ from poolwright.templates.partial import Mistakes, PartialEvaluator, Unknown, ho
 
 MAX_NESTING: Final = 8  # ARM's own limit
 _REMEDY: Final = "correct the template; bicep build prints correct ones"
-_ELSEWHERE: Final = (
-    "the template of this deployment does not stand here and was not read: give it by itself, or what `bicep build` "
-    "prints of it as a module"
-)
+_IS_ELSEWHERE: Final = "the template of this deployment does not stand here and was not read"
+_OF_ELSEWHERE: Final = "lint it by itself, or make it a module, which `bicep build` writes into the template"
 _NO_FRAME: Final = Frame()
 _SCOPE: Final = ("scope", "subscriptionId", "resourceGroup")
 
@@ -96,7 +95,7 @@ def parameters_in(document: JsonText) -> dict[str, Sent]:
 
 
 def read_template(document: JsonText, given: Given) -> Reading:
-    """Return the node pools of a template, what in it cannot be evaluated, and what of it stands elsewhere."""
+    """Return the node pools of a template, and what in it cannot be evaluated or stands elsewhere."""
     reading = Reading()
     declared = _section(document.value, "parameters")
     reading.parameters = Parameters(list(declared), document.place(("parameters",)))
@@ -391,7 +390,8 @@ class _Template:
         properties = _section(resource.source, "properties")
         template = properties.get("template")
         if not isinstance(template, dict):
-            self._reading.unread.append((self._place(resource, ("properties", "templateLink")), _ELSEWHERE))
+            place = self._place(resource, ("properties", "templateLink"))
+            self._reading.mistakes.append(Mistake(place, _IS_ELSEWHERE, _OF_ELSEWHERE, ELSEWHERE, Level.WARNING))
             return
         path = (*self._path, *resource.path, "properties", "template")
         options = _section(properties, "expressionEvaluationOptions")

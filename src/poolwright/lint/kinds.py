@@ -50,6 +50,11 @@ PARAMETERS: Final = Kind(
     "A parameter is given that no template has, or with a value that the template does not take.",
     "https://aka.ms/arm-pass-parameter-values",
 )
+ELSEWHERE: Final = Kind(
+    "template-elsewhere",
+    "The template of a deployment does not stand in the file and was not read.",
+    "https://aka.ms/arm-linked-templates",
+)
 WITHOUT_VALUE: Final = Kind(
     "parameter-without-value",
     "A parameter has neither a value nor a default.",

@@ -229,9 +229,7 @@ def _read_json(text: Text, given: Given, broken: list[tuple[Place, str]]) -> Rea
     if is_terraform(document.value):
         return read_terraform(document, given)
     if is_template(document.value):
-        reading = read_template(document, given)
-        broken += reading.unread
-        return reading
+        return read_template(document, given)
     raise _OfOtherKind(document.place(()), _PARAMETERS if is_parameters(document.value) else _NOT_OURS)
 
 

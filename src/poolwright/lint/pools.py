@@ -143,15 +143,11 @@ class FoundPool:
 
 @dataclass(slots=True)
 class Reading:
-    """What was found in a file. `calls` are the commands of `az aks` in it, also those that are about no node pool.
-
-    `unread` has what is deployed with it and stands elsewhere, by the place that names it, and why it was not read.
-    """
+    """What was found in a file. `calls` are the commands of `az aks` in it, also those that are about no node pool."""
 
     pools: list[FoundPool] = field(default_factory=list)
     mistakes: list[Mistake] = field(default_factory=list)
     parameters: Parameters | None = None
-    unread: list[tuple[Place, str]] = field(default_factory=list)
     calls: int = 0
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from poolwright.lint.findings import Finding, LintedPool, LintReport, Outcome
+from poolwright.lint.kinds import ELSEWHERE
 from poolwright.lint.pools import Action
 from poolwright.lint.texts import Place
 from poolwright.reports.numbers import counted
@@ -66,6 +67,7 @@ def counts_of(report: LintReport) -> dict[str, int]:
         "gen1": numbers.count(1),
         "gen2": numbers.count(2),
         "unknown": sum(_is_unknown(linted) for linted in report.pools),
+        "elsewhere": sum(finding.kind is ELSEWHERE for finding in report.findings),
         "kept": sum(_is_kept(linted) for linted in report.pools),
         "refused": sum(outcome.is_refused for outcome in outcomes),
         "errors": levels.count("error"),
