@@ -2,7 +2,7 @@
 
 Sources: https://docs.github.com/actions (`run`, `azure/cli` with `inlineScript`), Azure Pipelines' `script`, `bash`
 and AzureCLI@2; https://docs.gitlab.com/ci/yaml/ (`script` and the `before_script` in force are one script for one
-shell, `after_script` another); `azure_rm_aks` and `azure_rm_aksagentpool` of azure.azcollection.
+shell, `after_script` another).
 
 Invariant: an expression that a pipeline or Ansible fills in is unknown, and shown as it is written.
 """
@@ -12,15 +12,16 @@ from __future__ import annotations
 import re
 import string
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from yaml.nodes import Node, ScalarNode, SequenceNode
 
+from poolwright.lint.ansible_tasks import SCRIPTED, actions_in, is_for_aks, pools_of_task
 from poolwright.lint.arm_templates import Given
 from poolwright.lint.az_commands import is_az, read_commands, read_script
-from poolwright.lint.pools import ANSIBLE, Action, FoundCluster, FoundPool, Json, Reading
+from poolwright.lint.pools import FoundCluster, FoundPool, Reading
 from poolwright.lint.shell import Command
 from poolwright.lint.shell_words import Value, Word, run_by
 from poolwright.lint.step_shells import OF_POWERSHELL, POWERSHELL, is_read, makes_pools, shells_in, why_not_read
@@ -35,7 +36,7 @@ MAX_POOLS: Final = 1_000
 _SCRIPTS: Final = frozenset(
     (
         *("run", "script", "bash", "inlineScript", "before_script", "after_script", "commands", "command", "cmd"),
-        *("shell", "ansible.builtin.shell", "ansible.builtin.command", "args"),
+        *("args", *SCRIPTED),
     )
 )
 # What holds the words of a command.
@@ -54,28 +55,6 @@ _FILLED_IN: Final = (
 )
 _STAND_IN: Final = re.compile(r"\$\{_\w+\}|\$_\w{1,2}")
 _DIGITS: Final = string.digits + string.ascii_letters
-_PREFIX: Final = re.compile(r"(?:azure\.azcollection\.)?(azure_rm_aks|azure_rm_aksagentpool)\Z")
-
-# The modules' options and ARM's properties.
-_POOL_OPTIONS: Final[Mapping[str, str]] = {
-    "vm_size": "vmSize",
-    "os_type": "osType",
-    "os_sku": "osSKU",
-    "orchestrator_version": "orchestratorVersion",
-    "mode": "mode",
-    "type": "type",
-    "type_properties_type": "type",
-    "count": "count",
-    "enable_auto_scaling": "enableAutoScaling",
-    "min_count": "minCount",
-    "max_count": "maxCount",
-    "max_pods": "maxPods",
-    "os_disk_size_gb": "osDiskSizeGB",
-    "availability_zones": "availabilityZones",
-    "node_labels": "nodeLabels",
-}
-_WHOLE: Final = frozenset(("count", "min_count", "max_count", "max_pods", "os_disk_size_gb"))
-_TRUE: Final = frozenset(("true", "yes", "on", "y", "1"))
 
 
 def read_yaml(text: Text, given: Given) -> tuple[Reading, list[tuple[Place, str]]]:
@@ -92,10 +71,10 @@ def read_yaml(text: Text, given: Given) -> tuple[Reading, list[tuple[Place, str]
         for mapping in mappings(root):
             named = members(mapping)
             for name, node in named.items():
-                found = _PREFIX.fullmatch(name)
                 shell = POWERSHELL if name in OF_POWERSHELL else shells.get(id(mapping)) if name != "bash" else None
-                if found is not None and isinstance(node, MappingNode):
-                    _read_task(reading, text, found[1], node, named, clusters, given)
+                if is_for_aks(name):
+                    for pool in pools_of_task(text, name, node, named, clusters, given):
+                        _add(reading, pool)
                 elif name in OF_POWERSHELL or (name in _SCRIPTS and shell is not None and not is_read(shell)):
                     for script in _texts(node, seen):
                         if makes_pools(script.value):
@@ -113,6 +92,17 @@ def read_yaml(text: Text, given: Given) -> tuple[Reading, list[tuple[Place, str]
                 elif name in _SCRIPTS and (name != "before_script" or "script" not in named):
                     for script in _texts(node, seen):
                         _read_script(reading, wrong, text, [script], given)
+            for module, said in actions_in(text, named):
+                shell = POWERSHELL if module in OF_POWERSHELL else shells.get(id(mapping))
+                if is_for_aks(module):
+                    for pool in pools_of_task(text, module, said, named, clusters, given):
+                        _add(reading, pool)
+                elif module not in _SCRIPTS and module not in OF_POWERSHELL:
+                    continue
+                elif isinstance(said, Text) and shell is not None and not is_read(shell):
+                    wrong += [(said.place(0), why_not_read(shell))] if makes_pools(said.content) else []
+                elif isinstance(said, Text) and _AZ.search(_JOINED.sub(" ", said.content)):
+                    _read_text(reading, wrong, said, given)
     return reading, wrong
 
 
@@ -182,6 +172,10 @@ def _read_script(
     if not any(_AZ.search(_JOINED.sub(" ", node.value)) for node in nodes):
         return
     script = JoinedText([script_in(text, node) for node in nodes])
+    _read_text(reading, wrong, script, given)
+
+
+def _read_text(reading: Reading, wrong: list[tuple[Place, str]], script: Text, given: Given) -> None:
     filled = _FilledIn(script.content)
     script.content = filled.content
     found, cannot = read_script(script, given)
@@ -271,101 +265,3 @@ def _code(number: int) -> str:
         code = _DIGITS[rest] + code
         if not number:
             return code
-
-
-def _read_task(
-    reading: Reading,
-    text: Text,
-    module: str,
-    node: MappingNode,
-    task: Mapping[str, Node],
-    clusters: dict[Any, FoundCluster],
-    given: Given,
-) -> None:
-    options = members(node)
-    state = _value(options["state"]) if "state" in options else "present"
-    if state == "absent":
-        return
-    condition = _text(task["when"]) if "when" in task else None
-    if "loop" in task or any(name.startswith("with_") for name in task):
-        condition = condition or "a loop"
-    if module == "azure_rm_aksagentpool":
-        of_cluster = _value(options["cluster_name"]) if "cluster_name" in options else None
-        cluster = clusters.get(of_cluster) or FoundCluster(
-            location=given.location or Unknown("the cluster's location"), version=Unknown("the cluster's version")
-        )
-        name = options.get("name")
-        _add(reading, _pool(text, node, options, cluster, f"{of_cluster}/{_text(name)}", condition))
-        return
-    location = _value(options["location"]) if "location" in options else None
-    version = _value(options["kubernetes_version"]) if "kubernetes_version" in options else None
-    cluster = FoundCluster(
-        location=location if isinstance(location, str) else given.location or Unknown("the resource group's location"),
-        version=version if isinstance(version, (str, Unknown)) else None,
-        version_place=place_of(text, options["kubernetes_version"]) if "kubernetes_version" in options else None,
-    )
-    called = _value(options["name"]) if "name" in options else None
-    clusters[called] = cluster
-    pools = options.get("agent_pool_profiles")
-    for each in pools.value if isinstance(pools, SequenceNode) else ():
-        if isinstance(each, MappingNode):
-            inner = members(each)
-            _add(reading, _pool(text, each, inner, cluster, f"{called}/{_text(inner.get('name'))}", condition))
-    if isinstance(pools, ScalarNode):
-        unknown = {"vm_size": pools}
-        _add(reading, _pool(text, pools, unknown, cluster, f"{called}/?", condition))
-
-
-def _pool(
-    text: Text, node: Node, options: Mapping[str, Node], cluster: FoundCluster, address: str, condition: str | None
-) -> FoundPool:
-    properties: Json = {}
-    places: dict[str, Place] = {}
-    for option, path in _POOL_OPTIONS.items():
-        if option not in options:
-            continue
-        value = _typed(option, options[option])
-        if value is None or value == "":
-            continue
-        properties[path] = value
-        places[path] = place_of(text, options[option])
-    name = _value(options["name"]) if "name" in options else Unknown("name")
-    if "name" in options:
-        places["name"] = place_of(text, options["name"])
-    return FoundPool(
-        name=name if isinstance(name, (str, Unknown)) else Unknown(str(name)),
-        address=address,
-        tool=ANSIBLE,
-        action=Action.CREATE,
-        place=place_of(text, node),
-        properties=properties,
-        cluster=cluster,
-        places=places,
-        condition=condition,
-    )
-
-
-def _typed(option: str, node: Node) -> Any:
-    """The value in the type the module gives it, unknown where that is not possible."""
-    value = _value(node)
-    if isinstance(value, str) and option in _WHOLE:
-        return int(value) if value.isdecimal() and len(value) < 10 else Unknown(value)
-    if isinstance(value, str) and option == "enable_auto_scaling":
-        return value.lower() in _TRUE
-    return value
-
-
-def _value(node: Node) -> Any:
-    """The value of a node: a text, a list or an object of texts, with `Unknown` for what Ansible fills in."""
-    if isinstance(node, ScalarNode):
-        if node.tag == "tag:yaml.org,2002:null":
-            return None
-        is_unknown = "{{" in node.value or "{%" in node.value or not node.tag.startswith("tag:yaml.org,2002:")
-        return Unknown(node.value.strip()) if is_unknown else node.value
-    if isinstance(node, SequenceNode):
-        return [_value(part) for part in node.value if isinstance(part, ScalarNode)]
-    return {name: _value(part) for name, part in members(node).items() if isinstance(part, ScalarNode)}
-
-
-def _text(node: Node | None) -> str:
-    return str(_value(node)) if node is not None else "?"
