@@ -102,6 +102,9 @@ def test_quoted_words_are_what_the_shell_makes_of_them(values: list[str]) -> Non
         # What only looks as if it did.
         ("A=x\nA=y &\naz $A", ["x"]),
         ("A=x\nexport A\naz $A", ["x"]),
+        ("A=x\nexport A=y B=$A\naz $A $B", ["y", "x"]),
+        ("A=x\ndeclare A=y A+=$A\naz $A", ["yx"]),
+        ("f() { A=x; local A=y B=$A; az $A $B; }", ["y", "x"]),
         ("A=x\nexport -n A\naz $A", ["x"]),
         ("declare -r A=x\naz $A", ["x"]),
         ("A=x\nprintf '%s' A \"$b\"\naz $A", ["x"]),

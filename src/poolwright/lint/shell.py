@@ -476,26 +476,29 @@ class Script:
             return
         assignments = [node] if node.type == "variable_assignment" else []
         assignments += [child for child in node.named_children if child.type == "variable_assignment"]
-        for each in assignments:
-            target, value = each.child_by_field_name("name"), each.child_by_field_name("value")
+        # All words of `export A=b C=$A` are expanded before the first is assigned.
+        values = [self._assigned_value(each, state) for each in assignments]
+        for each, value in zip(assignments, values, strict=True):
+            target = each.child_by_field_name("name")
             if target is None:
                 continue
             name = self._source(target)
             if target.type != "variable_name":
                 self._forget(state, {name.partition("[")[0]})
                 continue
-            is_more = self._raw[target.end_byte : target.end_byte + 1] == b"+"
-            new: Value | list[Word] = ""
-            if value is not None and value.type == "array":
-                new = self._array(value, state)
-            elif value is not None:
-                new = self._value(value, state)
-            if is_more:
-                new = more(state.known.get(name, Unknown(f"${name}")), new)
+            new = value
+            if self._raw[target.end_byte : target.end_byte + 1] == b"+":
+                new = more(state.known.get(name, Unknown(f"${name}")), value)
                 size = {"words": len(new)} if isinstance(new, list) else {"characters": len(str(new))}
                 new = new if self._effort.takes(**size) else Unknown(f"${name}")
             if not self._is_never_known(name):
                 state.known[name] = new
+
+    def _assigned_value(self, assignment: Node, state: _State) -> Value | list[Word]:
+        value = assignment.child_by_field_name("value")
+        if value is None:
+            return ""
+        return self._array(value, state) if value.type == "array" else self._value(value, state)
 
     def _array(self, node: Node, state: _State) -> Value | list[Word]:
         """The elements of `(a "$b" "${c[@]}")`."""
