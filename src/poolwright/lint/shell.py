@@ -22,7 +22,7 @@ import tree_sitter_bash
 from tree_sitter import Language, Node, Parser
 
 from poolwright.lint.effort import Effort
-from poolwright.lint.shell_changes import changed_unseen
+from poolwright.lint.shell_changes import changed_unseen, made_readonly
 from poolwright.lint.shell_words import (
     HIDING,
     MAX_ELEMENTS,
@@ -138,7 +138,7 @@ class Script:
         self._assigned_by: dict[str, Names] = {}
         self._targets_of: dict[int, Names] = {}
         self._has_own_separators = self._changes_separators()
-        self._never_known = together((self._shadowed(), self._changed_unseen()))
+        self._never_known = together((self._shadowed(), self._changed_unseen(), self._kept()))
 
     def _require_shallow(self) -> None:
         cursor = self._root.walk()
@@ -223,6 +223,9 @@ class Script:
                 yield from self._walk(child, own, condition, depth + 1)
         elif kind == "list":
             yield from self._list(node, state, condition, depth)
+        elif kind in ("expansion", "arithmetic_expansion"):
+            yield from self._inner(node, state, condition, depth)
+            self._forget(state, self._targets(node))
         elif kind in ("heredoc_body", "comment"):
             return
         elif kind == "compound_statement" and self._is_arithmetic(node):
@@ -606,6 +609,12 @@ class Script:
         called = [self._assigned_by_function(name) for name in (names or set()) & self._functions.keys()]
         in_pipes = self._all(self._root, "pipeline") if "lastpipe" in self._text.content else ()
         return together((names, *called, *(self._directly_in(node) for node in in_pipes)))
+
+    def _kept(self) -> Names:
+        """The variables that may stay what they are in spite of an assignment, since something makes them readonly."""
+        names = made_readonly(self._text.content)
+        once = self._assigned_once() if names else {}
+        return {name for name in names if name not in once}
 
     def _changes_separators(self) -> bool:
         """Whether the script assigns IFS, not only for one command."""

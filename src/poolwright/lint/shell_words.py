@@ -120,6 +120,8 @@ _ASSIGNING: Final[Mapping[str, str]] = {
     "export": "",
     "readonly": "",
 }
+# Their options that name a variable.
+_NAMING: Final[Mapping[str, str]] = {"read": "a", "wait": "p"}
 # What they assign without being told.
 _UNTOLD: Final = frozenset(("REPLY", "MAPFILE", "OPTARG", "OPTIND"))
 # Declarations that hide what a variable held before, where they give no value.
@@ -223,18 +225,26 @@ def assigned_by_builtin(name: str, rest: list[Word]) -> Names:
     found = set(_UNTOLD)
     skips = False
     for value in words:
-        if isinstance(value, Unknown):
-            if not skips:
-                return None
+        if skips:
+            skips = False
+        elif isinstance(value, Unknown):
+            return None
         elif value.startswith("-"):
             if name in HIDING and not PLAIN_OPTION.fullmatch(value):
                 return None
-            skips = value[-1] in _ASSIGNING.get(name, "")
-            continue
+            letter, inline = _valued(value, _ASSIGNING.get(name, "") + _NAMING.get(name, ""))
+            is_named = letter in tuple(_NAMING.get(name, ""))
+            found |= {inline} if is_named and inline else set()
+            skips = bool(letter) and not inline and not is_named
         else:
             found |= set(_NAME.findall(value)) if name == "let" else {re.split(r"\[|\+?=", value)[0]}
-        skips = False
     return found
+
+
+def _valued(text: str, letters: str) -> tuple[str, str]:
+    """The first of the letters in a word such as `-raNAME` ("" where there is none), and what follows it."""
+    found = re.search(f"[{letters}]", text[1:]) if letters else None
+    return (found[0], text[1:][found.end() :]) if found is not None else ("", "")
 
 
 def together(parts: Iterable[Names]) -> Names:
