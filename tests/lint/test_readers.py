@@ -525,6 +525,67 @@ def test_what_may_run_az_otherwise_is_told_as_such(
     assert (pool.open_ended is not None) is is_open
 
 
+GROWING = f'args=(az {ADD})\nif a; then args+=({{}}); fi\n"${{args[@]}}"\n'
+
+
+@pytest.mark.parametrize(
+    ("added", "properties"),
+    [
+        ("--zones 1 2", {"availabilityZones": Unknown("1 2, if it is added")}),
+        ("--os-type Windows", {"osType": Unknown("Windows, if it is added")}),
+        ("--os-typ=Windows", {"osType": Unknown("Windows, if it is added")}),
+        ("-sStandard_D4_v3", {"vmSize": Unknown("Standard_D4_v3, if it is added")}),
+        ('--node-vm-size "$X"', {"vmSize": Unknown("$X, if it is added")}),
+        ("--enable-fips-image", {"enableFIPS": Unknown("--enable-fips-image, if it is added")}),
+        ("--tags a=b", {}),
+    ],
+)
+def test_what_an_array_gets_under_a_condition_is_unknown_and_the_rest_known(
+    added: str, properties: dict[str, Any]
+) -> None:
+    pool = only(read_script(Text("f", GROWING.replace("{}", added)), Given())[0])
+    assert pool.properties == {"vmSize": "Standard_D2_v2"} | properties
+    assert (pool.condition, pool.open_ended) == (None, None)
+
+
+def test_an_array_that_gets_anything_under_a_condition_leaves_the_rest_open() -> None:
+    pool = only(read_script(Text("f", GROWING.replace("{}", '"$@"')), Given())[0])
+    assert pool.properties == {"vmSize": "Standard_D2_v2"}
+    assert pool.open_ended == Unknown('"$@", if it is added')
+
+
+@pytest.mark.parametrize(
+    ("change", "run", "name"),
+    [
+        ('cmd="$cmd --zones 1"', "$cmd", "$cmd"),
+        ('cmd="$cmd --zones 1"', "sudo $cmd", "$cmd"),
+        ('cmd="$cmd --zones 1"', 'eval "$cmd"', "eval"),
+        ('cmd="$cmd --zones 1"', 'bash -c "$cmd"', "bash"),
+        ("cmd=(echo)", '"${cmd[@]}"', '"${cmd[@]}"'),
+    ],
+)
+def test_a_variable_that_may_hold_a_command_of_az_is_a_node_pool_of_which_nothing_is_known(
+    change: str, run: str, name: str
+) -> None:
+    held = f"(az {ADD})" if "[@]" in run else f"'az {ADD}'"
+    pool = only(read_script(Text("f", f"cmd={held}\nif a; then {change}; fi\n{run}\n"), Given())[0])
+    assert pool.properties == {"vmSize": Unknown(f"in a text for {name}")}
+    assert pool.open_ended is not None
+
+
+@pytest.mark.parametrize("run", ["echo $cmd", 'log "$cmd"', "$kubectl get nodes", 'ssh "$host" true'])
+def test_a_variable_that_runs_no_command_of_az_is_no_node_pool(run: str) -> None:
+    script = f"cmd='az {ADD}'; kubectl=k; host=h\nif a; then cmd=b; kubectl=c; host=d; fi\n{run}\n"
+    assert read_script(Text("f", script), Given())[0].pools == []
+
+
+def test_a_function_that_is_given_the_words_of_a_command_of_az_may_run_it() -> None:
+    pool = only(read_script(Text("f", f'f() {{ az "$@"; }}\nf {ADD}\n'), Given())[0])
+    assert (pool.name, pool.properties) == ("p", {"vmSize": "Standard_D2_v2"})
+    assert pool.condition == "the function f runs az as it is written"
+    assert pool.open_ended is not None
+
+
 @pytest.mark.parametrize("command", ["echo", "printf '%s'", "grep -q", "command -v", "sudo -l", "# sudo"])
 def test_what_only_shows_az_runs_nothing(command: str) -> None:
     assert read_script(Text("f", f"{command} az {ADD}"), Given())[0].pools == []

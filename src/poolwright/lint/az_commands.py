@@ -70,7 +70,7 @@ _GROUP: Final = ("--resource-group", "-g")
 _SUBSCRIPTION: Final = ("--subscription",)
 _CLUSTER_NAME: Final = ("--cluster-name",)
 _POOL_NAME: Final = ("--nodepool-name", "--name", "-n")
-_NAMED: Final = re.compile(r"--[a-z][a-z-]*=")
+_NAMED: Final = re.compile(r"(?:--[a-z][a-z-]*|-[a-z])=")
 _LISTS: Final[Mapping[str, str]] = {"--zones": "availabilityZones", "-z": "availabilityZones"}
 
 _ACTIONS: Final[Mapping[tuple[str, ...], Action]] = {
@@ -89,6 +89,8 @@ _ONLY_SHOW: Final = frozenset(
     (*("echo", "printf", "grep", "egrep", "fgrep", "rg", "test", "[", "[[", ":", "true"), *("which", "type", "logger"))
 )
 _HIDDEN: Final = re.compile(r"\baz(?:\.cmd|\.exe)?\s+aks\s+(?:create|nodepool\s+(?:add|update|upgrade))\b")
+# In what a variable or an array holds whose words run.
+_ASSIGNED: Final = re.compile(r"\baks\s+(?:create|nodepool\s+(?:add|update|upgrade))\b")
 _NOT_SHELL: Final = "the script cannot be read from here on as bash would read it; what could be told apart was read"
 _SPENT: Final = "following the variables of the script takes too much; from here on they count as unknown"
 
@@ -192,8 +194,8 @@ def _call(command: Command) -> tuple[_Call, list[str]] | None:
     if isinstance(first, str) and first.rpartition("/")[2] in _ONLY_SHOW:
         return None
     at = next((index for index, word in enumerate(words) if is_az(word.value)), None)
-    if at is None and isinstance(first, Unknown):
-        at = 0  # `$AZ aks create`
+    if at is None and (isinstance(first, Unknown) or command.is_function):
+        at = 0  # `$AZ aks create`, or a function that gives az its arguments
     if at is None:
         return None
     options, rest = _global_options(words[at + 1 :])
@@ -241,8 +243,9 @@ def _global_options(words: Sequence[Word]) -> tuple[list[Word], Sequence[Word]]:
 def _is_hidden(command: Command) -> bool:
     """Whether the command hands a text with commands of az to another shell, or is such a text."""
     first, *others = (word.value for word in command.words)
-    if not isinstance(first, str):
-        return False
+    may_run = isinstance(first, Unknown) or is_az(first) or is_shell(first)
+    if may_run and any(map(_ASSIGNED.search, command.held)):
+        return True
     texts = [first, command.fed, *(others if is_shell(first) else ())]
     return any(isinstance(text, str) and _HIDDEN.search(text) is not None for text in texts)
 
@@ -250,7 +253,7 @@ def _is_hidden(command: Command) -> bool:
 def _hidden(command: Command, given: Given) -> FoundPool:
     """A node pool of which nothing is known but that there is one."""
     first = command.words[0]
-    name = str(first.value).split()[0]
+    name = next(iter(str(first.value).split()), "?")
     unknown = Unknown(f"what {name} runs is not read: write the command of az into the script itself")
     return FoundPool(
         name=unknown,
@@ -286,7 +289,8 @@ def _arguments(words: Sequence[Word], command: str) -> _Arguments:
         value = word.value
         if isinstance(value, Unknown) and _NAMED.match(value.expression):
             name, _, inline = value.expression.partition("=")
-            found.put(name, word.place).append(Word(Unknown(inline), word.place))
+            name = spelled(command, value.expression).option or name
+            found.put(name, word.place).append(Word(Unknown(inline or value.expression), word.place))
             current = None
         elif isinstance(value, Unknown) and (current is None or (word.may_split and current)):
             # Where an option may stand, it may be several with their values.
@@ -405,7 +409,8 @@ def _properties(arguments: _Arguments) -> tuple[Json, dict[str, Place]]:
             path = _NUMBERS[option]
             value = int(value) if isinstance(value, str) and value.isdecimal() else Unknown(str(value))
         elif option in _FLAGS:
-            path, value = _FLAGS[option]
+            path, is_on = _FLAGS[option]
+            value = value if isinstance(value, Unknown) else is_on
         elif option in _LISTS:
             path = _LISTS[option]
             unknown = next((word.value for word in words if isinstance(word.value, Unknown)), None)

@@ -36,6 +36,7 @@ from poolwright.lint.shell_words import (
     is_pattern,
     is_shell,
     more,
+    perhaps,
     run_by,
     shortened,
     together,
@@ -58,14 +59,16 @@ _FOLLOWING: Final = bytes(range(0x80, 0xC0))
 class Command:
     """A simple command. `condition` is what it stands in, None at the top of the script.
 
-    `fed` is what a shell is given to read: here-documents, and what is before it in a pipe. `is_function` says that the
-    script has a function of that name.
+    `fed` is what a shell is given to read: here-documents, and what is before it in a pipe. `held` is what the script
+    assigns to the variables of unknown words, where those say what runs. `is_function` says that the script has a
+    function of that name.
     """
 
     words: tuple[Word, ...]
     place: Place
     condition: str | None
     fed: str = ""
+    held: tuple[str, ...] = ()
     is_function: bool = False
 
 
@@ -217,7 +220,9 @@ class Script:
                 # Every branch begins with what held before; the first one stands in the statement itself.
                 branch = before.copy(self._effort) if child.type in _BRANCHES else own
                 yield from self._walk(child, branch, told, depth + 1)
+            grown = self._grown(node, state)
             self._forget(state, self._assigned_in(node))
+            state.known |= grown
         elif kind in _SUBSHELLS:
             for child, own in self._statements(node, state.copy(self._effort)):
                 yield from self._walk(child, own, condition, depth + 1)
@@ -269,8 +274,35 @@ class Script:
             if index == 0:
                 yield from self._walk(child, state, condition, depth + 1)
                 continue
+            grown = self._grown(child, state)
             yield from self._walk(child, state, condition, depth + 1)
             self._forget(state, self._assigned_in(child))
+            state.known |= grown
+
+    def _grown(self, node: Node, state: _State) -> dict[str, list[Word]]:
+        """The arrays to which the node adds words, if it runs, and which nothing in it changes otherwise."""
+        arrays = {name: value for name, value in state.known.items() if isinstance(value, list)}
+        if not arrays or not self._effort.takes(steps=2 * node.descendant_count):
+            return {}
+        changed = [self._assigned_by_function(name) for name in self._called_in(node)]
+        for each in self._all(node, *_TARGETED):
+            target, value = each.child_by_field_name("name"), each.child_by_field_name("value")
+            name = self._source(target) if target is not None and each.type == "variable_assignment" else ""
+            if name not in arrays or value is None or value.type != "array" or not self._adds(each):
+                changed.append(self._targets(each))
+                continue
+            added = self._array(value, _State())
+            words = perhaps(added) if isinstance(added, list) else [self._any_words(value, self.place(value))]
+            if not self._effort.takes(words=len(arrays[name]) + len(words)):
+                return {}
+            arrays[name] = [*arrays[name], *words]
+        others = together(changed)
+        grown = {name: words for name, words in arrays.items() if words is not state.known[name]}
+        return {name: words for name, words in grown.items() if others is not None and name not in others}
+
+    def _adds(self, assignment: Node) -> bool:
+        target = assignment.child_by_field_name("name")
+        return target is not None and self._raw[target.end_byte : target.end_byte + 1] == b"+"
 
     def _forget(self, state: _State, names: Names) -> None:
         if names is None or not self._effort.takes(steps=len(names)):
@@ -305,7 +337,7 @@ class Script:
         if words and words[0].value:
             own = words[0] is written[0] and words[0].value in self._functions
             fed = self._fed(node) if is_shell(words[0].value) else ""
-            yield Command(tuple(words), words[0].place, condition, fed, own)
+            yield Command(tuple(words), words[0].place, condition, fed, self._held(words), own)
         self._forget(state, self._assigned_by_command(node, words))
 
     def _command_words(self, node: Node, state: _State) -> list[Word]:
@@ -331,6 +363,23 @@ class Script:
         before = (each for each in self._all(top, "command") if each.start_byte < node.start_byte)
         parts += [each for each in before if not self._source(each).startswith("az ")]
         return "\n".join(map(self._source, parts))
+
+    def _held(self, words: list[Word]) -> tuple[str, ...]:
+        """What is assigned to the variables in what may run: the first two words, or all for a shell."""
+        may_run = words if is_shell(words[0].value) else words[:2]
+        texts = [word.value.expression for word in may_run if isinstance(word.value, Unknown)]
+        names = {name for text in texts for name in _NAME.findall(text)}
+        held = tuple(source for name in sorted(names) for source in self._assignments.get(name, ()))
+        return held if self._effort.takes(characters=sum(map(len, held))) else ()
+
+    @cached_property
+    def _assignments(self) -> dict[str, list[str]]:
+        """The assignments of each variable, as they are written."""
+        found: dict[str, list[str]] = {}
+        for node in self._all(self._root, "variable_assignment"):
+            for name in self._targets(node) or ():
+                found.setdefault(name, []).append(self._source(node))
+        return found
 
     def _assigned_in_front(self, node: Node) -> Names:
         """The variables of `A=x` before the name of a command."""
@@ -390,7 +439,10 @@ class Script:
         if isinstance(value, Unknown) or not self._effort.takes(**size):
             return [self._any_words(node, place)]
         if isinstance(value, list):
-            return value if all(not self._may_split(word.value) for word in value) else [self._any_words(node, place)]
+            return [
+                Word(Unknown(str(word.value)), word.place, may_split=True) if self._may_split(word.value) else word
+                for word in value
+            ]
         if is_pattern(value) or self._has_own_separators:
             return [self._any_words(node, place)]
         parts = value.split()
@@ -490,7 +542,7 @@ class Script:
                 self._forget(state, {name.partition("[")[0]})
                 continue
             new = value
-            if self._raw[target.end_byte : target.end_byte + 1] == b"+":
+            if self._adds(each):
                 new = more(state.known.get(name, Unknown(f"${name}")), value)
                 size = {"words": len(new)} if isinstance(new, list) else {"characters": len(str(new))}
                 new = new if self._effort.takes(**size) else Unknown(f"${name}")

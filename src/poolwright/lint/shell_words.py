@@ -272,6 +272,7 @@ def is_pattern(text: str) -> bool:
     return False
 
 
+_OPTION: Final = re.compile(r"(--[a-z][a-z-]*|-[a-z])=?(.*)", re.DOTALL)
 _GLOB: Final = re.compile(r"(?<!\\)[*?\[]")
 
 
@@ -283,6 +284,25 @@ def shortened(text: str) -> str:
 def unescaped(text: str) -> str:
     """Return what a text in double quotes means: a backslash quotes a few characters only, and joins lines."""
     return re.sub(r'\\([$`"\\\n])', lambda found: "" if found[1] == "\n" else found[1], text)
+
+
+def perhaps(words: list[Word]) -> list[Word]:
+    """Return words that may be there or not: an option with its values is one `Unknown` such as `--option=a b`."""
+    groups: list[tuple[str, list[str], Place]] = []
+    for word in words:
+        option = _OPTION.fullmatch(word.value) if isinstance(word.value, str) else None
+        around, values, _ = groups[-1] if groups else ("", [], word.place)
+        if option is not None:
+            groups.append((option[1], [option[2]] if option[2] else [], word.place))
+        elif around and not (word.may_split and values):
+            values.append(str(word.value))
+        else:
+            groups.append(("", [str(word.value)], word.place))
+    texts = [(f"{name}=" if name else "") + (" ".join(values) or name) for name, values, _ in groups]
+    return [
+        Word(Unknown(f"{text}, if it is added"), place, may_split=True)
+        for text, (*_, place) in zip(texts, groups, strict=True)
+    ]
 
 
 def more(before: Value | list[Word], added: Value | list[Word]) -> Value | list[Word]:
