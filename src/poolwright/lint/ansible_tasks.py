@@ -95,9 +95,7 @@ def pools_of_task(
     if state == "absent" or not (options or open_ended):
         return
     place = said.place(0) if isinstance(said, Text) else place_of(text, said)
-    condition = _text(task["when"]) if "when" in task else None
-    if "loop" in task or any(name.startswith("with_") for name in task):
-        condition = condition or "a loop"
+    condition = f"{state} is present" if isinstance(state, Unknown) else None
     if module.endswith("azure_rm_aksagentpool"):
         of_cluster = _value(options["cluster_name"]) if "cluster_name" in options else None
         cluster = clusters.get(of_cluster) or FoundCluster(

@@ -23,6 +23,9 @@ POWERSHELL: Final = "pwsh"
 OF_POWERSHELL: Final = frozenset(("pwsh", "powershell", "Inline", "win_shell", "ansible.windows.win_shell"))
 # Also `micromamba-bash` and its like.
 _READ: Final = re.compile(r"(?:.*[-_])?(?:ba|da|a|z|k)?sh|cmd|batch")
+# Before a runner that may be one of Windows.
+_ASSUMED: Final = "bash of "
+_UNIX: Final = ("ubuntu", "macos", "linux")
 _SAYING: Final = ("shell", "scriptType", "executable")
 _SCRIPTED: Final = ("run", "command", "cmd", "script", "inlineScript", "scriptPath", "executable")
 _OF_TASK: Final = re.compile(r"(?:Azure)?PowerShell@\d+\Z", re.IGNORECASE)
@@ -79,6 +82,13 @@ def makes_pools(script: str) -> bool:
     return _MAKES_POOLS.search(_JOINED.sub(" ", script)) is not None
 
 
+def assumption(shell: str | None) -> str | None:
+    """Return on what condition scripts for that shell are what they are read as; None where nothing is assumed."""
+    if shell is None or not shell.startswith(_ASSUMED):
+        return None
+    return f"the default shell of {shell.removeprefix(_ASSUMED)} is bash"
+
+
 def _declared(named: dict[str, Node]) -> str | None:
     if not any(name in named for name in _SCRIPTED):
         return _text(_member(named.get("args"), "executable"))
@@ -91,11 +101,15 @@ def _default(named: dict[str, Node]) -> str | None:
 
 
 def _of_runner(named: dict[str, Node]) -> str | None:
-    """The default of GitHub's runners of Windows."""
+    """The default of GitHub's runners: PowerShell on Windows, else bash, which is assumed where nothing tells."""
     runner = named.get("runs-on")
     labels = runner.value if isinstance(runner, SequenceNode) else [runner]
-    texts = [each.value.lower() for each in labels if isinstance(each, ScalarNode)]
-    return POWERSHELL if any(text.startswith("windows") for text in texts) else None
+    texts = [each.value for each in labels if isinstance(each, ScalarNode)]
+    if any(text.lower().startswith("windows") for text in texts):
+        return POWERSHELL
+    if runner is None or any(text.lower().startswith(_UNIX) for text in texts):
+        return None
+    return f"{_ASSUMED}{' '.join(texts) or 'the runner'}"
 
 
 def _of_inputs(named: dict[str, Node]) -> Node | None:

@@ -24,7 +24,16 @@ from poolwright.lint.az_commands import is_az, read_commands, read_script
 from poolwright.lint.pools import FoundCluster, FoundPool, Reading
 from poolwright.lint.shell import Command
 from poolwright.lint.shell_words import Value, Word, run_by
-from poolwright.lint.step_shells import OF_POWERSHELL, POWERSHELL, is_read, makes_pools, shells_in, why_not_read
+from poolwright.lint.step_conditions import conditions_in, together
+from poolwright.lint.step_shells import (
+    OF_POWERSHELL,
+    POWERSHELL,
+    assumption,
+    is_read,
+    makes_pools,
+    shells_in,
+    why_not_read,
+)
 from poolwright.lint.texts import Broken, JoinedText, Place, Text
 from poolwright.lint.yaml_text import documents, mappings, members, place_of, script_in
 from poolwright.templates.partial import Unknown
@@ -66,10 +75,11 @@ def read_yaml(text: Text, given: Given) -> tuple[Reading, list[tuple[Place, str]
     read: set[tuple[int, ...]] = set()
     for root in roots:
         clusters: dict[Any, FoundCluster] = {}
-        shells = shells_in(root)
+        shells, conditions = shells_in(root), conditions_in(root)
         everywhere = _before_script(root)
         for mapping in mappings(root):
             named = members(mapping)
+            before = len(reading.pools)
             for name, node in named.items():
                 shell = POWERSHELL if name in OF_POWERSHELL else shells.get(id(mapping)) if name != "bash" else None
                 if is_for_aks(name):
@@ -103,6 +113,11 @@ def read_yaml(text: Text, given: Given) -> tuple[Reading, list[tuple[Place, str]
                     wrong += [(said.place(0), why_not_read(shell))] if makes_pools(said.content) else []
                 elif isinstance(said, Text) and _AZ.search(_JOINED.sub(" ", said.content)):
                     _read_text(reading, wrong, said, given)
+            assumed = assumption(shells.get(id(mapping))) if "run" in named else None
+            condition = together(conditions.get(id(mapping)), assumed)
+            reading.pools[before:] = [
+                replace(pool, condition=together(condition, pool.condition)) for pool in reading.pools[before:]
+            ]
     return reading, wrong
 
 
