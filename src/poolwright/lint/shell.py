@@ -274,10 +274,21 @@ class Script:
             if index == 0:
                 yield from self._walk(child, state, condition, depth + 1)
                 continue
+            told = condition or self._before(child, node)
             grown = self._grown(child, state)
-            yield from self._walk(child, state, condition, depth + 1)
+            yield from self._walk(child, state, told, depth + 1)
             self._forget(state, self._assigned_in(child))
             state.known |= grown
+
+    def _before(self, child: Node, chain: Node) -> str:
+        """What stands before a part of `a && b || c`, for people."""
+        end = min(child.start_byte, chain.start_byte + 8 * MAX_SHOWN)
+        text = " ".join(self._raw[chain.start_byte : end].decode("utf-8", "replace").split())
+        operator = child.prev_sibling
+        while operator is not None and operator.is_named:
+            operator = operator.prev_sibling
+        sign = operator.type if operator is not None else ""
+        return f"{shortened(text.removesuffix(sign).rstrip())} {sign}"
 
     def _grown(self, node: Node, state: _State) -> dict[str, list[Word]]:
         """The arrays to which the node adds words, if it runs, and which nothing in it changes otherwise."""
