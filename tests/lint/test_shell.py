@@ -156,6 +156,16 @@ def test_an_unknown_word_says_whether_it_may_be_several() -> None:
     assert [word.may_split for word in command.words[1:]] == [False, True, True, True, False, True, True]
 
 
+@pytest.mark.parametrize("test", ["[ -e / ]", "[[ -e / ]]", '[ "$x" = / ]', "[ -d /  ]", "[ ! -d / ]"])
+def test_the_root_folder_in_a_test_is_a_word(test: str) -> None:
+    script = Script(Text("f", f"A=y\n{test} && A=x\naz / $A\nif {test}; then az two; fi"))
+    assert [[word.value for word in command.words[1:]] for command in script.commands()] == [
+        ["/", Unknown("$A")],
+        ["two"],
+    ]
+    assert script.first_error() is None
+
+
 def test_a_script_that_breaks_off_is_read_up_to_there() -> None:
     script = Script(Text("f", "az one\nif x; then\n  az two\n"))
     assert script.first_error() is not None

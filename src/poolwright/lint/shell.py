@@ -106,6 +106,9 @@ _TARGETED: Final = (
     *("variable_assignment", "for_statement", "command", "unset_command", "declaration_command", "expansion"),
     *_ARITHMETIC,
 )
+# As the last word of `[ -e / ]` the grammar takes it for a division; words are taken from the source, not from what it
+# is given to read.
+_LONE_SLASH: Final = re.compile(rb"(?<=[ \t])/(?=[ \t]+\])")
 _ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
 # Also in quotes it may be any number of words.
 _MANY: Final = re.compile(r"\$@|\$\{[@\w]+\[@\]\}|\$\{@")
@@ -129,7 +132,7 @@ class Script:
         self._text = text
         self._raw = text.content.encode("utf-8", "surrogatepass")
         self._characters_before = _characters_before(self._raw)
-        self._root = Parser(_language()).parse(self._raw).root_node
+        self._root = Parser(_language()).parse(_LONE_SLASH.sub(b".", self._raw)).root_node
         self._require_shallow()
         self._effort = Effort()
         self._spent_at: Node | None = None
