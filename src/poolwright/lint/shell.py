@@ -295,6 +295,8 @@ class Script:
 
     def _grown(self, node: Node, state: _State) -> dict[str, list[Word]]:
         """The arrays to which the node adds words, if it runs, and which nothing in it changes otherwise."""
+        if not self._effort.takes(steps=len(state.known)):
+            return {}
         arrays = {name: value for name, value in state.known.items() if isinstance(value, list)}
         if not arrays or not self._effort.takes(steps=2 * node.descendant_count):
             return {}
@@ -380,6 +382,8 @@ class Script:
 
     def _held(self, words: list[Word]) -> tuple[str, ...]:
         """What is assigned to the variables in what may run: the first two words, or all for a shell."""
+        if self._effort.is_spent:
+            return ()
         may_run = words if is_shell(words[0].value) else words[:2]
         texts = [word.value.expression for word in may_run if isinstance(word.value, Unknown)]
         names = {name for text in texts for name in _NAME.findall(text)}
