@@ -62,6 +62,9 @@ def pools_of(script: str) -> list[FoundPool]:
         '[ "${S:=x}" ]',
         "[[ ${S:=x} ]]",
         "echo > ${S:=x}",
+        "set -o posix; S=x :",
+        "set -o posix; S=x export T=1",
+        "set -o posix; S=x unset T",
     ],
 )
 def test_what_changes_a_variable_unseen_makes_it_unknown(line: str) -> None:
@@ -74,7 +77,7 @@ def test_what_changes_a_variable_unseen_makes_it_unknown(line: str) -> None:
     [
         *("trap 'S=x' EXIT", "trap 'rm -f $S' EXIT INT TERM", '[[ "$S" == a && $x -gt 3 ]]', "[[ $S = a ]]"),
         *('echo "${S:-x}" ${x:=4} ${a[0]}', "time sleep 1", "while IFS= read -r line; do :; done"),
-        *("readonly S", "declare -r T=1", "i=1; i=$((i + 1))", 'a[1]="S=x"', "read -p S x", "read -rt5 -pS x"),
+        *("S=x true", "readonly S", "i=1; i=$((i + 1))", 'a[1]="S=x"', "read -p S x", "read -rt5 -pS x"),
         *('X="S=3"', "declare -i n=3", "N=$(az foo --query \"[?S=='x']\"); [[ $N -gt 3 ]]", "echo $(($S == 3))"),
     ],
 )

@@ -25,6 +25,7 @@ from poolwright.lint.effort import Effort
 from poolwright.lint.shell_changes import changed_unseen, made_readonly
 from poolwright.lint.shell_words import (
     HIDING,
+    KEEPING,
     MAX_ELEMENTS,
     MAX_SHOWN,
     MAX_VALUE,
@@ -413,7 +414,8 @@ class Script:
             return None
         if name in self._functions:
             return self._assigned_by_function(name)
-        return assigned_by_builtin(name, words[1:])
+        by_itself = assigned_by_builtin(name, words[1:])
+        return together((by_itself, self._assigned_in_front(node))) if name in KEEPING else by_itself
 
     def _words(self, node: Node, state: _State) -> list[Word]:
         """The words that one argument becomes."""

@@ -126,6 +126,14 @@ _NAMING: Final[Mapping[str, str]] = {"read": "a", "wait": "p"}
 _UNTOLD: Final = frozenset(("REPLY", "MAPFILE", "OPTARG", "OPTIND"))
 # Declarations that hide what a variable held before, where they give no value.
 HIDING: Final = ("declare", "typeset", "local")
+# In sh, and in bash after `set -o posix`, `A=x` before these stays assigned:
+# https://www.gnu.org/software/bash/manual/bash.html#Special-Builtins
+KEEPING: Final = frozenset(
+    (
+        *("break", ":", ".", "continue", "eval", "exec", "exit", "export", "readonly", "return", "set", "shift"),
+        *("times", "trap", "unset"),
+    )
+)
 # The options of those that leave values as they are written; with others they are numbers, capitals or references.
 PLAIN_OPTION: Final = re.compile(r"[-+][aAfFgprtx]*")
 _NAME: Final = re.compile(r"[A-Za-z_]\w*")
