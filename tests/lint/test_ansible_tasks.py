@@ -62,6 +62,7 @@ def test_a_task_is_read_in_every_form(task: str) -> None:
         (f'- {MODULE}:\n  args: "{{{{ pool }}}}"\n', ["?/?"]),
         (f'- action: {MODULE} "{{{{ pool }}}}"\n', ["?/?"]),
         (f"- {MODULE}: cluster_name=c name=n {{{{ pool }}}}\n", ["c/n"]),
+        (f'- {MODULE}: "{{{{ pool }}}}"\n  args: {{name: n, cluster_name: c, vm_size: a}}\n', ["?/?"]),
         (f"- {MODULE}: [a]\n", ["?/?"]),
         ('- azure_rm_aks: "{{ cluster }}"\n', ["?/?"]),
         ('- azure_rm_aks: name=c agent_pool_profiles="{{ pools }}"\n', ["c/?"]),
@@ -71,7 +72,7 @@ def test_a_task_is_read_in_every_form(task: str) -> None:
 def test_a_task_of_which_something_is_filled_in_is_an_unknown_node_pool(task: str, addresses: list[str]) -> None:
     pools, _ = read(task)
     assert [pool.address for pool in pools] == addresses
-    assert all(pool.open_ended is not None for pool in pools)
+    assert all(pool.open_ended is not None and pool.properties == {} for pool in pools)
 
 
 def test_a_value_that_is_filled_in_is_one_value_with_its_blanks() -> None:
@@ -96,3 +97,33 @@ def test_an_action_for_another_shell_is_told(task: str) -> None:
     pools, ((place, reason),) = read(task)
     assert pools == []
     assert (place.line, "what runs in 'pwsh' is not read" in reason) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("defaults", "task", "properties"),
+    [
+        (f"{MODULE}: {{vm_size: a}}", "{name: n}", {"vmSize": "a"}),
+        (f"azure.azcollection.{MODULE}: {{vm_size: a}}", "{name: n, vm_size: b}", {"vmSize": "b"}),
+        ("group/azure: {vm_size: a, os_type: Linux}", "{name: n, vm_size: b}", {"vmSize": "b", "osType": "Linux"}),
+        (f"{MODULE}: {{vm_size: b}}, group/azure: {{vm_size: a}}", "{name: n}", {"vmSize": "b"}),
+        ("azure_rm_aks: {vm_size: a}", "{name: n}", {}),
+    ],
+)
+def test_defaults_of_modules_are_no_tasks_and_count_where_a_task_says_nothing(
+    defaults: str, task: str, properties: dict[str, str]
+) -> None:
+    play = f"- hosts: all\n  module_defaults: {{{defaults}}}\n  tasks:\n  - {MODULE}: {task}\n"
+    (pool,), _ = read(f"{play}- hosts: all\n")
+    assert (pool.name, pool.properties) == ("n", properties)
+
+
+def test_the_innermost_defaults_of_a_module_count_alone() -> None:
+    block = f"  - module_defaults: {{{MODULE}: {{mode: User}}}}\n    block:\n    - {MODULE}: {{name: n}}\n"
+    content = f"- module_defaults: {{{MODULE}: {{vm_size: a}}}}\n  tasks:\n{block}  - {MODULE}: {{name: o}}\n"
+    pools, _ = read(content)
+    assert {str(pool.name): pool.properties for pool in pools} == {"n": {"mode": "User"}, "o": {"vmSize": "a"}}
+
+
+def test_defaults_that_are_filled_in_leave_the_rest_open() -> None:
+    (pool,), _ = read(f'- module_defaults: {{{MODULE}: "{{{{ d }}}}"}}\n  tasks:\n  - {MODULE}: {{name: n}}\n')
+    assert (pool.properties, pool.open_ended) == ({}, Unknown("{{ d }}"))

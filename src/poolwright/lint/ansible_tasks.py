@@ -13,8 +13,8 @@ Invariant: what Ansible fills in is unknown; a task for AKS of which nothing can
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, TypeAlias
 
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
@@ -22,7 +22,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from poolwright.lint.arm_templates import Given
 from poolwright.lint.pools import ANSIBLE, Action, FoundCluster, FoundPool, Json
 from poolwright.lint.texts import Place, Text
-from poolwright.lint.yaml_text import members, place_of, script_in
+from poolwright.lint.yaml_text import handed_down, members, place_of, script_in
 from poolwright.templates.partial import Unknown
 
 # The modules that run a script or a command; `win_shell` is for PowerShell.
@@ -64,6 +64,28 @@ def is_for_aks(name: str) -> bool:
     return _FOR_AKS.fullmatch(name) is not None
 
 
+# What `module_defaults` give modules and groups of them, by name; None is inside of them, where no task is.
+Defaults: TypeAlias = Mapping[str, Node] | None
+
+
+def defaults_in(root: Node) -> dict[int, Defaults]:
+    """Return the `module_defaults` of a mapping and of what is around it, by the `id` of the mapping.
+
+    Of a module the innermost ones count, those of a group behind them:
+    `get_action_args_with_defaults` in lib/ansible/executor/module_common.py.
+    """
+    return handed_down(root, {}, _of_mapping, _of_member)
+
+
+def _of_mapping(around: Defaults, named: Mapping[str, Node]) -> Defaults:
+    given = named.get("module_defaults")
+    return {**around, **members(given)} if around is not None and given is not None else around
+
+
+def _of_member(here: Defaults, key: Node) -> Defaults:
+    return None if isinstance(key, ScalarNode) and key.value == "module_defaults" else here
+
+
 def actions_in(text: Text, task: Mapping[str, Node]) -> Iterator[tuple[str, Node | Text]]:
     """Yield the module that `action` or `local_action` of a task names, and what is said to it."""
     for node in (task.get("action"), task.get("local_action")):
@@ -86,17 +108,22 @@ def pools_of_task(
     module: str,
     said: Node | Text,
     task: Mapping[str, Node],
+    defaults: Defaults,
     clusters: dict[Any, FoundCluster],
     given: Given,
 ) -> Iterator[FoundPool]:
     """Yield the node pools of a task whose module is for AKS; a cluster of its own joins `clusters`."""
-    options, open_ended = _options(text, said, task.get("args"))
+    if defaults is None:
+        return
+    of_groups = (node for name, node in defaults.items() if name.startswith("group/"))
+    of_module = (node for name, node in defaults.items() if _plain(name) == _plain(module))
+    options, open_ended = _options(text, [*of_groups, *of_module, task.get("args"), said])
     state = _value(options["state"]) if "state" in options else "present"
     if state == "absent" or not (options or open_ended):
         return
     place = said.place(0) if isinstance(said, Text) else place_of(text, said)
     condition = f"{state} is present" if isinstance(state, Unknown) else None
-    if module.endswith("azure_rm_aksagentpool"):
+    if _plain(module) == "azure_rm_aksagentpool":
         of_cluster = _value(options["cluster_name"]) if "cluster_name" in options else None
         cluster = clusters.get(of_cluster) or FoundCluster(
             location=given.location or Unknown("the cluster's location"), version=Unknown("the cluster's version")
@@ -125,26 +152,42 @@ def pools_of_task(
             yield _pool(text, place_of(text, each), {}, cluster, f"{called}/?", condition, Unknown(each.value.strip()))
 
 
-def _options(text: Text, said: Node | Text, args: Node | None) -> tuple[dict[str, Node], Unknown | None]:
-    """The options of a module, and what may give others: those in `args` count where nothing else gives them."""
-    parts = [args, said, *([members(said).get("args")] if isinstance(said, MappingNode) else ())]
+def _plain(module: str) -> str:
+    return module.rpartition(".")[2]
+
+
+def _options(text: Text, parts: Sequence[Node | Text | None]) -> tuple[dict[str, Node], Unknown | None]:
+    """The options of a module, of which the last of a name counts, and what may give others."""
+    inner = members(parts[-1]).get("args") if isinstance(parts[-1], MappingNode) else None
     options: dict[str, Node] = {}
     open_ended: Unknown | None = None
-    for part in parts:
-        if isinstance(part, MappingNode):
-            options |= members(part)
-            continue
-        if isinstance(part, SequenceNode):
-            open_ended = Unknown("a list in the place of options")
-        if isinstance(part, ScalarNode) and _value(part) is not None:
-            part = script_in(text, part)
-        for found in _OPTION.finditer(part.content) if isinstance(part, Text) else ():
-            option = _GIVEN.fullmatch(found[0])
-            if option is None:
-                open_ended = Unknown(found[0])
-            else:
-                options[option[1]] = _scalar(option[2], part.place(found.start() + option.start(2)))
+    for part in (*parts, inner):
+        own, others = _own_options(text, part)
+        # What may give any option may give those before it anew.
+        options = {**options, **own} if others is None else own
+        open_ended = others or open_ended
     return options, open_ended
+
+
+def _own_options(text: Text, part: Node | Text | None) -> tuple[dict[str, Node], Unknown | None]:
+    """The options that are written in one place, and what in it may give others."""
+    if isinstance(part, MappingNode):
+        return members(part), None
+    if isinstance(part, SequenceNode):
+        return {}, Unknown("a list in the place of options")
+    if isinstance(part, ScalarNode) and _value(part) is not None:
+        part = script_in(text, part)
+    if not isinstance(part, Text):
+        return {}, None
+    options: dict[str, Node] = {}
+    others: Unknown | None = None
+    for found in _OPTION.finditer(part.content):
+        option = _GIVEN.fullmatch(found[0])
+        if option is None:
+            others = Unknown(found[0])
+        else:
+            options[option[1]] = _scalar(option[2], part.place(found.start() + option.start(2)))
+    return options, others
 
 
 def _scalar(written: str, place: Place) -> ScalarNode:

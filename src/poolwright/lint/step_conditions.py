@@ -17,9 +17,8 @@ from typing import Final
 
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from poolwright import bounded_yaml
 from poolwright.lint.shell_words import shortened
-from poolwright.lint.yaml_text import members
+from poolwright.lint.yaml_text import handed_down
 
 _KEYS: Final = ("if", "condition", "when", "only", "except")
 # GitLab's `when` that is none.
@@ -32,29 +31,18 @@ _OF_MEMBERS: Final[Mapping[str, str]] = {
 }
 
 
-def conditions_in(root: Node) -> dict[int, str]:
+def conditions_in(root: Node) -> dict[int, str | None]:
     """Return the conditions of a mapping and of what is around it, by the `id` of the mapping."""
-    found: dict[int, str] = {}
-    seen: set[int] = set()
-    waiting: list[tuple[Node, str | None]] = [(root, None)]
-    while waiting:
-        node, around = waiting.pop()
-        if id(node) in seen:
-            continue
-        seen.add(id(node))
-        if not isinstance(node, MappingNode):
-            waiting += [(child, around) for child in reversed(bounded_yaml.children_of(node))]
-            continue
-        here = together(around, *_conditions(members(node)))
-        if here is not None:
-            found[id(node)] = here
-        waiting += [(value, together(here, _of_member(key))) for key, value in reversed(node.value)]
-    return found
+    return handed_down(root, None, _of_mapping, _of_member)
 
 
 def together(*conditions: str | None) -> str | None:
     """Return conditions that all have to hold as one; None where there is none."""
     return ", and ".join(dict.fromkeys(each for each in conditions if each is not None)) or None
+
+
+def _of_mapping(around: str | None, named: Mapping[str, Node]) -> str | None:
+    return together(around, *_conditions(named))
 
 
 def _conditions(named: Mapping[str, Node]) -> Iterator[str]:
@@ -68,10 +56,11 @@ def _conditions(named: Mapping[str, Node]) -> Iterator[str]:
         yield "a loop"
 
 
-def _of_member(key: Node) -> str | None:
+def _of_member(here: str | None, key: Node) -> str | None:
     if not isinstance(key, ScalarNode):
-        return None
-    return shortened(key.value) if _AROUND.fullmatch(key.value.strip()) else _OF_MEMBERS.get(key.value)
+        return here
+    is_around = _AROUND.fullmatch(key.value.strip()) is not None
+    return together(here, shortened(key.value) if is_around else _OF_MEMBERS.get(key.value))
 
 
 def _text(node: Node | None) -> str:

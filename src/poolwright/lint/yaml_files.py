@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from yaml.nodes import Node, ScalarNode, SequenceNode
 
-from poolwright.lint.ansible_tasks import SCRIPTED, actions_in, is_for_aks, pools_of_task
+from poolwright.lint.ansible_tasks import SCRIPTED, actions_in, defaults_in, is_for_aks, pools_of_task
 from poolwright.lint.arm_templates import Given
 from poolwright.lint.az_commands import is_az, read_commands, read_script
 from poolwright.lint.pools import FoundCluster, FoundPool, Reading
@@ -75,7 +75,7 @@ def read_yaml(text: Text, given: Given) -> tuple[Reading, list[tuple[Place, str]
     read: set[tuple[int, ...]] = set()
     for root in roots:
         clusters: dict[Any, FoundCluster] = {}
-        shells, conditions = shells_in(root), conditions_in(root)
+        shells, conditions, defaults = shells_in(root), conditions_in(root), defaults_in(root)
         everywhere = _before_script(root)
         for mapping in mappings(root):
             named = members(mapping)
@@ -83,7 +83,7 @@ def read_yaml(text: Text, given: Given) -> tuple[Reading, list[tuple[Place, str]
             for name, node in named.items():
                 shell = POWERSHELL if name in OF_POWERSHELL else shells.get(id(mapping)) if name != "bash" else None
                 if is_for_aks(name):
-                    for pool in pools_of_task(text, name, node, named, clusters, given):
+                    for pool in pools_of_task(text, name, node, named, defaults[id(mapping)], clusters, given):
                         _add(reading, pool)
                 elif name in OF_POWERSHELL or (name in _SCRIPTS and shell is not None and not is_read(shell)):
                     for script in _texts(node, seen):
@@ -105,7 +105,7 @@ def read_yaml(text: Text, given: Given) -> tuple[Reading, list[tuple[Place, str]
             for module, said in actions_in(text, named):
                 shell = POWERSHELL if module in OF_POWERSHELL else shells.get(id(mapping))
                 if is_for_aks(module):
-                    for pool in pools_of_task(text, module, said, named, clusters, given):
+                    for pool in pools_of_task(text, module, said, named, defaults[id(mapping)], clusters, given):
                         _add(reading, pool)
                 elif module not in _SCRIPTS and module not in OF_POWERSHELL:
                     continue
@@ -114,7 +114,7 @@ def read_yaml(text: Text, given: Given) -> tuple[Reading, list[tuple[Place, str]
                 elif isinstance(said, Text) and _AZ.search(_JOINED.sub(" ", said.content)):
                     _read_text(reading, wrong, said, given)
             assumed = assumption(shells.get(id(mapping))) if "run" in named else None
-            condition = together(conditions.get(id(mapping)), assumed)
+            condition = together(conditions[id(mapping)], assumed)
             reading.pools[before:] = [
                 replace(pool, condition=together(condition, pool.condition)) for pool in reading.pools[before:]
             ]

@@ -9,8 +9,8 @@ Invariant: what is read is bounded in depth and number before anything walks it,
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Any, Final
+from collections.abc import Callable, Iterator
+from typing import Any, Final, TypeVar
 
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
@@ -20,6 +20,8 @@ from poolwright.lint.texts import Broken, Place, Text
 
 MAX_CHARACTERS: Final = 4 * 1024 * 1024
 _WORD: Final = re.compile(r"\S")
+
+T = TypeVar("T")
 
 
 def documents(text: Text) -> list[Node]:
@@ -49,6 +51,26 @@ def mappings(root: Node) -> Iterator[MappingNode]:
         if isinstance(node, MappingNode):
             yield node
         waiting += reversed(bounded_yaml.children_of(node))
+
+
+def handed_down(
+    root: Node, nothing: T, of_mapping: Callable[[T, dict[str, Node]], T], of_member: Callable[[T, Node], T]
+) -> dict[int, T]:
+    """Return for each mapping, by its `id`, what its own members add to what is around it; a member may add more."""
+    found: dict[int, T] = {}
+    seen: set[int] = set()
+    waiting: list[tuple[Node, T]] = [(root, nothing)]
+    while waiting:
+        node, around = waiting.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, MappingNode):
+            here = found[id(node)] = of_mapping(around, members(node))
+            waiting += [(value, of_member(here, key)) for key, value in reversed(node.value)]
+        else:
+            waiting += [(child, around) for child in reversed(bounded_yaml.children_of(node))]
+    return found
 
 
 def members(node: Node) -> dict[str, Node]:
