@@ -337,6 +337,104 @@ def test_an_update_by_azapi_decides_anew_where_something_changes_that_decides(
     assert (pool.action, pool.header) == expected
 
 
+@pytest.mark.parametrize(
+    ("kind", "after", "unknown"),
+    [
+        ("azurerm_kubernetes_cluster", {"name": "c"}, {"default_node_pool": True}),
+        ("azapi_resource", {"type": f"{CLUSTER}@2025-10-01"}, {"body": True}),
+        (
+            "azapi_resource",
+            {"type": f"{CLUSTER}@2025-10-01", "body": {"properties": {"kubernetesVersion": "1.34"}}},
+            {"body": {"properties": {"agentPoolProfiles": True}}},
+        ),
+        (
+            "azapi_resource",
+            {"type": f"{CLUSTER}@2025-10-01", "body": {"properties": {"agentPoolProfiles": [None]}}},
+            {"body": {"properties": {"agentPoolProfiles": [True]}}},
+        ),
+    ],
+)
+def test_a_node_pool_that_is_known_only_after_apply_is_an_unknown_one(
+    kind: str, after: dict[str, Any], unknown: dict[str, Any]
+) -> None:
+    what = {"actions": ["create"], "before": None, "after": after, "after_unknown": unknown}
+    plan = {
+        "format_version": "1.2",
+        "terraform_version": "1",
+        "resource_changes": [{"address": "a", "type": kind, "change": what}],
+    }
+    pool = only(read_terraform(JsonText(Text("f", json.dumps(plan))), Given()))
+    assert isinstance(pool.name, Unknown)
+    assert isinstance(pool.properties["vmSize"], Unknown)
+
+
+def of_two_clusters(pool: dict[str, Any], references: list[str], **clusters: dict[str, Any]) -> FoundPool:
+    """A node pool beside the clusters `a` (of 1.31) and `b` (of 1.34)."""
+    versions = {"a": "1.31", "b": "1.34"}
+    changes = [
+        {
+            "address": f"azurerm_kubernetes_cluster.{name}",
+            "type": "azurerm_kubernetes_cluster",
+            "change": {"actions": ["create"], "after": {**values, "kubernetes_version": versions[name]}},
+        }
+        for name, values in clusters.items()
+    ]
+    address = "azurerm_kubernetes_cluster_node_pool.p"
+    what = {"actions": ["create"], "after": {"name": "p", "vm_size": "Standard_D2_v2", **pool}}
+    changes.append({"address": address, "type": "azurerm_kubernetes_cluster_node_pool", "change": what})
+    expressions = {"kubernetes_cluster_id": {"references": references}}
+    plan = {
+        "format_version": "1.2",
+        "terraform_version": "1",
+        "resource_changes": changes,
+        "configuration": {"root_module": {"resources": [{"address": address, "expressions": expressions}]}},
+    }
+    return only(read_terraform(JsonText(Text("f", json.dumps(plan))), Given()))
+
+
+OF_SUBSCRIPTION = "/subscriptions/00000000-0000-4000-8000-00000000000"
+OF_AKS = "providers/Microsoft.ContainerService/managedClusters/aks"
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "cluster", "version"),
+    [
+        ({"resource_group_name": "rg1"}, {"resource_group_name": "rg2"}, "1/resourceGroups/RG1", "1.31"),
+        ({"resource_group_name": "rg1"}, {"resource_group_name": "rg2"}, "1/resourceGroups/rg3", None),
+        ({"resource_group_name": "rg1"}, {"resource_group_name": "rg1"}, "1/resourceGroups/rg1", None),
+        (
+            {"id": f"{OF_SUBSCRIPTION}1/resourceGroups/rg/{OF_AKS}", "resource_group_name": "rg"},
+            {"id": f"{OF_SUBSCRIPTION}2/resourceGroups/rg/{OF_AKS}", "resource_group_name": "rg"},
+            "2/resourceGroups/rg",
+            "1.34",
+        ),
+    ],
+)
+def test_a_node_pool_of_terraform_has_the_cluster_of_its_whole_id(
+    a: dict[str, Any], b: dict[str, Any], cluster: str, version: str | None
+) -> None:
+    identifier = {"kubernetes_cluster_id": f"{OF_SUBSCRIPTION}{cluster}/{OF_AKS}"}
+    pool = of_two_clusters(identifier, [], a={"name": "aks", **a}, b={"name": "aks", **b})
+    assert pool.cluster.version == (version or Unknown("the cluster's version"))
+
+
+@pytest.mark.parametrize(
+    ("references", "version"),
+    [
+        (["azurerm_kubernetes_cluster.b.id", "azurerm_kubernetes_cluster.b"], "1.34"),
+        (["azurerm_kubernetes_cluster.b[0].id", "count.index"], "1.34"),
+        (["var.x", "azurerm_kubernetes_cluster.a.id", "azurerm_kubernetes_cluster.b.id"], None),
+        (["azurerm_kubernetes_cluster.a.id", "azurerm_kubernetes_cluster.b.id"], None),
+        (["azurerm_kubernetes_cluster.b.id", "var.other"], None),
+    ],
+)
+def test_a_node_pool_that_may_be_of_either_cluster_has_none_for_certain(
+    references: list[str], version: str | None
+) -> None:
+    pool = of_two_clusters({}, references, a={"name": "a"}, b={"name": "b"})
+    assert pool.cluster.version == (version or Unknown("the cluster's version"))
+
+
 def test_a_format_of_terraform_from_the_future_is_refused() -> None:
     document = JsonText(Text("f", '{"format_version": "2.0", "terraform_version": "9", "values": {}}'))
     with pytest.raises(Broken, match=r"the format version 2\.0 is not known"):

@@ -29,6 +29,8 @@ _POOL: Final = "azurerm_kubernetes_cluster_node_pool"
 _AZAPI: Final = ("azapi_resource", "azapi_update_resource")
 _AFTER_APPLY: Final = "known after apply"
 _MAX_MODULES: Final = 64
+# Of a node pool that is known to come, and no more.
+_UNTOLD: Final = {"name": True, "vm_size": True}
 # What azurerm changes by making the node pool anew, under another name meanwhile; of its list what is read here.
 # Source: https://registry.terraform.io/providers/hashicorp/azurerm/latest/docs/resources/kubernetes_cluster_node_pool
 _MADE_ANEW_FOR: Final = (
@@ -42,6 +44,8 @@ _MADE_ANEW_FOR: Final = (
 )
 # What the generation is decided anew for (docs/compatibility.md, "The wish").
 _DECIDED_ANEW_FOR: Final = ("vmSize", "osSKU", "enableFIPS", "securityProfile")
+# What an expression names only to tell the instances of a resource apart.
+_OF_INSTANCES: Final = ("each", "count")
 _INDEX: Final = re.compile(r"\[[^\]]*\]")
 
 # azurerm's names of what decides, or can be refused, and ARM's. Of two names the second is that of version 3.
@@ -114,13 +118,13 @@ def read_terraform(document: JsonText, given: Given) -> Reading:
         for each in resources
         if each.type == _CLUSTER
     }
-    names = _by_name(resources)
+    known = _known_clusters(resources)
     for resource in resources:
         if resource.type == _CLUSTER:
             written = configuration.of(resource.address)
             _add_default_pool(reading, document, resource, clusters[resource.address], written)
         elif resource.type == _POOL:
-            address = _cluster_of(resource, clusters, names, configuration)
+            address = _cluster_of(resource, clusters, known, configuration)
             cluster = clusters[address] if address is not None else _unseen(given)
             written = configuration.of(resource.address)
             _add(reading, document, resource, resource.values, resource.unknown, resource.before, cluster, (), written)
@@ -187,13 +191,21 @@ def _unseen(given: Given) -> FoundCluster:
     )
 
 
-def _by_name(resources: list[_Resource]) -> dict[str, str]:
-    """The addresses of clusters by their IDs' last segment."""
-    return {
-        str(each.values["name"]).lower(): each.address
-        for each in resources
-        if each.type == _CLUSTER and isinstance(each.values.get("name"), str)
-    }
+def _known_clusters(resources: list[_Resource]) -> Mapping[str, list[str]]:
+    """The addresses of clusters by their ID, and of those that have none yet by the end of it, all in lower case."""
+    found: dict[str, list[str]] = {}
+    for each in resources:
+        if each.type == _CLUSTER:
+            identifier, group, name = (each.values.get(key) for key in ("id", "resource_group_name", "name"))
+            if isinstance(identifier, str):
+                found.setdefault(identifier.lower(), []).append(each.address)
+            elif isinstance(group, str) and isinstance(name, str):
+                found.setdefault(_end_of_id(group, name), []).append(each.address)
+    return found
+
+
+def _end_of_id(group: str, name: str) -> str:
+    return f"/resourcegroups/{group}/providers/{CLUSTER_TYPE}/{name}".lower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,9 +238,14 @@ def _configuration(value: Json) -> _Configuration:
             arguments[address] = expressions
             of_cluster = expressions.get("kubernetes_cluster_id")
             referred = _listed(of_cluster.get("references")) if isinstance(of_cluster, dict) else []
-            for reference in map(str, referred):
-                if reference.startswith(f"{_CLUSTER}."):
-                    clusters[address] = prefix + _INDEX.sub("", ".".join(reference.split(".")[:2]))
+            named = {
+                _INDEX.sub("", ".".join(reference.split(".")[:2]))
+                for reference in map(str, referred)
+                if reference.partition(".")[0] not in _OF_INSTANCES
+            }
+            # What names anything else as well may be that.
+            if len(named) == 1 and (only := named.pop()).startswith(f"{_CLUSTER}."):
+                clusters[address] = f"{prefix}{only}"
         calls = module.get("module_calls")
         for name, call in calls.items() if isinstance(calls, dict) else ():
             waiting.append((call.get("module") if isinstance(call, dict) else None, f"{prefix}module.{name}."))
@@ -236,14 +253,19 @@ def _configuration(value: Json) -> _Configuration:
 
 
 def _cluster_of(
-    resource: _Resource, clusters: Mapping[str, FoundCluster], names: Mapping[str, str], configuration: _Configuration
+    resource: _Resource,
+    clusters: Mapping[str, FoundCluster],
+    known: Mapping[str, list[str]],
+    configuration: _Configuration,
 ) -> str | None:
-    """The address of the node pool's cluster, where the file has it and says so."""
+    """The address of the node pool's cluster, where the file has it and says so, and nothing else can be it."""
     identifier = resource.values.get("kubernetes_cluster_id")
     if isinstance(identifier, str):
-        return names.get(identifier.rstrip("/").rpartition("/")[2].lower())
-    wanted = configuration.clusters.get(_INDEX.sub("", resource.address))
-    found = [address for address in clusters if _INDEX.sub("", address) == wanted]
+        whole = identifier.rstrip("/").lower()
+        found = known.get(whole, []) or known.get(whole[whole.find("/resourcegroups/") :], [])
+    else:
+        wanted = configuration.clusters.get(_INDEX.sub("", resource.address))
+        found = [address for address in clusters if _INDEX.sub("", address) == wanted]
     return found[0] if len(found) == 1 else None
 
 
@@ -254,6 +276,8 @@ def _add_default_pool(
     unknown = resource.unknown.get("default_node_pool") if isinstance(resource.unknown, dict) else None
     of_blocks = written.get("default_node_pool") if isinstance(written, dict) else None
     before = resource.before.get("default_node_pool")
+    if unknown is True:
+        blocks, unknown = [{}], [_UNTOLD]
     for index, block in enumerate(_listed(blocks)):
         if isinstance(block, dict):
             arguments = _nth(of_blocks, index)
@@ -313,7 +337,8 @@ def _add_azapi(reading: Reading, document: JsonText, resource: _Resource, given:
         raise Broken(document.place(path), f"the body of {resource.address} is not JSON") from error
     properties = body.get("properties") if isinstance(body, dict) else None
     if isinstance(body, Unknown) or isinstance(properties, Unknown):
-        properties = {"vmSize": Unknown(f"body, {_AFTER_APPLY}")} if kind == NODE_POOL_TYPE.lower() else {}
+        untold = Unknown(f"body, {_AFTER_APPLY}")
+        properties = {"vmSize": untold} if kind == NODE_POOL_TYPE.lower() else {"agentPoolProfiles": untold}
     if not isinstance(properties, dict):
         return
     name = _value(resource.values, resource.unknown, "name")
@@ -331,15 +356,16 @@ def _add_azapi(reading: Reading, document: JsonText, resource: _Resource, given:
             version_place=document.place((*path, "properties", "kubernetesVersion")),
         )
         profiles = properties.get("agentPoolProfiles")
+        told = [{"name": each, "vmSize": each} if isinstance(each, Unknown) else each for each in _listed(profiles)]
         found = [
             (
                 each,
                 ("properties", "agentPoolProfiles", index),
                 cluster,
-                f"{resource.address}.{each.get('name')}",
+                f"{resource.address}.{_called(each, index)}",
                 each.get("name"),
             )
-            for index, each in enumerate(_listed(profiles))
+            for index, each in enumerate(told)
             if isinstance(each, dict)
         ]
     for pool, below, cluster, address, called in found:
@@ -389,9 +415,13 @@ def _nth(value: Any, index: int) -> Any:
     return value[index] if isinstance(value, list) and index < len(value) else None
 
 
+def _called(pool: Json, index: int) -> str:
+    return pool["name"] if isinstance(pool.get("name"), str) else str(index)
+
+
 def _listed(value: Any) -> list[Any]:
-    """The list, an empty one where it is something else."""
-    return value if isinstance(value, list) else []
+    """The list, of something unknown one that has it, and an empty one where it is anything else."""
+    return value if isinstance(value, list) else [value] if isinstance(value, Unknown) else []
 
 
 def _value(values: Mapping[str, Any], unknown: Any, name: str) -> Any:
