@@ -22,6 +22,7 @@ from poolwright.fleet import commands
 from poolwright.fleet.arm import Arm, Refused
 from poolwright.fleet.comparison import StepFailed
 from poolwright.fleet.plan import PoolMove
+from poolwright.fleet.scratch import scratch
 
 # How long the nodes of a new node pool may take to be ready, after the endpoint says that it is.
 READY_TIMEOUT_MINUTES: Final = 10
@@ -92,8 +93,8 @@ class Kubectl:
             content = base64.b64decode(answer["kubeconfigs"][0]["value"])
         except (KeyError, IndexError, TypeError, ValueError):
             raise Refused("the endpoint gives no kubeconfig for the cluster") from None
-        with tempfile.TemporaryDirectory(prefix="poolwright-kubectl-") as directory:
-            file = Path(directory) / "kubeconfig"
+        with scratch("poolwright-kubectl-") as directory:
+            file = directory / "kubeconfig"
             file.touch(mode=0o600)
             file.write_bytes(content)
             yield file

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import ssl
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -34,6 +33,7 @@ from poolwright.fleet.arm import Arm, Refused, etag_of
 from poolwright.fleet.document import Document
 from poolwright.fleet.journal import Entry, Event, Journal, in_memory
 from poolwright.fleet.plan import ClusterFound, Plan, PoolFound, PoolMove, StepName
+from poolwright.fleet.scratch import scratch
 from poolwright.installation import DataDirectory
 from poolwright.seed import reading, sections
 from poolwright.seed.reading import SeedFile
@@ -114,11 +114,11 @@ def rehearse(plan: Plan, name: str, conditions: Conditions, say: Say, tell: Tell
     """Return what came of the plan in a service of its own. Raises `WrongSeed`, `ServiceEnded` and `OSError`."""
     seed = _checked(conditions.seed) if conditions.seed is not None else None
     journal = in_memory(lambda: datetime.now(UTC))
-    with tempfile.TemporaryDirectory(prefix="poolwright-rehearsal-", ignore_cleanup_errors=True) as scratch:
-        service = _service(plan, Path(scratch) / "data")
+    with scratch("poolwright-rehearsal-") as directory:
+        service = _service(plan, directory / "data")
         try:
             # Under these rules a node pool can be asked to be of Generation 1, as an old one is.
-            catalogue, assumed = _first_seed(plan, seed, Path(scratch))
+            catalogue, assumed = _first_seed(plan, seed, directory)
             service.start(profile=Profile.DOCUMENTED.value, seed=catalogue)
             with _connected(service) as arm:
                 say(f"loading {sum(len(cluster.pools) for cluster in plan.found):,} node pools")
