@@ -60,8 +60,8 @@ def _answer(reading: int, writing: int, read: Callable[[], object]) -> None:
         os.close(reading)
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         signal.signal(signal.SIGXCPU, signal.SIG_DFL)
-        for kind, most in _LIMITS.items():
-            resource.setrlimit(kind, (_lowered(kind, most), resource.getrlimit(kind)[1]))
+        for kind in _LIMITS:
+            resource.setrlimit(kind, (_lowered(kind), resource.getrlimit(kind)[1]))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         try:
             answer: tuple[str, object] = ("read", read())
@@ -78,18 +78,18 @@ def _answer(reading: int, writing: int, read: Callable[[], object]) -> None:
         os._exit(1)
 
 
-def _lowered(kind: int, most: int) -> int:
-    """The limit of a kind, no higher than that."""
+def _lowered(kind: int) -> int:
+    """The limit of a kind for a child: no higher than the process has it itself."""
     present = resource.getrlimit(kind)[0]
-    return most if present == resource.RLIM_INFINITY else min(present, most)
+    return _LIMITS[kind] if present == resource.RLIM_INFINITY else min(present, _LIMITS[kind])
 
 
 def _why(code: int) -> str:
     """Why a child gave no answer, by its exit code; a negative one is the signal that ended it."""
     if code == -signal.SIGXCPU:
-        return f"reading it takes more than {_lowered(resource.RLIMIT_CPU, CPU_SECONDS)} seconds; split it"
+        return f"reading it takes more than {_lowered(resource.RLIMIT_CPU)} seconds; split it"
     if code == _NO_MEMORY:
-        mebibytes = _lowered(resource.RLIMIT_AS, _MEMORY_BYTES) // 1024**2
+        mebibytes = _lowered(resource.RLIMIT_AS) // 1024**2
         return f"reading it takes more than {mebibytes:,} MiB of memory; split it"
     ended = f"was ended by signal {-code} ({signal.strsignal(-code)})" if code < 0 else f"ended with {code}"
     return f"the process that was to read it {ended}; split it, or look whether memory or time is short (`ulimit -a`)"
