@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from poolwright.domain.profile import Profile
+from poolwright.fleet import arm as arm_module
 from poolwright.fleet import rehearsal
-from poolwright.fleet.apply import Application, MoveResult
+from poolwright.fleet.apply import Application, ByHand, MoveResult
 from poolwright.fleet.arm import Arm
 from poolwright.fleet.audit import audit
 from poolwright.fleet.journal import Journal, in_memory
-from poolwright.fleet.plan import Plan, plan
+from poolwright.fleet.plan import Plan, PoolMove, plan
 from poolwright.fleet.rehearsal import NotDrained, NotLoaded
 from poolwright.fleet.values import Fleet
-from tests.fleet.fleets import SUBSCRIPTION, fleet_of, targets_for
+from tests.fleet.fleets import SUBSCRIPTION, cluster, fleet_of, pool, targets_for
 from tests.support.in_process import BASE, InProcess
 
 Json = dict[str, Any]
+SYSTEM = pool("sys", mode="System", vmSize="Standard_D4s_v5", count=1)
 
 
 def plan_of(fleet: Fleet, profile: Profile) -> Plan:
@@ -56,8 +59,8 @@ class Site:
     def pools(self) -> dict[str, Json]:
         """Every node pool there is, by ID in small letters."""
         found = {}
-        for cluster in self.plan.found:
-            answer = self.service.client.get(f"{cluster.id}/agentPools").json()
+        for found_cluster in self.plan.found:
+            answer = self.service.client.get(f"{found_cluster.id}/agentPools").json()
             found |= {each["id"].lower(): each for each in answer.get("value", [])}
         return found
 
@@ -71,7 +74,7 @@ class Site:
 
 @contextmanager
 def site(directory: Path, fleet: Fleet, profile: Profile) -> Iterator[Site]:
-    """Yield the fleet, loaded as a rehearsal loads it."""
+    """Yield the fleet, loaded as a rehearsal loads it; operations are over when the reply comes, so nobody waits."""
     made = plan_of(fleet, profile)
     with _service(directory, Profile.DOCUMENTED) as (_, arm):
         not_loaded = rehearsal.load(made, arm, lambda text: None)
@@ -86,10 +89,71 @@ def _service(directory: Path, profile: Profile) -> Iterator[tuple[InProcess, Arm
     service.client.sent = None
     arm = Arm(BASE, lambda renew: service.token(), transport=service.transport())
     try:
-        yield service, arm
+        with mock.patch.object(arm_module, "_FIRST_PAUSE_SECONDS", 0.0):
+            yield service, arm
     finally:
         arm.close()
         service.close()
+
+
+def two_pools() -> Fleet:
+    spot = {"scaleSetPriority": "Spot", "enableAutoScaling": True, "minCount": 1, "maxCount": 5}
+    return fleet_of(
+        cluster(SYSTEM, pool("a", count=2), pool("b", nodeLabels={"team": "x"}, **spot)),
+        cluster(SYSTEM, pool("c", count=1), name="c2"),
+    )
+
+
+def move(site: Site, name: str) -> PoolMove:
+    (found,) = [each for each in site.plan.moves if each.pool == name]
+    return found
+
+
+def by_name(results: tuple[MoveResult, ...]) -> dict[str, MoveResult]:
+    return {result.pool: result for result in results}
+
+
+def shown(resource: Json | None) -> Json:
+    assert resource is not None
+    properties: Json = resource["properties"]
+    return properties
+
+
+def by_hand(there: Site, journal: Any, *said: str) -> dict[str, MoveResult]:
+    done = ByHand([move(there, name).id for name in said], journal)
+    application = Application(there.plan, there.arm, journal, done, lambda move, entry: None)
+    return by_name(application.run({each.id for each in there.plan.moves}, 1))
+
+
+def fault(there: Site, name: str, match: Mapping[str, Any], effect: Mapping[str, Any]) -> None:
+    body = {"match": match, "effect": effect, "count": 1}
+    there.arm.put(f"/_poolwright/faults/{name}", body, {})
+
+
+def scale(there: Site, path: str, count: int) -> None:
+    body = {"properties": {**shown(there.pool(path)), "count": count}}
+    there.arm.put(path, body, {})
+
+
+def without_etags(there: Site) -> None:
+    there.plan = replace(
+        there.plan,
+        found=tuple(
+            replace(each, pools=tuple(replace(known, etag=None) for known in each.pools)) for each in there.plan.found
+        ),
+    )
+
+
+class Meddling:
+    """Somebody else works on the old node pool just when it is to be drained."""
+
+    def __init__(self, there: Site) -> None:
+        self._there = there
+
+    def done(self, move: PoolMove, lines: Any) -> str | None:
+        if move.pool == "a":
+            scale(self._there, move.id, 7)
+        return "drained"
 
 
 def _seconds() -> Iterator[datetime]:

@@ -10,19 +10,11 @@ from typing import Any
 import pytest
 
 from poolwright.domain.profile import Profile
-from poolwright.fleet import arm as arm_module
 from poolwright.fleet.apply import Application, ByHand, MoveResult, Outcome
 from poolwright.fleet.arm import NoAnswer
 from poolwright.fleet.journal import Event
 from poolwright.fleet.plan import PoolFound, StepName
-from tests.fleet.sites import Json, Site, site
-from tests.scenarios.test_fleet_moves import by_hand, fault, move, scale, shown, two_pools, without_etags
-
-
-@pytest.fixture(autouse=True)
-def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Operations of the application in this process are over when the reply comes.
-    monkeypatch.setattr(arm_module, "_FIRST_PAUSE_SECONDS", 0.0)
+from tests.fleet.sites import Json, Site, by_hand, fault, move, scale, shown, site, two_pools, without_etags
 
 
 @pytest.fixture

@@ -18,7 +18,6 @@ from pathlib import Path
 import pytest
 
 from poolwright.domain.profile import Profile
-from poolwright.fleet import arm as arm_module
 from poolwright.fleet import tokens
 from poolwright.fleet.apply import Application, MoveResult, Outcome
 from poolwright.fleet.arm import Arm, Interrupted
@@ -39,11 +38,6 @@ grep -o 'https://[^"]*' "$config" >> "$directory/servers"
 echo "$*" >> "$directory/asked"
 . "$directory/script"
 """
-
-
-@pytest.fixture(autouse=True)
-def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(arm_module, "_FIRST_PAUSE_SECONDS", 0.0)
 
 
 class Scripted:

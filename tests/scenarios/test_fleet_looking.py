@@ -10,7 +10,6 @@ from typing import Any, NoReturn
 import pytest
 
 from poolwright.domain.profile import Profile
-from poolwright.fleet import arm as arm_module
 from poolwright.fleet import rehearsal
 from poolwright.fleet.apply import Application, ByHand, MoveResult, Outcome
 from poolwright.fleet.arm import Arm
@@ -18,14 +17,7 @@ from poolwright.fleet.document import document_of
 from poolwright.fleet.journal import Entry, Journal
 from poolwright.fleet.kubectl import WouldRun
 from poolwright.fleet.plan import StepName
-from tests.fleet.sites import Json, Site, plan_of, site
-from tests.scenarios.test_fleet_moves import by_name, move, shown, two_pools
-
-
-@pytest.fixture(autouse=True)
-def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Operations of the application in this process are over when the reply comes.
-    monkeypatch.setattr(arm_module, "_FIRST_PAUSE_SECONDS", 0.0)
+from tests.fleet.sites import Json, Site, by_name, move, plan_of, shown, site, two_pools
 
 
 @pytest.fixture

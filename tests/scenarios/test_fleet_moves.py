@@ -14,7 +14,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from poolwright.domain.profile import Profile
-from poolwright.fleet import arm as arm_module
 from poolwright.fleet.apply import Application, ByHand, MoveResult, Outcome
 from poolwright.fleet.arm import NoAnswer
 from poolwright.fleet.audit import Move
@@ -24,30 +23,30 @@ from poolwright.fleet.plan import PoolMove, StepName, Way
 from poolwright.fleet.reading import read
 from poolwright.fleet.values import Fleet
 from tests.fleet.fleets import cluster, fleet_of, pool
-from tests.fleet.sites import Json, Site, plan_of, site
+from tests.fleet.sites import (
+    SYSTEM,
+    Json,
+    Meddling,
+    Site,
+    by_hand,
+    by_name,
+    fault,
+    move,
+    plan_of,
+    scale,
+    shown,
+    site,
+    two_pools,
+    without_etags,
+)
 
 GEN1 = "AKSUbuntu-2204containerd-202512.18.0"
-SYSTEM = pool("sys", mode="System", vmSize="Standard_D4s_v5", count=1)
-
-
-@pytest.fixture(autouse=True)
-def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Operations of the application in this process are over when the reply comes.
-    monkeypatch.setattr(arm_module, "_FIRST_PAUSE_SECONDS", 0.0)
 
 
 @pytest.fixture(params=list(Profile), ids=lambda profile: profile.value)
 def profile(request: pytest.FixtureRequest) -> Profile:
     given_profile: Profile = request.param
     return given_profile
-
-
-def two_pools() -> Fleet:
-    spot = {"scaleSetPriority": "Spot", "enableAutoScaling": True, "minCount": 1, "maxCount": 5}
-    return fleet_of(
-        cluster(SYSTEM, pool("a", count=2), pool("b", nodeLabels={"team": "x"}, **spot)),
-        cluster(SYSTEM, pool("c", count=1), name="c2"),
-    )
 
 
 @pytest.fixture
@@ -62,21 +61,6 @@ def own(tmp_path: Path) -> Iterator[Site]:
     """The same, changed in place."""
     with site(tmp_path / "data", two_pools(), Profile.DOCUMENTED) as made:
         yield made
-
-
-def move(site: Site, name: str) -> PoolMove:
-    (found,) = [each for each in site.plan.moves if each.pool == name]
-    return found
-
-
-def by_name(results: tuple[MoveResult, ...]) -> dict[str, MoveResult]:
-    return {result.pool: result for result in results}
-
-
-def shown(resource: Json | None) -> Json:
-    assert resource is not None
-    properties: Json = resource["properties"]
-    return properties
 
 
 # --- any fleet --------------------------------------------------------------------------------------------------------
@@ -202,11 +186,6 @@ def test_a_finished_plan_is_not_carried_out_again(azure: Site) -> None:
 # --- changes by others ------------------------------------------------------------------------------------------------
 
 
-def scale(there: Site, path: str, count: int) -> None:
-    body = {"properties": {**shown(there.pool(path)), "count": count}}
-    there.arm.put(path, body, {})
-
-
 def test_a_pool_that_was_changed_since_the_plan_is_left_alone(azure: Site) -> None:
     scale(azure, move(azure, "a").id, 3)
     changed = azure.pool(move(azure, "a").id)
@@ -215,17 +194,6 @@ def test_a_pool_that_was_changed_since_the_plan_is_left_alone(azure: Site) -> No
     assert results["a"].why.startswith("its ETag is ")
     assert azure.pool(move(azure, "a").id) == changed
     assert {results["b"].outcome, results["c"].outcome} == {Outcome.MOVED}
-
-
-def without_etags(there: Site) -> None:
-    from dataclasses import replace
-
-    there.plan = replace(
-        there.plan,
-        found=tuple(
-            replace(each, pools=tuple(replace(known, etag=None) for known in each.pools)) for each in there.plan.found
-        ),
-    )
 
 
 def test_where_the_export_has_no_etags_the_properties_are_compared(azure: Site) -> None:
@@ -288,18 +256,6 @@ def test_a_replacement_with_an_autoscaler_needs_a_machine(azure: Site) -> None:
     (result,) = application.run({move(azure, "b").id}, 1)
     assert (result.outcome, "bg2 has 0 machines, and 1 are needed" in result.why) == (Outcome.FAILED, True), result.why
     assert azure.pool(move(azure, "b").id) is not None
-
-
-class Meddling:
-    """Somebody else works on the old node pool just when it is to be drained."""
-
-    def __init__(self, there: Site) -> None:
-        self._there = there
-
-    def done(self, move: PoolMove, lines: Any) -> str | None:
-        if move.pool == "a":
-            scale(self._there, move.id, 7)
-        return "drained"
 
 
 def test_a_pool_that_was_changed_while_it_moves_is_not_deleted(azure: Site) -> None:
@@ -401,11 +357,6 @@ def test_where_the_answer_was_lost_only_what_was_asked_for_is_taken_for_ours(
 # --- failures ---------------------------------------------------------------------------------------------------------
 
 
-def fault(there: Site, name: str, match: Mapping[str, Any], effect: Mapping[str, Any]) -> None:
-    body = {"match": match, "effect": effect, "count": 1}
-    there.arm.put(f"/_poolwright/faults/{name}", body, {})
-
-
 def test_the_first_failure_stops_everything_and_the_next_run_goes_on(azure: Site) -> None:
     fault(azure, "full", {"operation": "create_node_pool", "step": "await_ready"}, {"failAtStep": "no space left"})
     journal = azure.journal()
@@ -462,12 +413,6 @@ def test_an_answer_that_never_came_is_looked_for_and_nothing_is_sent_twice(
 
 
 # --- kubectl by hand --------------------------------------------------------------------------------------------------
-
-
-def by_hand(there: Site, journal: Any, *said: str) -> dict[str, MoveResult]:
-    done = ByHand([move(there, name).id for name in said], journal)
-    application = Application(there.plan, there.arm, journal, done, lambda move, entry: None)
-    return by_name(application.run({each.id for each in there.plan.moves}, 1))
 
 
 def test_without_a_cluster_it_stops_before_kubectl_and_goes_on_when_told(azure: Site) -> None:

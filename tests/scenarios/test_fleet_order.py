@@ -9,19 +9,11 @@ from typing import Any
 import pytest
 
 from poolwright.domain.profile import Profile
-from poolwright.fleet import arm as arm_module
 from poolwright.fleet.apply import Application, ByHand, MoveResult, Outcome
 from poolwright.fleet.journal import Event, Journal
 from poolwright.fleet.plan import StepName
 from tests.fleet.fleets import cluster, fleet_of, pool
-from tests.fleet.sites import Site, site
-from tests.scenarios.test_fleet_moves import Meddling, by_name, move, scale
-
-
-@pytest.fixture(autouse=True)
-def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Operations of the application in this process are over when the reply comes.
-    monkeypatch.setattr(arm_module, "_FIRST_PAUSE_SECONDS", 0.0)
+from tests.fleet.sites import Meddling, Site, by_name, move, scale, site
 
 
 @pytest.fixture
