@@ -34,7 +34,11 @@ class Condition:
             return False
         if self.below_version is not None and not facts.version < self.below_version:
             return False
-        return all(getattr(facts, name) in values for name, values in self.allowed.items())
+        # A loop and no `all`: a fleet of 10 000 node pools asks half a million times.
+        for name, values in self.allowed.items():  # noqa: SIM110
+            if getattr(facts, name) not in values:
+                return False
+        return True
 
     def __str__(self) -> str:
         """The condition in words, for the generated tables of docs/compatibility.md."""

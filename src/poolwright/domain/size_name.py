@@ -169,7 +169,7 @@ def alternatives(wanted: VmSize, candidates: Iterable[VmSize], *, limit: int = 5
             and not name.is_promo
             and candidate.name.lower() != wanted.name.lower()
             and candidate.confidential is wanted.confidential
-            and (series := _line(candidate, name)[0]) in line
+            and (series := _series(candidate, name)) in line
         ):
             distance = (
                 # Another architecture needs other images of every workload.
@@ -208,11 +208,16 @@ def nearest_names(text: str, candidates: Iterable[VmSize], limit: int = 5) -> tu
 
 def _line(size: VmSize, name: SizeName) -> tuple[str, ...]:
     """Return the series to look for another size in, the size's own first."""
-    own = name.series
-    if own in _GENERAL_PURPOSE and size.memory_gb > _MEMORY_OPTIMIZED_GB_PER_VCPU * size.vcpus:
-        own = _MEMORY_OPTIMIZED[0]
+    own = _series(size, name)
     line = next((line for line in _LINES if own in line), (own,))
     return (own, *(series for series in line if series != own))
+
+
+def _series(size: VmSize, name: SizeName) -> str:
+    """Return the size's series; that of memory-optimized sizes for one with as much memory."""
+    if name.series in _GENERAL_PURPOSE and size.memory_gb > _MEMORY_OPTIMIZED_GB_PER_VCPU * size.vcpus:
+        return _MEMORY_OPTIMIZED[0]
+    return name.series
 
 
 def _distance(wanted: VmSize, wanted_name: SizeName, candidate: VmSize, name: SizeName) -> tuple[float, ...]:

@@ -258,6 +258,8 @@ class Targets:
         for size in (own, *self._nearest(here, own)) if own is not None else ():
             offer = here.offer(size.name)
             checked = self._checked(need, offer) if offer is not None else None
+            if isinstance(checked, Resolution):
+                return None
             if isinstance(checked, Unfit) and checked.by_os_sku:
                 return checked
         return None
