@@ -46,7 +46,7 @@ from poolwright.arm.request_log import RequestLog
 from poolwright.arm.skus import SkuPages
 from poolwright.arm.throttle import Throttle
 from poolwright.arm.trail import Trail
-from poolwright.arm.wire import WireRenderer
+from poolwright.arm.wire_renderer import WireRenderer
 from poolwright.catalog.catalog import Catalog
 from poolwright.catalog.in_force import CatalogInForce
 from poolwright.catalog_keeping import CatalogKeeper, stored

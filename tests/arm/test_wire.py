@@ -16,15 +16,9 @@ from hypothesis import strategies as st
 
 from poolwright import errors
 from poolwright.arm.sent import MAX_DEPTH, MAX_PROBLEMS, parse_body
-from poolwright.arm.wire import (
-    decode_cluster,
-    decode_group,
-    decode_node_pool,
-    encode_cluster,
-    encode_group,
-    encode_node_pool,
-    pool_properties,
-)
+from poolwright.arm.wire import decode_group, encode_group
+from poolwright.arm.wire_clusters import decode_cluster, encode_cluster
+from poolwright.arm.wire_node_pools import decode_node_pool, encode_node_pool, pool_properties
 from poolwright.catalog.catalog import Catalog
 from poolwright.domain.admission import settle
 from poolwright.domain.cluster import Cluster, ClusterRequest, ProvisioningState, ResourceGroup

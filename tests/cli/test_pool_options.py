@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import pytest
 
-from poolwright.arm import wire
+from poolwright.arm import wire_node_pools
 from poolwright.cli.cluster_options import CLUSTER_OPTIONS
 from poolwright.cli.pool_options import OS_SKU, POOL_OPTIONS, Taker, taken_by
 from poolwright.domain.os_sku import OsSku
@@ -57,18 +57,18 @@ def test_every_option_of_the_table_is_tried() -> None:
 
 def test_values_to_choose_from_are_those_the_service_knows() -> None:
     known = {
-        "osType": wire._OsTypes,
-        "mode": wire._Modes,
-        "type": wire._PoolTypes,
-        "scaleSetPriority": wire._Priorities,
-        "scaleSetEvictionPolicy": wire._Evictions,
-        "scaleDownMode": wire._Evictions,
-        "osDiskType": wire._DiskTypes,
-        "upgradeSettings.undrainableNodeBehavior": wire._Undrainable,
-        "workloadRuntime": wire._Runtimes,
-        "gpuProfile.driver": wire._GpuDrivers,
-        "securityProfile.sshAccess": wire._SshAccess,
-        "vmGeneration": wire._Generations,
+        "osType": wire_node_pools._OsTypes,
+        "mode": wire_node_pools._Modes,
+        "type": wire_node_pools._PoolTypes,
+        "scaleSetPriority": wire_node_pools._Priorities,
+        "scaleSetEvictionPolicy": wire_node_pools._Evictions,
+        "scaleDownMode": wire_node_pools._Evictions,
+        "osDiskType": wire_node_pools._DiskTypes,
+        "upgradeSettings.undrainableNodeBehavior": wire_node_pools._Undrainable,
+        "workloadRuntime": wire_node_pools._Runtimes,
+        "gpuProfile.driver": wire_node_pools._GpuDrivers,
+        "securityProfile.sshAccess": wire_node_pools._SshAccess,
+        "vmGeneration": wire_node_pools._Generations,
     }
     offered = {row.path: row.form.settings["autocompletion"] for row in POOL_OPTIONS if "parser" in row.form.settings}
     for path, values in known.items():

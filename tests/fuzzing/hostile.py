@@ -7,7 +7,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from poolwright.arm import wire_maintenance, wire_snapshots
-from poolwright.arm.wire import ClusterBody, ClusterProperties, PoolProperties
+from poolwright.arm.wire_clusters import ClusterBody, ClusterProperties
+from poolwright.arm.wire_node_pools import PoolProperties
 
 # Names the properties of a request have or nearly have, and values they are or nearly are.
 PROPERTIES = st.sampled_from(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from poolwright.arm.wire import decode_node_pool
+from poolwright.arm.wire_node_pools import decode_node_pool
 from poolwright.domain.profile import Profile
 from poolwright.lint.arm_templates import Given, Sent, read_template
 from poolwright.lint.az_commands import read_script

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from poolwright.arm.wire import WireRenderer
+from poolwright.arm.wire_renderer import WireRenderer
 from poolwright.domain.cluster import ProvisioningState
 from poolwright.domain.node_pool import NodePool
 from poolwright.domain.operation import ABORTS, Operation, OperationKind, OperationStatus

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 from structlog.contextvars import get_contextvars
 
-from poolwright.arm.wire import WireRenderer
+from poolwright.arm.wire_renderer import WireRenderer
 from poolwright.domain.cluster import ProvisioningState
 from poolwright.domain.machine import machine_name
 from poolwright.domain.node_pool import NodePool

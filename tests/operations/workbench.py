@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from poolwright.arm.deployable import Deployable
-from poolwright.arm.wire import WireRenderer
+from poolwright.arm.wire_renderer import WireRenderer
 from poolwright.catalog.catalog import Catalog
 from poolwright.catalog.in_force import CatalogInForce
 from poolwright.control_plane.acceptance import Acceptance

@@ -27,7 +27,7 @@ from poolwright.arm.area import Area, OfferedRoute, Over
 from poolwright.arm.documents import listing
 from poolwright.arm.http import json_response
 from poolwright.arm.odata import Clause, clauses
-from poolwright.arm.wire import encode_role_assignment
+from poolwright.arm.wire_roles import encode_role_assignment
 from poolwright.domain.activity import OMITTED, Event, Outcome, group_of, type_of
 from poolwright.domain.roles import ASSIGNMENT_TYPE, RoleAssignment
 from poolwright.store.activity_statements import ActivityQuery, Recorded, events

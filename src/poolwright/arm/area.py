@@ -30,7 +30,7 @@ from poolwright.arm.request_log import RequestLog
 from poolwright.arm.skus import SkuPages
 from poolwright.arm.throttle import Throttle
 from poolwright.arm.trail import Trail
-from poolwright.arm.wire import encode_cluster
+from poolwright.arm.wire_clusters import encode_cluster
 from poolwright.catalog_keeping import CatalogKeeper
 from poolwright.control_plane.calls import Accepted
 from poolwright.control_plane.control_plane import ControlPlane

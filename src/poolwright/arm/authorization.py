@@ -20,7 +20,7 @@ from poolwright.arm.documents import listing
 from poolwright.arm.http import json_response, listed, read_body
 from poolwright.arm.odata import clauses
 from poolwright.arm.paths import CLUSTER, GROUP, POOL, SUBSCRIPTION
-from poolwright.arm.wire import decode_role_assignment, encode_role, encode_role_assignment
+from poolwright.arm.wire_roles import decode_role_assignment, encode_role, encode_role_assignment
 from poolwright.domain import roles
 from poolwright.domain.roles import RoleAssignment
 from poolwright.store import identity_statements

@@ -23,7 +23,7 @@ from poolwright.arm.kubeconfig import credential_results
 from poolwright.arm.paths import CLUSTER, CLUSTERS, GROUP_CLUSTERS, LOCATION
 from poolwright.arm.tags import decode_tags
 from poolwright.arm.upgrades import cluster_upgrade_profile, kubernetes_versions, orchestrators
-from poolwright.arm.wire import decode_cluster
+from poolwright.arm.wire_clusters import decode_cluster
 from poolwright.control_plane.calls import Accepted
 from poolwright.domain.cluster import Cluster
 from poolwright.store import statements

@@ -23,17 +23,12 @@ from poolwright.arm.errors import error_body
 from poolwright.arm.http import require_size
 from poolwright.arm.linked import not_linked, sources_of
 from poolwright.arm.sent import without_secrets
-from poolwright.arm.wire import (
-    decode_cluster,
-    decode_group,
-    decode_node_pool,
-    decode_role_assignment,
-    encode_cluster,
-    encode_node_pool,
-    encode_role_assignment,
-)
+from poolwright.arm.wire import decode_group
+from poolwright.arm.wire_clusters import decode_cluster, encode_cluster
 from poolwright.arm.wire_deployments import Change, shown_deployment
 from poolwright.arm.wire_maintenance import decode_maintenance, encode_maintenance
+from poolwright.arm.wire_node_pools import decode_node_pool, encode_node_pool
+from poolwright.arm.wire_roles import decode_role_assignment, encode_role_assignment
 from poolwright.arm.wire_snapshots import decode_snapshot, encode_snapshot
 from poolwright.control_plane.calls import Accepted, Call
 from poolwright.control_plane.control_plane import ControlPlane

@@ -18,23 +18,12 @@ from pydantic import BaseModel, ConfigDict
 from poolwright import errors
 from poolwright.arm.faults import decode_fault, encode_fault
 from poolwright.arm.sent import Json, checked, wrong
-from poolwright.arm.wire import (
-    GUID,
-    PoolProperties,
-    decode_cluster,
-    decode_group,
-    decode_node_pool,
-    decode_quota_limit,
-    encode_cluster,
-    encode_group,
-    encode_machine,
-    encode_node_pool,
-    encode_operation,
-    pool_properties,
-    timestamp,
-)
+from poolwright.arm.wire import GUID, decode_group, decode_quota_limit, encode_group, encode_operation, timestamp
+from poolwright.arm.wire_clusters import decode_cluster, encode_cluster
 from poolwright.arm.wire_deployments import shown_deployment, shown_operations
+from poolwright.arm.wire_machines import encode_machine
 from poolwright.arm.wire_maintenance import decode_maintenance, encode_maintenance
+from poolwright.arm.wire_node_pools import PoolProperties, decode_node_pool, encode_node_pool, pool_properties
 from poolwright.arm.wire_snapshots import decode_snapshot, encode_snapshot
 from poolwright.catalog.catalog import normalized_location
 from poolwright.control_plane.names import require_cluster_name, require_deployment_name, require_group_name

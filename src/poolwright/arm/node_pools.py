@@ -18,7 +18,8 @@ from poolwright.arm.documents import listing
 from poolwright.arm.http import call_of, json_response, listed, read_body
 from poolwright.arm.paths import CLUSTER, POOL, POOLS
 from poolwright.arm.upgrades import available_node_pool_versions, node_pool_upgrade_profile
-from poolwright.arm.wire import decode_machine_names, decode_node_pool, decode_scale, encode_what_if
+from poolwright.arm.wire_machines import decode_machine_names
+from poolwright.arm.wire_node_pools import decode_node_pool, decode_scale, encode_what_if
 from poolwright.domain.node_pool import NodePool
 from poolwright.domain.what_if import WhatIf
 from poolwright.store import statements

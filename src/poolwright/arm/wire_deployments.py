@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from poolwright.arm.wire import rollout_block, timestamp
+from poolwright.arm.wire import timestamp
+from poolwright.arm.wire_node_pools import rollout_block
 from poolwright.domain.deployment import (
     DEPLOYMENT_TYPE,
     Deployment,

@@ -31,16 +31,11 @@ from poolwright.arm.documents import (
     resource,
 )
 from poolwright.arm.tags import TagsBody
-from poolwright.arm.wire import (
-    AssignmentBody,
-    ClusterBody,
-    ClusterProperties,
-    GroupBody,
-    MachineNames,
-    PoolProperties,
-    QuotaBody,
-    ScaleBody,
-)
+from poolwright.arm.wire import GroupBody, QuotaBody
+from poolwright.arm.wire_clusters import ClusterBody, ClusterProperties
+from poolwright.arm.wire_machines import MachineNames
+from poolwright.arm.wire_node_pools import PoolProperties, ScaleBody
+from poolwright.arm.wire_roles import AssignmentBody
 
 POOL_PROPERTIES: Final = document_of("AgentPoolProperties", PoolProperties)
 CLUSTER_PROPERTIES: Final = document_of(

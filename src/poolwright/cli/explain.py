@@ -84,7 +84,7 @@ def explain(
     accepted and then fail.
     """
     from poolwright import errors
-    from poolwright.arm.wire import decode_node_pool
+    from poolwright.arm.wire_node_pools import decode_node_pool
     from poolwright.domain.profile import Profile
 
     refuse_alone(asked, _OPTIONS, NEW_POOL)

@@ -21,7 +21,7 @@ from math import prod
 from typing import Any, Final
 
 from poolwright import errors
-from poolwright.arm.wire import decode_node_pool
+from poolwright.arm.wire_node_pools import decode_node_pool
 from poolwright.catalog.catalog import LocationCatalog
 from poolwright.catalog.retirements import Retirement, Retirements
 from poolwright.domain.admission import settle

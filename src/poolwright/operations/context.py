@@ -38,7 +38,7 @@ CLUSTER_KINDS: Final = frozenset(
 
 
 class Renderer(Protocol):
-    """How stored values look to clients (`arm/wire.py`); stored beside the record."""
+    """How stored values look to clients (`arm/wire_renderer.py`); stored beside the record."""
 
     def node_pool(self, pool: NodePool) -> bytes: ...
     def machine(self, machine: Machine, pool: NodePool) -> bytes: ...

@@ -20,8 +20,10 @@ from poolwright import errors
 from poolwright.arm.catalog import decode_size_restrictions
 from poolwright.arm.catalog_import import CatalogImport
 from poolwright.arm.faults import decode_fault, fault_schema
-from poolwright.arm.wire import decode_cluster, decode_group, decode_node_pool, decode_quota_limit, properties_schemas
+from poolwright.arm.wire import decode_group, decode_quota_limit
+from poolwright.arm.wire_clusters import decode_cluster, properties_schemas
 from poolwright.arm.wire_maintenance import decode_maintenance
+from poolwright.arm.wire_node_pools import decode_node_pool
 from poolwright.catalog.in_force import CatalogInForce, InForce
 from poolwright.catalog_keeping import CatalogKeeper, parts_of
 from poolwright.control_plane.calls import Accepted, Call
