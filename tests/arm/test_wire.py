@@ -381,7 +381,7 @@ def test_a_cluster_that_comes_back_can_be_sent_again() -> None:
             "enableRBAC": None,
             "networkProfile": {"networkPlugin": "Azure", "loadBalancerSku": "Standard", "outboundType": "loadbalancer"},
             "windowsProfile": {"adminUsername": "azureuser", "licenseType": "Windows_Server"},
-            "addonProfiles": {"azurepolicy": {"enabled": True}},
+            "addonProfiles": {"azurepolicy": {"enabled": True}, "omsagent": None},
         },
     }
     back = encoded(body)

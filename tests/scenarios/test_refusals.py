@@ -699,6 +699,13 @@ def system_pool(**changes: Any) -> dict[str, Any]:
         ({"properties": []}, "bad", 400, "InvalidParameter", ["properties"]),
         ({"properties": {}}, "bad", 400, "InvalidParameter", ["agentPoolProfiles"]),
         (
+            {"properties": {"agentPoolProfiles": [system_pool()], "addonProfiles": {"omsagent": {"config": {}}}}},
+            "bad",
+            400,
+            "InvalidParameter",
+            ["properties.addonProfiles.omsagent.enabled"],
+        ),
+        (
             {"properties": {"agentPoolProfiles": [system_pool(mode="User")]}},
             "bad",
             400,

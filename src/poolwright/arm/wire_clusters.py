@@ -96,6 +96,10 @@ class _ServicePrincipalProfile(Sent):
     clientId: Text = None
 
 
+class _Addon(Sent):
+    enabled: bool
+
+
 class ClusterProperties(Sent):
     kubernetesVersion: Text = None
     dnsPrefix: Text = None
@@ -109,7 +113,7 @@ class ClusterProperties(Sent):
     servicePrincipalProfile: _ServicePrincipalProfile | None = None
     aadProfile: Json | None = None
     agentPoolProfiles: Annotated[list[Json], Field(max_length=MAX_POOLS)] | None = None
-    addonProfiles: Json | None = None
+    addonProfiles: dict[str, _Addon | None] | None = None
 
 
 class _Sku(Sent):
