@@ -435,6 +435,78 @@ def test_a_node_pool_that_may_be_of_either_cluster_has_none_for_certain(
     assert pool.cluster.version == (version or Unknown("the cluster's version"))
 
 
+def of_azapi(after: dict[str, Any], written: dict[str, Any] | None = None, kind: str = "azapi_resource") -> FoundPool:
+    """The node pool of a plan with a resource of azapi, of which that is written in the configuration."""
+    change = {"address": f"{kind}.a", "type": kind, "change": {"actions": ["create"], "after": after}}
+    configured = {"address": f"{kind}.a", "expressions": written or {}}
+    plan = {
+        "format_version": "1.2",
+        "terraform_version": "1",
+        "resource_changes": [change],
+        "configuration": {"root_module": {"resources": [configured]}},
+    }
+    return only(read_terraform(JsonText(Text("f", json.dumps(plan))), Given()))
+
+
+@pytest.mark.parametrize(
+    ("told", "written", "expected"),
+    [
+        ({"properties": {"osType": "Windows"}}, {}, "Windows"),
+        (None, {"sensitive_body": {"constant_value": {"properties": {"osType": "Windows"}}}}, "Windows"),
+        (None, {}, "Linux"),
+    ],
+)
+def test_the_sensitive_body_of_azapi_goes_over_its_body(told: Any, written: dict[str, Any], expected: str) -> None:
+    body = {"properties": {"vmSize": "Standard_D2_v2", "osType": "Linux"}}
+    pool = of_azapi({"type": f"{POOL}@2025-10-01", "name": "p", "body": body, "sensitive_body": told}, written)
+    assert pool.properties == {"vmSize": "Standard_D2_v2", "osType": expected}
+
+
+def test_a_sensitive_body_that_no_plan_has_may_say_anything_of_a_node_pool_and_hardly_of_those_of_a_cluster() -> None:
+    written = {"sensitive_body": {"references": ["var.password"]}}
+    body = {"properties": {"vmSize": "Standard_D2_v2"}}
+    pool = of_azapi({"type": f"{POOL}@2025-10-01", "name": "p", "body": body}, written)
+    assert pool.properties == {"vmSize": Unknown("sensitive_body (in no plan)")}
+    of_cluster = {"properties": {"agentPoolProfiles": [{"name": "sys", "vmSize": "Standard_D2_v2"}]}}
+    pool = of_azapi({"type": f"{CLUSTER}@2025-10-01", "name": "c", "body": of_cluster}, written)
+    assert (pool.properties, pool.condition) == (
+        {"vmSize": "Standard_D2_v2"},
+        "sensitive_body (in no plan) says nothing of it",
+    )
+
+
+@pytest.mark.parametrize(
+    ("sent", "pools"),
+    [({"method": "PUT"}, 1), ({"method": "put", "action": ""}, 1), ({}, 0), ({"method": "PUT", "action": "abort"}, 0)],
+)
+def test_an_action_of_azapi_makes_a_node_pool_where_it_sends_a_put_of_one(sent: dict[str, Any], pools: int) -> None:
+    after = {
+        "type": f"{POOL}@2025-10-01",
+        "resource_id": "/subscriptions/s/resourceGroups/g/providers/x/managedClusters/c/agentPools/np1",
+        "body": {"properties": {"vmSize": "Standard_D2_v2"}},
+        "headers": {"UseWindowsGen2VM": "true"},
+        **sent,
+    }
+    change = {"address": "a", "type": "azapi_resource_action", "change": {"actions": ["create"], "after": after}}
+    plan = {"format_version": "1.2", "terraform_version": "1", "resource_changes": [change]}
+    found = read_terraform(JsonText(Text("f", json.dumps(plan))), Given()).pools
+    assert [(pool.name, pool.header) for pool in found] == [("np1", True)] * pools
+
+
+@pytest.mark.parametrize(
+    ("more", "levels"),
+    [
+        ({"errored": True, "complete": False}, ["error"]),
+        ({"complete": False}, ["warning"]),
+        ({"errored": False, "complete": True}, []),
+    ],
+)
+def test_a_plan_that_is_no_whole_one_is_told(more: dict[str, Any], levels: list[str]) -> None:
+    plan = {"format_version": "1.2", "terraform_version": "1", "resource_changes": [], **more}
+    mistakes = read_terraform(JsonText(Text("f", json.dumps(plan))), Given()).mistakes
+    assert [(each.kind.id, each.level.value) for each in mistakes] == [("plan-in-part", level) for level in levels]
+
+
 def test_a_format_of_terraform_from_the_future_is_refused() -> None:
     document = JsonText(Text("f", '{"format_version": "2.0", "terraform_version": "9", "values": {}}'))
     with pytest.raises(Broken, match=r"the format version 2\.0 is not known"):
@@ -461,6 +533,7 @@ def test_a_body_of_azapi_as_text_and_an_update() -> None:
         ("--node-vm-size=Standard_D2_v2 --os-type Windows", {"vmSize": "Standard_D2_v2", "osType": "Windows"}),
         ("--enable-fips-image --enable-vtpm", {"enableFIPS": True, "securityProfile": {"enableVTPM": True}}),
         ("-c 3 --min-count $N", {"count": 3, "minCount": Unknown("$N")}),
+        ("--vm-sizes Standard_D2_v2,Standard_D4_v3", {"vmSize": Unknown("Standard_D2_v2,Standard_D4_v3")}),
         ("--zones 1 2 --mode User", {"availabilityZones": ["1", "2"], "mode": "User"}),
         ("--vm-size $S --os-sku Ubuntu", {"vmSize": Unknown("$S"), "osSKU": "Ubuntu"}),
         ("--node-vm-size=$S", {"vmSize": Unknown("$S")}),

@@ -403,7 +403,7 @@ def _properties(arguments: _Arguments) -> tuple[Json, dict[str, Place]]:
         value: Any = words[0].value if words else ""
         if option in _OPTIONS:
             path = _OPTIONS[option]
-            if option == _SEVERAL_SIZES and len(words) > 1:
+            if option == _SEVERAL_SIZES and (len(words) > 1 or "," in str(value)):
                 value = Unknown(" ".join(str(word.value) for word in words))
         elif option in _NUMBERS:
             path = _NUMBERS[option]

@@ -60,6 +60,11 @@ WITHOUT_VALUE: Final = Kind(
     "A parameter has neither a value nor a default.",
     "https://aka.ms/arm-create-parameter-file",
 )
+PLAN_IN_PART: Final = Kind(
+    "plan-in-part",
+    "The plan of Terraform does not have all that is configured.",
+    "https://developer.hashicorp.com/terraform/internals/json-format",
+)
 AZ_OPTION: Final = Kind(
     "az-option", "az refuses the command for an option.", "https://learn.microsoft.com/cli/azure/aks"
 )

@@ -1,7 +1,7 @@
 """Node pools in what `terraform show -json` prints: plans, and states.
 
 Providers: azurerm (`azurerm_kubernetes_cluster` with its `default_node_pool`, `azurerm_kubernetes_cluster_node_pool`)
-and azapi (`azapi_resource`, `azapi_update_resource` with a body of ARM's).
+and azapi (`azapi_resource`, `azapi_update_resource`, and `azapi_resource_action` for a PUT, with a body of ARM's).
 
 Sources: https://developer.hashicorp.com/terraform/internals/json-format, and the pages of both providers' resources.
 
@@ -19,15 +19,29 @@ from typing import Any, Final
 from poolwright.domain.resource_id import CLUSTER_TYPE, NODE_POOL_TYPE
 from poolwright.lint.arm_templates import Given, in_force, spelled, spelling
 from poolwright.lint.json_text import JsonText, Path
-from poolwright.lint.pools import AZAPI, AZURERM, Action, FoundCluster, FoundPool, Json, Reading, header_value
+from poolwright.lint.kinds import PLAN_IN_PART
+from poolwright.lint.pools import (
+    AZAPI,
+    AZURERM,
+    Action,
+    FoundCluster,
+    FoundPool,
+    Json,
+    Mistake,
+    Reading,
+    header_value,
+)
 from poolwright.lint.properties import put
 from poolwright.lint.texts import Broken, Place
+from poolwright.reports.sarif import Level
 from poolwright.templates.partial import Unknown
 
 _CLUSTER: Final = "azurerm_kubernetes_cluster"
 _POOL: Final = "azurerm_kubernetes_cluster_node_pool"
-_AZAPI: Final = ("azapi_resource", "azapi_update_resource")
+_AZAPI_ACTION: Final = "azapi_resource_action"
+_AZAPI: Final = ("azapi_resource", "azapi_update_resource", _AZAPI_ACTION)
 _AFTER_APPLY: Final = "known after apply"
+_PLAN_AGAIN: Final = "plan again, all of it, and lint what `terraform show -json` prints of that"
 _MAX_MODULES: Final = 64
 # Of a node pool that is known to come, and no more.
 _UNTOLD: Final = {"name": True, "vm_size": True}
@@ -129,8 +143,19 @@ def read_terraform(document: JsonText, given: Given) -> Reading:
             written = configuration.of(resource.address)
             _add(reading, document, resource, resource.values, resource.unknown, resource.before, cluster, (), written)
         elif resource.type in _AZAPI:
-            _add_azapi(reading, document, resource, given)
+            _add_azapi(reading, document, resource, configuration.of(resource.address), given)
+    reading.mistakes += _about_plan(document)
     return reading
+
+
+def _about_plan(document: JsonText) -> Iterator[Mistake]:
+    """What is wrong with the plan as a whole: it failed, or was made of a part."""
+    if document.value.get("errored") is True:
+        message = "making this plan failed, and what Terraform did not come to is not in it"
+        yield Mistake(document.place(("errored",)), message, _PLAN_AGAIN, PLAN_IN_PART)
+    elif document.value.get("complete") is False:
+        message = "this plan is of a part of the configuration (-target, or something that waits for another apply)"
+        yield Mistake(document.place(("complete",)), message, _PLAN_AGAIN, PLAN_IN_PART, Level.WARNING)
 
 
 def _of_plan(value: Json) -> Iterator[_Resource]:
@@ -325,23 +350,33 @@ def _add(
     )
 
 
-def _add_azapi(reading: Reading, document: JsonText, resource: _Resource, given: Given) -> None:
+def _add_azapi(reading: Reading, document: JsonText, resource: _Resource, written: Json | None, given: Given) -> None:
     kind = str(resource.values.get("type", "")).partition("@")[0].lower()
     if kind not in (CLUSTER_TYPE.lower(), NODE_POOL_TYPE.lower()):
+        return
+    is_action = resource.type == _AZAPI_ACTION
+    if is_action and (resource.values.get("action") or str(resource.values.get("method")).upper() != "PUT"):
         return
     path: Path = (*resource.path, "body")
     try:
         body = _body(_merged(resource.values.get("body"), _part(resource.unknown, "body")))
         before = _body(resource.before.get("body"))
+        sensitive = _body(_sensitive(resource, written))
     except (ValueError, RecursionError) as error:
         raise Broken(document.place(path), f"the body of {resource.address} is not JSON") from error
+    is_hidden = isinstance(sensitive, Unknown)
+    # The passwords of a cluster are written there; its node pools have none.
+    condition = f"{sensitive.expression} says nothing of it" if is_hidden and kind == CLUSTER_TYPE.lower() else None
+    body = _over(body, sensitive if condition is None else None)
     properties = body.get("properties") if isinstance(body, dict) else None
     if isinstance(body, Unknown) or isinstance(properties, Unknown):
-        untold = Unknown(f"body, {_AFTER_APPLY}")
+        untold = sensitive if is_hidden and condition is None else Unknown(f"body, {_AFTER_APPLY}")
         properties = {"vmSize": untold} if kind == NODE_POOL_TYPE.lower() else {"agentPoolProfiles": untold}
     if not isinstance(properties, dict):
         return
     name = _value(resource.values, resource.unknown, "name")
+    if name is None and isinstance(identifier := resource.values.get("resource_id"), str):
+        name = identifier.rpartition("/")[2]
     location = _value(resource.values, resource.unknown, "location")
     here = location if isinstance(location, str) else given.location or Unknown(f"location, {_AFTER_APPLY}")
     is_update = resource.type == "azapi_update_resource" and resource.action is Action.CREATE
@@ -370,7 +405,7 @@ def _add_azapi(reading: Reading, document: JsonText, resource: _Resource, given:
         ]
     for pool, below, cluster, address, called in found:
         changes = resource.action is Action.KEEP and _decides_anew(pool, before, below)
-        headers = "update_headers" if is_update or changes else "create_headers"
+        headers = "headers" if is_action else "update_headers" if is_update or changes else "create_headers"
         reading.pools.append(
             FoundPool(
                 name=called if isinstance(called, str) else Unknown(f"name, {_AFTER_APPLY}"),
@@ -383,8 +418,30 @@ def _add_azapi(reading: Reading, document: JsonText, resource: _Resource, given:
                 places=dict(_azapi_places(document, path, below, pool))
                 | {"header": document.place((*resource.path, headers))},
                 header=header_value(_merged(resource.values.get(headers), _part(resource.unknown, headers))),
+                condition=condition,
             )
         )
+
+
+def _sensitive(resource: _Resource, written: Json | None) -> Any:
+    """What is merged into the body and kept in no plan; unknown where it is written and not told.
+
+    Source: azapi 2.4.0 (`sensitive_body`, a write-only attribute).
+    """
+    told = _merged(resource.values.get("sensitive_body"), _part(resource.unknown, "sensitive_body"))
+    expression = written.get("sensitive_body") if written is not None else None
+    if told is not None or not isinstance(expression, dict):
+        return told
+    return expression.get("constant_value", Unknown("sensitive_body (in no plan)"))
+
+
+def _over(value: Any, other: Any) -> Any:
+    """The value with the other's members over its own, at any depth; lists are the other's."""
+    if other is None or isinstance(value, Unknown):
+        return value
+    if isinstance(value, dict) and isinstance(other, dict):
+        return value | {name: _over(value.get(name), part) for name, part in other.items()}
+    return other
 
 
 def _body(value: Any) -> Any:
