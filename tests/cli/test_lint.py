@@ -235,6 +235,10 @@ def test_a_parameter_that_no_template_has_is_an_error_at_its_place(tmp_path: Pat
     assert run("one.json", "-p", "Other=1", cwd=tmp_path).stdout.startswith("one.json:1:1: error template-parameters")
     # Whose it is among several, nobody says.
     assert run("one.json", "two.json", "-p", "p.json", cwd=tmp_path).returncode == 0
+    # Several values behind one option, as for az.
+    ended = run("two.json", "-p", "Sizee=1", "other=2", cwd=tmp_path)
+    assert (ended.returncode, "The template parameters 'other' in the parameters file" in ended.stdout) == (4, True)
+    assert run("two.json", "other=2", cwd=tmp_path).returncode == 3
 
 
 @pytest.mark.parametrize(
@@ -242,6 +246,7 @@ def test_a_parameter_that_no_template_has_is_an_error_at_its_place(tmp_path: Pat
     [
         ((".", "--fail-on", "bad"), "'bad' is not one of error, warning, gen1, unknown, never"),
         ((".", "--parameters", "."), ".:1:1: the file cannot be read"),
+        ((".", "--parameters", "main.bicepparam"), "give the file that `bicep build-params main.bicepparam --outfile"),
         ((".", "--catalog", "."), ".: the file cannot be read"),
         ((), "Missing argument"),
     ],

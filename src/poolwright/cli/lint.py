@@ -59,7 +59,7 @@ def lint(
             "--parameters",
             "-p",
             metavar="FILE|NAME=VALUE",
-            help="Values of template parameters: a parameters file, or one value (JSON or text). May be given several "
+            help="Values of template parameters: a parameters file, or values (JSON or text). May be given several "
             "times; the last one counts.",
         ),
     ] = None,
@@ -102,6 +102,9 @@ def lint(
     something.
     """
     gates = chosen_of(Gate, fail_on or [Gate.ERROR], "--fail-on")
+    # As for az, several values may stand behind one --parameters.
+    values = [str(path) for path in paths if parameters and "=" in path.name and not path.exists()]
+    paths = [path for path in paths if str(path) not in values]
     missing = [str(path) for path in paths if not path.exists()]
     if missing:
         raise Failure(f"error: there is no file or folder {', '.join(missing)}", code=NOT_FOUND)
@@ -110,7 +113,7 @@ def lint(
     from poolwright.lint.linting import lint as linted
 
     try:
-        settings = settings_of(profile.value, parameters or (), location, skip_unrelated=skip_unrelated)
+        settings = settings_of(profile.value, [*(parameters or ()), *values], location, skip_unrelated=skip_unrelated)
         catalogs = read_catalogs(catalog or (), location)
     except (UnusableParameters, UnusableCatalog) as error:
         raise Failure(f"error: {error}", code=NOT_FOUND if error.is_missing else USAGE) from error

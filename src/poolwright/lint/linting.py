@@ -103,6 +103,9 @@ def settings_of(
             values[name.strip().lower()] = Sent(name.strip(), value, as_text=True)
             continue
         path = Path(text.removeprefix("@"))
+        if path.suffix.lower() == ".bicepparam":
+            built = f"`bicep build-params {path} --outfile parameters.json`"
+            raise UnusableParameters(f"--parameters: {path}: this is Bicep: give the file that {built} writes")
         try:
             values |= parameters_in(JsonText(read_text(path, str(path))))
         except Broken as broken:
