@@ -163,7 +163,7 @@ def select_image(images: Sequence[NodeImage], facts: Facts, generation: Generati
     GB200 definitions serve other node pools; docker-era Ubuntu definitions end before Kubernetes 1.24.
     """
     release = facts.version.release
-    return next((image for image in images if image.serves(release) and _fits(image, facts, generation)), None)
+    return next((image for image in images if _fits(image, facts, generation) and image.serves(release)), None)
 
 
 def _fits(image: NodeImage, facts: Facts, generation: Generation) -> bool:

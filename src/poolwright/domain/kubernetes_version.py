@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import total_ordering
 
 _RELEASE = re.compile(r"([0-9]{1,2})\.([0-9]{1,3})(?:\.([0-9]{1,4}))?")
 
 
-@total_ordering
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class KubernetesRelease:
     """A minor release such as 1.33."""
 
@@ -28,15 +26,11 @@ class KubernetesRelease:
             raise ValueError(f"not a Kubernetes version: {text!r}")
         return cls(int(match[1]), int(match[2]))
 
-    def __lt__(self, other: KubernetesRelease) -> bool:
-        return (self.major, self.minor) < (other.major, other.minor)
-
     def __str__(self) -> str:
         return f"{self.major}.{self.minor}"
 
 
-@total_ordering
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class KubernetesVersion:
     """A full version such as 1.33.2."""
 
@@ -50,9 +44,6 @@ class KubernetesVersion:
         if match is None or match[3] is None:
             raise ValueError(f"not a full Kubernetes version: {text!r}")
         return cls(KubernetesRelease(int(match[1]), int(match[2])), int(match[3]))
-
-    def __lt__(self, other: KubernetesVersion) -> bool:
-        return (self.release, self.patch) < (other.release, other.patch)
 
     def __str__(self) -> str:
         return f"{self.release}.{self.patch}"
