@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import shlex
+from importlib.resources import files
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from poolwright.domain.resource_id import ClusterId, GroupId, NodePoolId
-from poolwright.fleet.commands import Unsayable, az, az_add, az_change, az_usage, option
+from poolwright.fleet.commands import OPTIONS, Unsayable, az, az_add, az_change, az_usage, option
 from poolwright.fleet.plan import Plan, plan
 from poolwright.fleet.plan_report import outline
 from poolwright.fleet.reading import read
@@ -99,6 +101,80 @@ def test_a_line_that_cannot_be_typed_is_a_comment_that_says_why() -> None:
         assert f"cannot be typed: az takes {about} for the name of a file" in line
     assert az_usage("s", "eastus", "a' || 'b").startswith("# az vm list-usage cannot be typed")
     assert az_usage("s", "eastus", "standardDSv3Family").startswith("az vm list-usage -l eastus ")
+
+
+def test_what_is_configured_of_nodes_is_said_by_options_and_files() -> None:
+    configured: dict[str, Any] = {
+        "vmSize": "S",
+        "artifactStreamingProfile": {"enabled": True},
+        "creationData": {"sourceResourceId": "/subscriptions/s/snapshots/x"},
+        "kubeletConfig": {"cpuManagerPolicy": "static"},
+        "linuxOSConfig": {"sysctls": {"vmMaxMapCount": 262144}},
+        "localDNSProfile": {"mode": "Required"},
+        "messageOfTheDay": "SGVsbG8=",
+        "networkProfile": {
+            "allowedHostPorts": [
+                {"portStart": 80, "portEnd": 80, "protocol": "TCP"},
+                {"portStart": 4000, "portEnd": 5000, "protocol": "UDP"},
+            ],
+            "applicationSecurityGroups": ["/a", "/b"],
+            "nodePublicIPTags": [{"ipTagType": "RoutingPreference", "tag": "Internet"}],
+        },
+        "securityProfile": {"sshAccess": "Disabled"},
+    }
+    added = az_add(POOL, configured, {})
+    assert added.unsaid == ("securityProfile.sshAccess",)
+    *files, line = added.lines
+    assert files == [
+        '# write into np1-kubeletConfig.json, which az reads in this directory: {"cpuManagerPolicy": "static"}',
+        '# write into np1-linuxOSConfig.json, which az reads in this directory: {"sysctls": {"vmMaxMapCount": 262144}}',
+        '# write into np1-localDNSProfile.json, which az reads in this directory: {"mode": "Required"}',
+        "# write into np1-messageOfTheDay.txt, which az reads in this directory: "
+        "the text that base64 --decode makes of SGVsbG8=",
+    ]
+    assert (
+        "--enable-artifact-streaming --allowed-host-ports 80/tcp 4000-5000/udp --asg-ids /a /b "
+        "--node-public-ip-tags RoutingPreference=Internet --snapshot-id /subscriptions/s/snapshots/x "
+        "--kubelet-config np1-kubeletConfig.json --linux-os-config np1-linuxOSConfig.json "
+        "--localdns-config np1-localDNSProfile.json --message-of-the-day np1-messageOfTheDay.txt"
+    ) in line
+
+
+@pytest.mark.parametrize(
+    ("properties", "unsaid"),
+    [
+        ({"messageOfTheDay": "w6k="}, "messageOfTheDay"),
+        ({"messageOfTheDay": "no base64!"}, "messageOfTheDay"),
+        ({"networkProfile": {"allowedHostPorts": [{"portStart": 80}]}}, "networkProfile.allowedHostPorts"),
+        ({"networkProfile": {"allowedHostPorts": [80]}}, "networkProfile.allowedHostPorts"),
+        (
+            {"networkProfile": {"nodePublicIPTags": [{"ipTagType": "a", "tag": "b"}] * 2}},
+            "networkProfile.nodePublicIPTags",
+        ),
+    ],
+)
+def test_a_value_that_no_option_takes_as_it_is_is_told(properties: dict[str, Any], unsaid: str) -> None:
+    added = az_add(POOL, properties, {})
+    assert added.unsaid == (unsaid,)
+    assert len(added.lines) == 1
+
+
+def test_every_option_that_adds_a_node_pool_is_one_of_az_without_extensions() -> None:
+    with files("poolwright.az").joinpath("options.csv").open(encoding="utf-8") as table:
+        rows = [row for row in csv.DictReader(table) if row["command"] == "aks nodepool add"]
+    known = {name for row in rows if row["taken_by"] == "az" for name in row["options"].split()}
+    assert {row.option for row in OPTIONS} - {""} <= known
+
+
+def test_a_way_back_says_what_it_leaves_out() -> None:
+    snapshot = {"creationData": {"sourceResourceId": "/subscriptions/s/snapshots/x"}}
+    (move,) = planned(cluster(pool(securityProfile={"sshAccess": "Disabled"}, **snapshot))).moves
+    told = "az aks nodepool add has no option for securityProfile.sshAccess as it is"
+    assert f"{told}; the call of the SDK sends it" in move.remarks
+    *_, lost, again = move.way_back
+    assert lost == f"# {told}; the node pool is made without it"
+    assert "--snapshot-id /subscriptions/s/snapshots/x" in again
+    assert "--snapshot-id" not in move.steps[1].az[0], "the image of the snapshot is the old one"
 
 
 def planned(*clusters: dict[str, Any]) -> Plan:

@@ -170,9 +170,9 @@ def test_what_has_no_mode_counts_as_a_system_pool_wherever_it_can_be_one(propert
 
 
 def test_what_az_cannot_say_is_told() -> None:
-    move = move_of(kubeletConfig={"cpuManagerPolicy": "static"})
-    assert any("no option for kubeletConfig" in remark for remark in move.remarks)
-    assert "kubeletConfig" in str(move.steps[1].sdk)
+    move = move_of(windowsProfile={"unheardOf": 1})
+    assert any("no option for windowsProfile.unheardOf" in remark for remark in move.remarks)
+    assert "unheardOf" in str(move.steps[1].sdk)
 
 
 def test_several_sizes_move_together(made: Plan) -> None:

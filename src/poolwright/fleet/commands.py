@@ -6,6 +6,8 @@ for a POSIX shell and taken by az as it is, and what a command cannot say is tol
 
 from __future__ import annotations
 
+import base64
+import json
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -65,19 +67,53 @@ def _pairs(value: Any) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class OptionRow:
-    """How `az aks nodepool add` says a property. `unless` are values that need not be said."""
+    """How `az aks nodepool add` says a property. `unless` are values that need not be said.
+
+    `values` raises for what no words of az make. An option with a `file` takes the
+    name of one that ends so, and `values` are the words for what to write into it.
+    """
 
     path: str
     option: str
     values: Callable[[Any], list[str]] = _one
     unless: tuple[Any, ...] = ()
+    file: str = ""
 
 
 def _nothing(_: Any) -> list[str]:
     return []
 
 
-# Source: `az aks nodepool add --help` of azure-cli 2.91.0.
+def _json(value: Any) -> list[str]:
+    return [json.dumps(value)]
+
+
+def _decoded(value: Any) -> list[str]:
+    """az encodes the text of the file, which has to be ASCII."""
+    try:
+        base64.b64decode(value, validate=True).decode("ascii")
+    except ValueError as error:
+        raise Unsayable(str(error)) from error
+    return [f"the text that base64 --decode makes of {value}"]
+
+
+def _ports(ranges: Any) -> list[str]:
+    """`80/tcp 4000-5000/udp`."""
+    bounds = [(each["portStart"], each["portEnd"], each["protocol"].lower()) for each in ranges]
+    return [
+        f"{first}/{protocol}" if first == last else f"{first}-{last}/{protocol}" for first, last, protocol in bounds
+    ]
+
+
+def _ip_tags(tags: Any) -> list[str]:
+    by_type = {each["ipTagType"]: each["tag"] for each in tags}
+    if len(by_type) < len(tags):
+        raise Unsayable("az takes one tag of a type")
+    return _pairs(by_type)
+
+
+# Source: `az aks nodepool add --help` of azure-cli 2.91.0, and acs/agentpool_decorator.py there for what a file holds
+# and how ports and tags are read.
 OPTIONS: Final = (
     OptionRow("mode", "--mode"),
     OptionRow("osType", "--os-type"),
@@ -124,7 +160,16 @@ OPTIONS: Final = (
     OptionRow("upgradeSettings.nodeSoakDurationInMinutes", "--node-soak-duration", unless=(0,)),
     OptionRow("upgradeSettings.undrainableNodeBehavior", "--undrainable-node-behavior", unless=("Schedule",)),
     OptionRow("gatewayProfile.publicIPPrefixSize", "--gateway-prefix-size"),
-    # What every node pool has and no option says.
+    OptionRow("artifactStreamingProfile.enabled", "--enable-artifact-streaming", _nothing, (False,)),
+    OptionRow("networkProfile.allowedHostPorts", "--allowed-host-ports", _ports),
+    OptionRow("networkProfile.applicationSecurityGroups", "--asg-ids", list),
+    OptionRow("networkProfile.nodePublicIPTags", "--node-public-ip-tags", _ip_tags),
+    OptionRow("creationData.sourceResourceId", "--snapshot-id"),
+    OptionRow("kubeletConfig", "--kubelet-config", _json, file="json"),
+    OptionRow("linuxOSConfig", "--linux-os-config", _json, file="json"),
+    OptionRow("localDNSProfile", "--localdns-config", _json, file="json"),
+    OptionRow("messageOfTheDay", "--message-of-the-day", _decoded, file="txt"),
+    # What every node pool has and no option says; sshAccess has one in the extension aks-preview only.
     OptionRow("kubeletDiskType", "", unless=("OS",)),
     OptionRow("securityProfile.sshAccess", "", unless=("LocalUser",)),
 )
@@ -136,7 +181,10 @@ _OBJECTS: Final = frozenset(row.path.rpartition(".")[0] for row in OPTIONS if ".
 
 @dataclass(frozen=True, slots=True)
 class Spelled:
-    """A new node pool in az's words. `unsaid` are the properties that no option says, by ARM's names."""
+    """A new node pool in az's words. `unsaid` are the properties that no option says as they are, by ARM's names.
+
+    Before the commands are lines that begin with # and say what to write into the files that they read.
+    """
 
     lines: tuple[str, ...]
     unsaid: tuple[str, ...]
@@ -150,18 +198,28 @@ def az_add(pool: NodePoolId, properties: Json, headers: Mapping[str, str]) -> Sp
         # Which is their sum; each size is given its own.
         values.pop("count", None)
     options: list[Option] = []
+    files: list[str] = []
     unsaid = []
     for row in OPTIONS:
         value = values.pop(row.path, None)
         if value is None or value in row.unless:
             continue
-        if row.option:
-            options.append((row.option, *row.values(value)))
-        else:
+        try:
+            words = row.values(value)
+        except (Unsayable, KeyError, TypeError, AttributeError):
             unsaid.append(row.path)
+            continue
+        if not row.option:
+            unsaid.append(row.path)
+        elif row.file:
+            name = f"{pool.pool}-{row.path}.{row.file}"
+            files.append(f"# write into {name}, which az reads in this directory: {' '.join(words)}")
+            options.append((row.option, name))
+        else:
+            options.append((row.option, *words))
     if manual:
         options.append(("--node-count", str(manual[0]["count"])))
-    lines = [az("aks nodepool add", pool, *options, *_headers(headers))]
+    lines = [*files, az("aks nodepool add", pool, *options, *_headers(headers))]
     for profile in manual[1:]:
         further = ("--vm-sizes", profile["size"]), ("--node-count", str(profile["count"]))
         lines.append(az("aks nodepool manual-scale add", pool, *further))

@@ -484,9 +484,7 @@ class _ClusterPlanner:
             added = commands.az_add(replacement, properties, _headers(draft))
             steps, way_back = _new_pool_steps(draft, replacement, properties, added.lines, self._again(pool))
             if added.unsaid:
-                remarks.append(
-                    f"az aks nodepool add has no option for {', '.join(added.unsaid)}; the call of the SDK sends it"
-                )
+                remarks.append(f"{_unsaid(added)}; the call of the SDK sends it")
             extra = pool.count
         else:
             replacement = None
@@ -525,7 +523,9 @@ class _ClusterPlanner:
         """How the old node pool can be had again, where the rules still give what it was."""
         if (why := self._targets.why_not_again(pool, self._cluster.location)) is not None:
             return (f"# no way back: {why}",)
-        return commands.az_add(pool.id, _as_it_was(pool), {}).lines
+        added = commands.az_add(pool.id, _as_it_was(pool), {})
+        lost = (f"# {_unsaid(added)}; the node pool is made without it",) if added.unsaid else ()
+        return (*lost, *added.lines)
 
     def _choice(self, draft: _Draft, target: Target) -> SizeChoice:
         choice, before = self._choices(target), draft.found.os_release
@@ -626,6 +626,10 @@ def _stay(found: AuditedPool, because: tuple[Finding, ...], move: Move | None = 
 def _called(pool: FleetPool) -> str:
     cluster = pool.id.cluster_id
     return f"node pool {cluster.group_id.group}/{cluster.cluster}/{pool.id.pool}"
+
+
+def _unsaid(added: commands.Spelled) -> str:
+    return f"az aks nodepool add has no option for {', '.join(added.unsaid)} as it is"
 
 
 def _choice(target: Target) -> SizeChoice:
