@@ -231,6 +231,17 @@ IN_THE_OVERRIDES = "name another OS SKU in the overrides of the plan: osSku "
             "Creating node pools with OS SKU 'WindowsAnnual' is no longer possible since 15 May 2026.",
             "Windows2022 or Windows2025",
         ),
+        (
+            {"osSKU": "Windows2025", "osType": "Windows", "vmSize": "Standard_D4s_v5", "enableFIPS": False}
+            | {"nodeImageVersion": "AKSWindows-2025-26100.7462.251212"},
+            "OS SKU 'Windows2025' requires enableFIPS to be true; it cannot be turned off.",
+            "Windows2022",
+        ),
+        (
+            {"osSKU": "Ubuntu2404", "enableFIPS": True, "nodeImageVersion": GEN1},
+            "FIPS is not supported with OS SKU 'Ubuntu2404'.",
+            "Ubuntu, Ubuntu2204, AzureLinux or AzureLinux3",
+        ),
     ],
 )
 def test_where_the_os_sku_is_in_the_way_that_is_told_with_those_that_help(

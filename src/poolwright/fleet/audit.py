@@ -266,7 +266,8 @@ OBSTACLES: Final = (
     ObstacleRow(
         Rule(
             "os-sku-refused",
-            "The OS SKU gets no new machines of Generation 2 on any size: AKS refuses it, or its node images are gone.",
+            "The OS SKU gets no new machines of Generation 2 on any size: AKS refuses it, or it with its FIPS setting, "
+            "or its node images are gone.",
             f"{OS_PAGE} (rules 19, 43, 47), and what decides over a PUT",
         ),
         when(

@@ -33,8 +33,8 @@ from poolwright.fleet.values import FleetPool
 # Of a line's sizes that many of the nearest are looked at, and that many shown.
 _LOOKED_AT: Final = 40
 SHOWN: Final = 5
-# The property that a refusal by the OS SKU names.
-_OS_SKU: Final = "properties.osSKU"
+# The properties that a refusal by the OS SKU names: which of them have FIPS, or must, is the OS SKU's as well.
+_OF_OS_SKU: Final = frozenset({"properties.osSKU", "properties.enableFIPS"})
 # OS SKUs of one distribution.
 _AZURE_LINUX: Final = frozenset({OsSku.CBL_MARINER, OsSku.AZURE_LINUX, OsSku.AZURE_LINUX_3})
 
@@ -314,7 +314,7 @@ class Targets:
         outcome = refused[0] if refused else resolve(request, self.knowledge.catalog.images)
         if isinstance(outcome, Refusal):
             # What confidential sizes lack, others may have.
-            return Unfit(outcome.message, by_os_sku=outcome.target == _OS_SKU and not size.is_confidential)
+            return Unfit(outcome.message, by_os_sku=outcome.target in _OF_OS_SKU and not size.is_confidential)
         if creating and (outcome.late_failure is not None or outcome.generation is not new):
             failure = outcome.late_failure
             return Unfit(
