@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import io
+import json
 from datetime import date
 from importlib.resources import files
 from pathlib import Path
@@ -16,6 +18,7 @@ from poolwright.domain.image_tables import WARNING_TABLE
 from poolwright.domain.node_pool_kind import PoolType
 from poolwright.domain.profile import Profile
 from poolwright.fleet.audit import OBSTACLES, Audit, AuditedPool, Move, Urgency, image_stem, urgency
+from poolwright.fleet.audit_reports import csv_text
 from poolwright.fleet.document import document_of, json_of
 from tests.fleet.fleets import TODAY, audited, audited_pool, cluster, exported, fleet_of, pool
 
@@ -249,6 +252,27 @@ def test_where_the_os_sku_is_in_the_way_that_is_told_with_those_that_help(
 ) -> None:
     (finding,) = audited_pool(**properties).findings
     assert (finding.id, finding.message, finding.remedy) == ("os-sku-refused", message, IN_THE_OVERRIDES + remedy)
+
+
+@pytest.mark.parametrize(
+    ("properties", "count"),
+    [
+        ({"count": 3, "vmSize": None}, 3),
+        ({"count": None}, None),
+        ({"count": 0}, 0),
+        ({"count": 7, "vmSize": None, "virtualMachinesProfile": {"scale": {"manual": [{"size": "A", "count": 2}]}}}, 2),
+    ],
+)
+def test_as_many_machines_are_told_as_the_export_tells_and_no_number_where_it_tells_none(
+    properties: dict[str, object], count: int | None
+) -> None:
+    fleet = fleet_of(cluster(pool(**properties)))
+    found = audited(fleet)
+    (each,) = found.pools
+    assert each.count == count
+    assert json.loads(json_of(found))["pools"][0]["count"] == count
+    (row,) = csv.DictReader(io.StringIO(csv_text(found)))
+    assert row["count"] == ("" if count is None else str(count))
 
 
 def test_every_row_has_a_test_here() -> None:

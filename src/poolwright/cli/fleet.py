@@ -440,7 +440,7 @@ def _row(pool: AuditedPool) -> dict[str, object]:
         "Mode": pool.mode or "-",
         "Os": pool.os_sku or pool.os_type or "-",
         "Size": "+".join(pool.sizes) or "-",
-        "Count": pool.count,
+        "Count": pool.count if pool.count is not None else "-",
         "Generation": f"{pool.generation or '-'}{sign}",
         "Because": pool.because.id,
         "Move": pool.move.value,

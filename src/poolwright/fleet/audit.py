@@ -93,7 +93,7 @@ class AuditedPool(Document):
     power_state: str | None
     provisioning_state: str | None
     sizes: tuple[str, ...]
-    count: int
+    count: int | None
     node_image_version: str | None
     os_release: str | None
     generation: str | None
@@ -421,7 +421,7 @@ class _Auditor:
             power_state=_power(pool, cluster),
             provisioning_state=pool.state,
             sizes=pool.sizes,
-            count=pool.count,
+            count=pool.machines,
             node_image_version=pool.node_image,
             os_release=release,
             generation=generation.value if generation else None,

@@ -150,11 +150,14 @@ def _pool(identity: NodePoolId, entry: Mapping[str, Any], origin: Origin, compla
         del properties["type"]
     reader = _Reader(properties, complain)
     security, counted = reader.inside("securityprofile"), _scale(reader)
+    counts = [count for _, count in counted if count is not None]
+    counts_told = len(counts) == len(counted) if counted else None
     return FleetPool(
         id=identity,
         origin=origin,
         scale=tuple(ScaleProfile(size, count or 0) for size, count in counted),
-        counts_told=all(count is not None for _, count in counted) if counted else None,
+        counts_told=counts_told,
+        machines=sum(counts) if counts_told else reader.count("count"),
         os_type=reader.choice("ostype", OsType),
         os_sku=reader.os_sku(),
         version=reader.version("currentorchestratorversion", "orchestratorversion"),

@@ -56,15 +56,16 @@ class FleetPool:
     """A node pool as exported. `None` is what the export does not say.
 
     `scale` has one size, except in a VirtualMachines pool; `counts_told` is whether it tells how many machines of each,
-    else they stand there as 0. `stated` is the generation that the service which wrote the
-    export states; Azure states none. `state` is the provisioning state. `properties` are all of its properties that a
-    PUT could carry, by ARM's names.
+    else they stand there as 0. `machines` is how many they are together, where it tells. `stated` is the generation
+    that the service which wrote the export states; Azure states none. `state` is the provisioning state. `properties`
+    are all of its properties that a PUT could carry, by ARM's names.
     """
 
     id: NodePoolId
     origin: Origin
     scale: tuple[ScaleProfile, ...] = ()
     counts_told: bool | None = None
+    machines: int | None = None
     os_type: OsType | None = None
     os_sku: OsSku | None = None
     version: KubernetesVersion | None = None
@@ -89,7 +90,7 @@ class FleetPool:
 
     @property
     def count(self) -> int:
-        """How many machines it has."""
+        """How many machines it has, as far as it tells how many of each size."""
         return sum(profile.count for profile in self.scale)
 
     @property
