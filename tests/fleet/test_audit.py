@@ -355,10 +355,49 @@ def test_windows_releases_lose_their_support_and_then_their_images(release: str,
     assert ([end.day for end in ends], [end.removes_images for end in ends]) == (days, [False, True])
 
 
+@pytest.mark.parametrize(
+    ("image", "properties", "told"),
+    [
+        ("AKSUbuntu-1804containerd-202303.06.0", {}, ("18.04", "V1", "certain", ["2025-06-17"])),
+        ("AKSUbuntu-1804gen2containerd-2022.11.06", {}, ("18.04", "V2", "certain", ["2025-06-17"])),
+        ("AKSUbuntu-1604-2021.11.06", {}, ("16.04", "V1", "likely", ["2021-07-15"])),
+        ("AKSUbuntuEdgeZone-1804containerd-202306.01.0", {}, ("18.04", "V1", "likely", ["2025-06-17"])),
+        ("AKSUbuntuEdgeZone-1804gen2containerd-202306.01.0", {}, ("18.04", "V2", "certain", ["2025-06-17"])),
+        ("AKSAzureLinux-V2new-202306.01.0", {}, ("Azure Linux 2.0", "V1", "likely", ["2026-03-31"])),
+        ("AKSCBLMariner-V2new-202306.01.0", {}, ("CBL-Mariner 2.0", "V1", "likely", ["2026-03-31"])),
+        (
+            "AKSWindows-2019-17763.2366.211215",
+            {"osType": "Windows", "osSKU": "Windows2019"},
+            ("Windows Server 2019 (docker)", "V1", "certain", ["2023-05-01"]),
+        ),
+        (
+            "AKSWindows-2022-new-20348.1.1",
+            {"osType": "Windows", "osSKU": "Windows2022"},
+            ("Windows Server 2022", "V1", "likely", ["2028-06-30", "2029-06-30"]),
+        ),
+        (
+            "AKSWindows-23H2-new-25398.1.1",
+            {"osType": "Windows", "osSKU": "WindowsAnnual"},
+            ("Windows Server Annual 23H2", "V1", "likely", ["2026-05-15", "2027-05-15"]),
+        ),
+        # What its name does not tell is not known, whatever a new node pool would get.
+        ("Other-2204-202306.01.0", {}, (None, "V2", "likely", [])),
+    ],
+)
+def test_the_os_release_is_that_of_the_image_by_its_name(
+    image: str, properties: dict[str, object], told: tuple[str | None, str, str, list[str]]
+) -> None:
+    found = audited_pool(nodeImageVersion=image, vmSize="Standard_D4s_v5", **properties)
+    ends = [end.day.isoformat() for end in found.ends]
+    assert (found.os_release, found.generation, found.confidence, ends) == told
+
+
 def test_every_row_of_ends_is_met_by_something_known() -> None:
     catalog, retirements = Catalog.built_in(["eastus"]), Retirements.built_in()
     sizes = {size.name.lower() for size in catalog.sizes} | {left.name.lower() for left in catalog.left_out}
     series, releases = {series_of(name) for name in sizes}, {image.release.lower() for image in catalog.images}
+    # Which the catalogue has no image of; names of node images tell it.
+    releases.add("16.04")
     types = {each.value.lower() for each in PoolType}
     known = {"size": sizes, "series": series, "os-release": releases, "pool-type": types}
     text = files("poolwright.catalog").joinpath("retirements.csv").read_text()
@@ -368,11 +407,15 @@ def test_every_row_of_ends_is_met_by_something_known() -> None:
     assert retirements.of_size("Standard_D4s_v5") == ()
 
 
+# The rules give none of these, or warn of them without a day.
+NOT_WARNED = ("16.04", "Windows Server 2019 (docker)", "Windows Server 2022")
+
+
 def test_ends_of_releases_are_the_days_that_the_rules_warn_of() -> None:
     warned = " ".join(row.message for row in WARNING_TABLE)
     text = files("poolwright.catalog").joinpath("retirements.csv").read_text()
     for row in csv.DictReader(text.splitlines()):
-        if row["kind"] == "os-release" and row["name"] != "Windows Server 2022":
+        if row["kind"] == "os-release" and row["name"] not in NOT_WARNED:
             assert row["date"] in warned, row
 
 

@@ -76,7 +76,7 @@ def test_sarif_is_valid_and_says_what_the_audit_says(found: Audit) -> None:
     assert counted == {
         "fleet-gen1": 10,
         "fleet-ends-soon": 8,
-        "fleet-ended": 2,
+        "fleet-ended": 3,
         "fleet-windows-2019": 1,
         "fleet-cluster-stopped": 1,
         "fleet-no-mode": 2,

@@ -478,7 +478,7 @@ WARNING_TABLE: Final = (
         ),
         when(release="18.04"),
         OS_RELEASE_RETIRED,
-        "Ubuntu 18.04 is retired on Azure; it is kept here because the Generation 2 page names it.",
+        "Ubuntu 18.04 is retired on Azure since 2025-06-17; it is kept here because the Generation 2 page names it.",
     ),
     WarningRow(
         Rule("warn-ubuntu-2004", "Ubuntu 20.04 ends on 2027-03-17.", f"{OS_PAGE} (rule 47)"),

@@ -160,9 +160,30 @@ def place_of(origin: Origin) -> Place:
 
 
 # Galleries whose Generation 2 images all say so. Azure Container Linux does not (rule 48).
-_MARKED_GALLERIES: Final = re.compile(r"AKS(Ubuntu|Windows|CBLMariner|AzureLinux)-", re.IGNORECASE)
+_MARKED_GALLERIES: Final = re.compile(
+    r"AKS(Ubuntu(EdgeZone)?|Windows|CBLMariner|AzureLinux(EdgeZone)?)-", re.IGNORECASE
+)
 # What follows the definition: a version, and perhaps the date of a security patch (domain section 3).
 _VERSION: Final = re.compile(r"-\d+(?:\.\d+){2,}(?:-\d{4}\.\d{2}\.\d{2})?$")
+
+# The OS release of a node image that the catalogue does not have, by how its name begins and what stands there.
+# Source: the definitions of AgentBaker's sig_config.go (catalog/node-images.csv).
+_RELEASES_BY_NAME: Final = tuple(
+    (re.compile(pattern, re.IGNORECASE), release)
+    for pattern, release in (
+        (r"AKSUbuntu(?:EdgeZone)?-(\d\d)(\d\d)", "{}.{}"),
+        (r"AKSAzureLinux(?:EdgeZone)?-V(\d)", "Azure Linux {}.0"),
+        (r"AKSCBLMariner-V(\d)", "CBL-Mariner {}.0"),
+        (r"AKSWindows-(20\d\d)\b", "Windows Server {}"),
+        (r"AKSWindows-(\d\dH\d)\b", "Windows Server Annual {}"),
+    )
+)
+
+
+def release_named(version_string: str) -> str | None:
+    """Return the OS release that the name of a node image tells (`AKSUbuntu-1604-...`: `16.04`); None for others."""
+    matches = ((pattern.match(version_string), release) for pattern, release in _RELEASES_BY_NAME)
+    return next((release.format(*match.groups()) for match, release in matches if match is not None), None)
 
 
 def image_stem(version_string: str) -> str:
@@ -401,7 +422,7 @@ class _Auditor:
         evidence = self._evidence(pool, image, known, resolution)
         row = evidence.deciding
         generation: Generation | None = getattr(evidence, row.evidence) if row is not None else None
-        release = image.release if image is not None else resolution.image.release if resolution is not None else None
+        release = self._release(pool, image, resolution)
         ends = self._ends(pool, here, release)
         facts = self._facts(pool, cluster, sizes, generation)
         findings, effects = self._obstacles(pool, cluster, sizes, facts)
@@ -454,6 +475,14 @@ class _Auditor:
             no_mark=Generation.V1 if not marked and _MARKED_GALLERIES.match(text) else None,
             rules=resolution.generation if resolution is not None else None,
         )
+
+    def _release(self, pool: FleetPool, image: NodeImage | None, resolution: Resolution | None) -> str | None:
+        """The OS release by the node image, and only where the export tells none by the rules."""
+        if image is not None:
+            return image.release
+        if pool.node_image:
+            return release_named(pool.node_image)
+        return resolution.image.release if resolution is not None else None
 
     def _ends(self, pool: FleetPool, here: LocationCatalog, release: str | None) -> tuple[Retirement, ...]:
         of_sizes = [end for name in pool.sizes for end in self._targets.ends(here.location, name)]
