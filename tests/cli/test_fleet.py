@@ -184,6 +184,23 @@ def test_a_path_that_is_not_there_ends_with_3(alone: CommandLine) -> None:
 PLAN = ("fleet", "plan", str(EXPORTS), "--as-of", "2026-11-26")
 
 
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        ("HPC team replaces it in January", "HPC team replaces it in January. take the override away"),
+        ("replaced in January. ", "replaced in January. take the override away"),
+        ("why move?", "why move? take the override away"),
+    ],
+)
+def test_a_reason_of_ones_own_ends_before_what_can_be_done(
+    alone: CommandLine, tmp_path: Path, reason: str, told: str
+) -> None:
+    decisions = tmp_path / "decisions.json"
+    decisions.write_text(json.dumps({"overrides": [{"pools": "shop/shop-prod/batch", "leave": reason}]}))
+    ended = alone.done(*PLAN, "--overrides", str(decisions))
+    assert f"stays: shop/shop-prod/batch: {told}\n" in ended.err
+
+
 def test_a_plan_shows_moves_and_quota_and_why_the_others_stay(alone: CommandLine) -> None:
     ended = alone.done(*PLAN)
     batch = next(line for line in ended.out.splitlines() if " batch " in line)

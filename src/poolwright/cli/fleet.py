@@ -327,7 +327,7 @@ def _tell_plan(made: Plan) -> None:
         note(visible(change))
     for left in made.stays:
         if left.move != "done":
-            reasons = "; ".join(f"{finding.message} {finding.remedy}".strip() for finding in left.because)
+            reasons = "; ".join(finding.advice for finding in left.because)
             note(visible(f"stays: {left.resource_group}/{left.cluster}/{left.pool}: {reasons}"))
     _tell_problems(made.problems)
 

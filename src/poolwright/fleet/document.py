@@ -48,6 +48,12 @@ class Finding(Document):
     remedy: str
     source: str
 
+    @property
+    def advice(self) -> str:
+        """What was found and what can be done, apart also where somebody's own words end without a stop."""
+        stop = "" if self.message.rstrip().endswith((".", "!", "?")) else "."
+        return f"{self.message.rstrip()}{stop} {self.remedy}".strip()
+
 
 def json_of(document: Document, *, indent: int | None = None) -> bytes:
     """Return the document as JSON."""
