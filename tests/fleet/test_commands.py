@@ -146,6 +146,7 @@ def test_what_is_configured_of_nodes_is_said_by_options_and_files() -> None:
         ({"messageOfTheDay": "w6k="}, "messageOfTheDay"),
         ({"messageOfTheDay": "no base64!"}, "messageOfTheDay"),
         ({"networkProfile": {"allowedHostPorts": [{"portStart": 80}]}}, "networkProfile.allowedHostPorts"),
+        ({"networkProfile": {"applicationSecurityGroups": ["/a"]}}, "networkProfile.applicationSecurityGroups"),
         ({"networkProfile": {"allowedHostPorts": [80]}}, "networkProfile.allowedHostPorts"),
         (
             {"networkProfile": {"nodePublicIPTags": [{"ipTagType": "a", "tag": "b"}] * 2}},
@@ -157,6 +158,12 @@ def test_a_value_that_no_option_takes_as_it_is_is_told(properties: dict[str, Any
     added = az_add(POOL, properties, {})
     assert added.unsaid == (unsaid,)
     assert len(added.lines) == 1
+
+
+def test_what_holds_nothing_is_not_said() -> None:
+    nothing = {"allowedHostPorts": [], "applicationSecurityGroups": [], "nodePublicIPTags": []}
+    empty = {"networkProfile": nothing, "kubeletConfig": {}, "linuxOSConfig": {}, "localDNSProfile": {}}
+    assert az_add(POOL, {"vmSize": "S", **empty}, {}) == az_add(POOL, {"vmSize": "S"}, {})
 
 
 def test_every_option_that_adds_a_node_pool_is_one_of_az_without_extensions() -> None:

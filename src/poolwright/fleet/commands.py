@@ -69,8 +69,8 @@ def _pairs(value: Any) -> list[str]:
 class OptionRow:
     """How `az aks nodepool add` says a property. `unless` are values that need not be said.
 
-    `values` raises for what no words of az make. An option with a `file` takes the
-    name of one that ends so, and `values` are the words for what to write into it.
+    `values` raises for what no words of az make. An option with a `file` takes the name of one that ends so, and
+    `values` are the words for what to write into it. `needs` is a property without which az refuses the option.
     """
 
     path: str
@@ -78,6 +78,7 @@ class OptionRow:
     values: Callable[[Any], list[str]] = _one
     unless: tuple[Any, ...] = ()
     file: str = ""
+    needs: str = ""
 
 
 def _nothing(_: Any) -> list[str]:
@@ -161,13 +162,15 @@ OPTIONS: Final = (
     OptionRow("upgradeSettings.undrainableNodeBehavior", "--undrainable-node-behavior", unless=("Schedule",)),
     OptionRow("gatewayProfile.publicIPPrefixSize", "--gateway-prefix-size"),
     OptionRow("artifactStreamingProfile.enabled", "--enable-artifact-streaming", _nothing, (False,)),
-    OptionRow("networkProfile.allowedHostPorts", "--allowed-host-ports", _ports),
-    OptionRow("networkProfile.applicationSecurityGroups", "--asg-ids", list),
-    OptionRow("networkProfile.nodePublicIPTags", "--node-public-ip-tags", _ip_tags),
+    OptionRow("networkProfile.allowedHostPorts", "--allowed-host-ports", _ports, ([],)),
+    OptionRow(
+        "networkProfile.applicationSecurityGroups", "--asg-ids", list, ([],), needs="networkProfile.allowedHostPorts"
+    ),
+    OptionRow("networkProfile.nodePublicIPTags", "--node-public-ip-tags", _ip_tags, ([],)),
     OptionRow("creationData.sourceResourceId", "--snapshot-id"),
-    OptionRow("kubeletConfig", "--kubelet-config", _json, file="json"),
-    OptionRow("linuxOSConfig", "--linux-os-config", _json, file="json"),
-    OptionRow("localDNSProfile", "--localdns-config", _json, file="json"),
+    OptionRow("kubeletConfig", "--kubelet-config", _json, ({},), file="json"),
+    OptionRow("linuxOSConfig", "--linux-os-config", _json, ({},), file="json"),
+    OptionRow("localDNSProfile", "--localdns-config", _json, ({},), file="json"),
     OptionRow("messageOfTheDay", "--message-of-the-day", _decoded, file="txt"),
     # What every node pool has and no option says; sshAccess has one in the extension aks-preview only.
     OptionRow("kubeletDiskType", "", unless=("OS",)),
@@ -200,18 +203,17 @@ def az_add(pool: NodePoolId, properties: Json, headers: Mapping[str, str]) -> Sp
     options: list[Option] = []
     files: list[str] = []
     unsaid = []
+    said = set()
     for row in OPTIONS:
         value = values.pop(row.path, None)
         if value is None or value in row.unless:
             continue
-        try:
-            words = row.values(value)
-        except (Unsayable, KeyError, TypeError, AttributeError):
+        words = _words(row, value) if row.option and (not row.needs or row.needs in said) else None
+        if words is None:
             unsaid.append(row.path)
             continue
-        if not row.option:
-            unsaid.append(row.path)
-        elif row.file:
+        said.add(row.path)
+        if row.file:
             name = f"{pool.pool}-{row.path}.{row.file}"
             files.append(f"# write into {name}, which az reads in this directory: {' '.join(words)}")
             options.append((row.option, name))
@@ -224,6 +226,14 @@ def az_add(pool: NodePoolId, properties: Json, headers: Mapping[str, str]) -> Sp
         further = ("--vm-sizes", profile["size"]), ("--node-count", str(profile["count"]))
         lines.append(az("aks nodepool manual-scale add", pool, *further))
     return Spelled(tuple(lines), (*unsaid, *sorted(values)))
+
+
+def _words(row: OptionRow, value: Any) -> list[str] | None:
+    """What stands behind the option; None for a value that az does not take as it is."""
+    try:
+        return row.values(value)
+    except (Unsayable, KeyError, TypeError, AttributeError):
+        return None
 
 
 def az(command: str, about: NodePoolId | ClusterId, *options: Option) -> str:
