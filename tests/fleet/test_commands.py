@@ -99,6 +99,8 @@ def test_a_line_that_cannot_be_typed_is_a_comment_that_says_why() -> None:
     ):
         assert line.startswith("# az ")
         assert f"cannot be typed: az takes {about} for the name of a file" in line
+    (tainted,) = az_add(POOL, {"nodeTaints": ["a=b:NoSchedule", "z:NoExecute"]}, {}).lines
+    assert tainted.startswith("# az aks nodepool add cannot be typed: az refuses --node-taints 'a=b:NoSchedule,z:NoExe")
     assert az_usage("s", "eastus", "a' || 'b").startswith("# az vm list-usage cannot be typed")
     assert az_usage("s", "eastus", "standardDSv3Family").startswith("az vm list-usage -l eastus ")
 
@@ -195,7 +197,7 @@ def test_no_line_of_a_plan_hands_az_a_file_or_an_option_of_an_export() -> None:
     made = planned(
         cluster(pool(tags=tags), name="@evil", group="-o"),
         cluster(pool(tags=tags, nodeTaints=taints), name="c2"),
-        cluster(pool(tags={"a": "@b"}, nodeTaints=["a=@b:NoSchedule"]), name="c3", location=None),
+        cluster(pool(tags={"a": "@b"}, nodeTaints=["a=b:NoSchedule"]), name="c3", location=None),
     )
     assert len(made.moves) == 3
     lines = [line for move in made.moves for step in move.steps for line in (*step.az, *step.undo)]
@@ -212,7 +214,7 @@ def test_no_line_of_a_plan_hands_az_a_file_or_an_option_of_an_export() -> None:
     (third,) = [move for each in made.clusters if each.cluster == "c3" for move in each.moves]
     (add,) = third.steps[1].az
     assert "--tags=a=@b" in add
-    assert "--node-taints=a=@b:NoSchedule" in add
+    assert "--node-taints a=b:NoSchedule" in add
     assert "-l unknown" not in markdown(outline(made))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -22,6 +23,11 @@ WINDOWS_GEN2_HEADER: Final = "UseWindowsGen2VM"
 Json = Mapping[str, Any]
 # An option of az and its values.
 Option = tuple[str, ...]
+
+
+# The values that az takes of an option for which ARM takes more. Source: acs/_validators.py (azure-cli 2.91.0).
+_TAINT: Final = r"[a-zA-Z\d][\w\-./]{0,252}=[a-zA-Z\d][\w\-.]{0,62}:(NoSchedule|PreferNoSchedule|NoExecute)"
+_TAKEN: Final = {"--node-taints": re.compile(rf"{_TAINT}(,{_TAINT})*")}
 
 
 class Unsayable(ValueError):
@@ -46,6 +52,9 @@ def option(name: str, *values: str) -> str:
         # argparse drops a lone --, also behind =.
         if value == "--" or (value.startswith("-") and len(values) > 1):
             raise Unsayable(f"az takes {name} {value!r} for an option")
+    for value in values:
+        if name in _TAKEN and _TAKEN[name].fullmatch(value) is None:
+            raise Unsayable(f"az refuses {name} {value!r}")
     for word in words:
         if _is_read_as_a_file(word):
             raise Unsayable(f"az takes {name} {word.removeprefix(f'{name}=')!r} for the name of a file to read")
