@@ -40,6 +40,11 @@ def documents(text: str, *, max_values: int = MAX_VALUES) -> list[Node]:
     return roots
 
 
+def require_bounded(root: Node, *, max_values: int = MAX_VALUES) -> None:
+    """Require the limits of a document whose nodes were put together anew. Raises `TooMuchYaml`."""
+    _written_out(root, max_values, max_values)
+
+
 def _require_written_bounded(text: str, max_values: int) -> None:
     """Count what is written without building anything: libyaml's composer calls itself for every level."""
     depth = 0

@@ -21,6 +21,7 @@ from yaml.nodes import Node, ScalarNode, SequenceNode
 from poolwright.lint.ansible_tasks import SCRIPTED, actions_in, defaults_in, is_for_aks, pools_of_task
 from poolwright.lint.arm_templates import Given
 from poolwright.lint.az_commands import is_az, read_commands, read_script
+from poolwright.lint.gitlab import with_whole_jobs
 from poolwright.lint.pools import FoundCluster, FoundPool, Reading
 from poolwright.lint.shell import Command
 from poolwright.lint.shell_words import Value, Word, run_by
@@ -70,13 +71,12 @@ def read_yaml(text: Text, given: Given) -> tuple[Reading, list[tuple[Place, str]
     """Return the node pools of a YAML file, and what in its scripts cannot be read. Raises `Broken`."""
     reading = Reading()
     wrong: list[tuple[Place, str]] = []
-    roots = documents(text)
+    roots = [with_whole_jobs(text, root) for root in documents(text)]
     seen: set[int] = set()
     read: set[tuple[int, ...]] = set()
     for root in roots:
         clusters: dict[Any, FoundCluster] = {}
         shells, conditions, defaults = shells_in(root), conditions_in(root), defaults_in(root)
-        everywhere = _before_script(root)
         for mapping in mappings(root):
             named = members(mapping)
             before = len(reading.pools)
@@ -93,7 +93,7 @@ def read_yaml(text: Text, given: Given) -> tuple[Reading, list[tuple[Place, str]
                     more = named.get("args") if name == "command" else None
                     _read_words(reading, text, [node, *([more] if isinstance(more, SequenceNode) else [])], seen, given)
                 elif name == "script":
-                    parts = [*_scalars(named.get("before_script", everywhere)), *_scalars(node)]
+                    parts = [*_scalars(named.get("before_script")), *_scalars(node)]
                     key = tuple(map(id, parts))
                     if key not in read:
                         _read_script(reading, wrong, text, parts, given)
@@ -119,13 +119,6 @@ def read_yaml(text: Text, given: Given) -> tuple[Reading, list[tuple[Place, str]
                 replace(pool, condition=together(condition, pool.condition)) for pool in reading.pools[before:]
             ]
     return reading, wrong
-
-
-def _before_script(root: Node) -> Node | None:
-    """What GitLab runs before the script of every job that has none of its own."""
-    named = members(root)
-    of_default = members(named["default"]) if "default" in named else {}
-    return of_default.get("before_script", named.get("before_script"))
 
 
 def _scalars(node: Node | None) -> Iterator[ScalarNode]:
