@@ -24,7 +24,7 @@ from poolwright.lint.az_commands import is_az, read_commands, read_script
 from poolwright.lint.gitlab import with_whole_jobs
 from poolwright.lint.pools import FoundCluster, FoundPool, Reading
 from poolwright.lint.shell import Command
-from poolwright.lint.shell_words import Value, Word, run_by
+from poolwright.lint.shell_words import Value, Word, run_by, shortened
 from poolwright.lint.step_conditions import conditions_in, together
 from poolwright.lint.step_shells import (
     OF_POWERSHELL,
@@ -36,6 +36,7 @@ from poolwright.lint.step_shells import (
     why_not_read,
 )
 from poolwright.lint.texts import Broken, JoinedText, Place, Text
+from poolwright.lint.yaml_keys import is_for_people, is_variable, variables_in
 from poolwright.lint.yaml_text import documents, mappings, members, place_of, script_in
 from poolwright.templates.partial import Unknown
 
@@ -74,15 +75,19 @@ def read_yaml(text: Text, given: Given) -> tuple[Reading, list[tuple[Place, str]
     roots = [with_whole_jobs(text, root) for root in documents(text)]
     seen: set[int] = set()
     read: set[tuple[int, ...]] = set()
+    held: set[int] = set()
     for root in roots:
         clusters: dict[Any, FoundCluster] = {}
         shells, conditions, defaults = shells_in(root), conditions_in(root), defaults_in(root)
+        variables = variables_in(root)
         for mapping in mappings(root):
             named = members(mapping)
             before = len(reading.pools)
             for name, node in named.items():
                 shell = POWERSHELL if name in OF_POWERSHELL else shells.get(id(mapping)) if name != "bash" else None
-                if is_for_aks(name):
+                if variables[id(mapping)] or is_variable(root, mapping, name, node):
+                    _read_variable(reading, text, name, node, held, given)
+                elif is_for_aks(name):
                     for pool in pools_of_task(text, name, node, named, defaults[id(mapping)], clusters, given):
                         _add(reading, pool)
                 elif name in OF_POWERSHELL or (name in _SCRIPTS and shell is not None and not is_read(shell)):
@@ -165,6 +170,16 @@ def _read_words(reading: Reading, text: Text, nodes: list[SequenceNode], seen: s
     if command:
         for pool in read_commands([Command(tuple(command), words[0].place, None)], given).pools:
             _add(reading, pool)
+
+
+def _read_variable(reading: Reading, text: Text, name: str, node: Node, held: set[int], given: Given) -> None:
+    """Read a variable that may hold a command, of which nobody says whether and how it runs."""
+    for value in _texts(node, held):
+        if not is_for_people(name) and makes_pools(_JOINED.sub(" ", value.value)):
+            place = place_of(text, value)
+            command = Command((Word(Unknown(name), place),), place, f"'{shortened(name)}' is run", held=(value.value,))
+            for pool in read_commands([command], given).pools:
+                _add(reading, pool)
 
 
 def _filled_in(node: ScalarNode) -> Value:

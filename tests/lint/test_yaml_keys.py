@@ -1,0 +1,73 @@
+"""What YAML holds under keys that are no scripts is never read as one, and never passed over."""
+
+from __future__ import annotations
+
+import pytest
+
+from poolwright.lint.arm_templates import Given
+from poolwright.lint.pools import FoundPool
+from poolwright.lint.texts import Place, Text
+from poolwright.lint.yaml_files import read_yaml
+from poolwright.templates.partial import Unknown
+
+ADD = "az aks nodepool add -g rg --cluster-name c -n w22 -s Standard_D2_v2"
+
+
+def read(content: str) -> tuple[list[FoundPool], list[tuple[Place, str]]]:
+    """The node pools in the YAML, and what in it cannot be read."""
+    reading, wrong = read_yaml(Text("f", content), Given())
+    return reading.pools, wrong
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        f"- hosts: all\n  vars: {{cmd: {ADD}}}\n",
+        f"- set_fact: {{cmd: {ADD}}}\n",
+        f"- ansible.builtin.set_fact:\n    script: |\n      {ADD}\n",
+        f"- hosts: all\n  vars: {{of: {{these: {{cmd: [echo, {ADD}]}}}}}}\n",
+        f"cmd: {ADD}\n",
+        f"args: {ADD}\n",
+        f"env: {{RUN: {ADD}}}\njobs: {{}}\n",
+        f"variables: {{run: {ADD}}}\n",
+        f"variables:\n- name: run\n  value: {ADD}\n",
+        f"- environment: {{SHELL: {ADD}}}\n  shell: $SHELL\n",
+    ],
+)
+def test_a_variable_is_no_command_but_may_be_run(content: str) -> None:
+    (pool,), wrong = read(content)
+    assert (pool.name, wrong) == (pool.open_ended, [])
+    assert isinstance(pool.properties["vmSize"], Unknown)
+    assert pool.condition is not None
+    assert pool.condition.endswith(" is run")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        f"- vars: {{description: {ADD}}}\n",
+        "- vars: {cmd: az aks nodepool list, more: [az aks show, 1]}\n",
+        f"- debug: {{msg: {ADD}}}\n",
+    ],
+)
+def test_a_variable_that_makes_no_node_pool_is_no_matter(content: str) -> None:
+    assert read(content) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        f"- shell: {{cmd: {ADD}}}\n",
+        f"- vars: {{a: b}}\n  shell: {ADD}\n",
+        f"command: [{ADD.replace(' ', ', ')}]\n",
+        f"jobs:\n  env:\n    steps:\n    - run: {ADD}\n",
+    ],
+)
+def test_a_command_beside_variables_is_read(content: str) -> None:
+    (pool,), wrong = read(content)
+    assert (pool.name, pool.properties, wrong) == ("w22", {"vmSize": "Standard_D2_v2"}, [])
+
+
+def test_a_command_that_a_variable_shares_with_a_task_is_read_there() -> None:
+    pools, _ = read(f"- vars: {{cmd: &cmd {ADD}}}\n  shell: *cmd\n")
+    assert [(pool.address, pool.condition) for pool in pools] == [("c/w22", None), ("?/?", "'cmd' is run")]
