@@ -2,9 +2,10 @@
 
 Sources: https://docs.github.com/actions (`run`, `azure/cli` with `inlineScript`), Azure Pipelines' `script`, `bash`
 and AzureCLI@2; https://docs.gitlab.com/ci/yaml/ (`script` and the `before_script` in force are one script for one
-shell, `after_script` another).
+shell, `after_script` another); https://taskfile.dev/docs/faq (each of `cmds` is for a shell of its own).
 
-Invariant: an expression that a pipeline or Ansible fills in is unknown, and shown as it is written.
+Invariant: an expression that a pipeline or Ansible fills in is unknown, and shown as it is written. A command that
+makes node pools is read, told as not read, or for people.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from poolwright.lint.step_shells import (
     why_not_read,
 )
 from poolwright.lint.texts import Broken, JoinedText, Place, Text
-from poolwright.lint.yaml_keys import is_for_people, is_variable, variables_in
+from poolwright.lint.yaml_keys import is_for_people, is_variable, others_in, variables_in, why_not_known
 from poolwright.lint.yaml_text import documents, mappings, members, place_of, script_in
 from poolwright.templates.partial import Unknown
 
@@ -46,8 +47,8 @@ MAX_POOLS: Final = 1_000
 # What holds a script for a shell like bash.
 _SCRIPTS: Final = frozenset(
     (
-        *("run", "script", "bash", "inlineScript", "before_script", "after_script", "commands", "command", "cmd"),
-        *("args", *SCRIPTED),
+        *("run", "script", "bash", "inlineScript", "before_script", "after_script", "commands", "command"),
+        *("cmd", "cmds", "args", *SCRIPTED),
     )
 )
 # What holds the words of a command.
@@ -123,7 +124,18 @@ def read_yaml(text: Text, given: Given) -> tuple[Reading, list[tuple[Place, str]
             reading.pools[before:] = [
                 replace(pool, condition=together(condition, pool.condition)) for pool in reading.pools[before:]
             ]
+        for name, node in others_in(root, seen | held):
+            if _holds_command(node, seen):
+                wrong.append((place_of(text, node), why_not_known(name)))
     return reading, wrong
+
+
+def _holds_command(node: Node, seen: set[int]) -> bool:
+    """Whether a text, or the words of a list, make or change node pools."""
+    if isinstance(node, SequenceNode):
+        words = [part.value for part in node.value if isinstance(part, ScalarNode) and id(part) not in seen]
+        return _begins_with_az(node) and makes_pools(" ".join(words))
+    return makes_pools(_JOINED.sub(" ", node.value))
 
 
 def _scalars(node: Node | None) -> Iterator[ScalarNode]:

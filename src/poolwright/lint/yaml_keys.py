@@ -1,4 +1,4 @@
-"""What YAML holds under keys that are no scripts: variables, and words for people.
+"""What YAML holds under keys that are no scripts: variables, words for people, and what nobody knows.
 
 Sources: `vars` and `environment` of
 https://docs.ansible.com/ansible/latest/reference_appendices/playbooks_keywords.html, its module set_fact; `env` of
@@ -10,11 +10,12 @@ Invariant: a variable is never taken for a script, whatever its name.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
-from yaml.nodes import MappingNode, Node, ScalarNode
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from poolwright.lint.shell_words import shortened
 from poolwright.lint.yaml_text import handed_down
 
 _VARIABLES: Final = frozenset(
@@ -32,6 +33,9 @@ _FOR_PEOPLE: Final = frozenset(
         *("example", "examples"),
     )
 )
+_DOCUMENTS: Final = (".md", ".rst")
+# What Ansible's name of a module may begin, as `action: shell az aks ...`.
+_BEGUN_BY_MODULE: Final = ("action", "local_action", "module")
 
 
 def variables_in(root: Node) -> dict[int, bool]:
@@ -46,7 +50,34 @@ def is_variable(root: Node, mapping: MappingNode, name: str, node: Node) -> bool
 
 def is_for_people(name: str) -> bool:
     """Return whether what stands under the key is read by people."""
-    return name.rpartition("/")[2].lower() in _FOR_PEOPLE
+    last = name.rpartition("/")[2].lower()
+    return last in _FOR_PEOPLE or last.endswith(_DOCUMENTS)
+
+
+def others_in(root: Node, known: set[int]) -> Iterator[tuple[str, Node]]:
+    """Yield the texts and lists that are neither `known` nor for people, each with the key above it."""
+    seen: set[int] = set()
+    waiting = [("", root)]
+    while waiting:
+        key, node = waiting.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, MappingNode):
+            pairs = [(name.value if isinstance(name, ScalarNode) else "", value) for name, value in node.value]
+            waiting += reversed([pair for pair in pairs if not is_for_people(pair[0])])
+        elif key not in _BEGUN_BY_MODULE and not (isinstance(node, ScalarNode) and id(node) in known):
+            yield key, node
+        if isinstance(node, SequenceNode):
+            waiting += [(key, part) for part in reversed(node.value)]
+
+
+def why_not_known(key: str) -> str:
+    """Return why a command of az under the key is not read, and what to do."""
+    return (
+        f"a command that makes or changes node pools stands here in '{shortened(key)}', which is not known as a "
+        "script: write it into one, such as run, script, bash, shell, cmds or command"
+    )
 
 
 def _of_mapping(around: bool, named: Mapping[str, Node]) -> bool:
