@@ -773,6 +773,7 @@ def test_what_only_shows_az_runs_nothing(command: str) -> None:
     [
         *("%SIZE%", "%A%", "%AB%", "!SIZE!", "$(SIZE)", "$(Pool.Size)", "${{ parameters.size }}", "$[[ inputs.size ]]"),
         *("Standard_%SIZE%_v5", "Standard_$(SIZE)", "${{ a }}%B%"),
+        *("<< parameters.size >>", "<<pipeline.parameters.size>>", "Standard_<< pipeline.number > 3 >>_v5"),
     ],
 )
 @pytest.mark.parametrize("quote", ["", '"', "'"])
@@ -781,6 +782,12 @@ def test_what_is_filled_in_before_a_shell_sees_it_is_unknown(written: str, quote
     reading, wrong = read_yaml(Text("f", f"- script: |\n    {line}\n"), Given())
     assert only(reading).properties["vmSize"] == Unknown(written)
     assert wrong == []
+
+
+def test_a_here_document_is_not_filled_in() -> None:
+    script = "    cat <<EOF >>out\n    az aks nodepool add -n a\n    EOF\n    az aks nodepool add -n b -s A\n"
+    reading, wrong = read_yaml(Text("f", f"- script: |\n{script}"), Given())
+    assert (only(reading).name, only(reading).properties, wrong) == ("b", {"vmSize": "A"}, [])
 
 
 def test_expressions_of_one_length_keep_their_names() -> None:

@@ -56,11 +56,13 @@ _VECTORS: Final = ("argv", "command")
 _JOINED: Final = re.compile(r"[\\^]\r?\n")
 _AZ: Final = re.compile(r"\baks\s+(?:create|nodepool)\b")
 # What is filled in before a shell sees it, and how it ends: `${{ inputs.size }}` of GitHub and Azure Pipelines,
-# `{{ size }}` of Ansible, `$[[ inputs.size ]]` of GitLab, `$(size)` of Azure Pipelines, which in bash is a command
-# whose output nobody knows either, `%SIZE%` and `!SIZE!` of cmd.
+# `{{ size }}` of Ansible, `$[[ inputs.size ]]` of GitLab, `<< parameters.size >>`, `<< pipeline.number >>` of CircleCI
+# (https://circleci.com/docs/guides/orchestrate/config-templating/), `$(size)` of Azure Pipelines, which in bash is a
+# command whose output nobody knows either, `%SIZE%` and `!SIZE!` of cmd.
 _FILLED_IN: Final = (
     (re.compile(r"\$?\{\{.*?\}\}"), "}}"),
     (re.compile(r"\$\[\[.*?\]\]"), "]]"),
+    (re.compile(r"<<\s*(?:parameters|pipeline)\..*?>>"), ">>"),
     (re.compile(r"\$\([A-Za-z_][\w.]*\)"), ")"),
     (re.compile(r"%[A-Za-z_]\w*%"), "%"),
     (re.compile(r"![A-Za-z_]\w*!"), "!"),
