@@ -227,3 +227,26 @@ def test_no_text_breaks_the_reading(script: str) -> None:
     read = Script(Text("f", script))
     list(read.commands())
     read.first_error()
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        ("A=`date # today`\naz x $A", ["x", None]),
+        ("A=`date; # to (day`\naz x", ["x"]),
+        ("A=`#`\naz x", ["x"]),
+        ("az x `# its size` \\\n  y `#` \\\n  z", ["x", "y", "z"]),
+        ("A=`date # ä`\naz x ä", ["x", "ä"]),
+    ],
+)
+def test_a_comment_in_backticks_ends_with_them(script: str, expected: list[str | None]) -> None:
+    read = Script(Text("f", script))
+    assert words(script) == [expected]
+    assert read.first_error() is None
+    (place,) = (command.place for command in read.commands() if command.words[0].value == "az")
+    assert script.splitlines()[place.line - 1][place.column - 1 :].startswith("az x")
+
+
+def test_backticks_in_quotes_and_comments_hold_no_comments() -> None:
+    script = "A=`date # today`\necho 'a ` b' # `c` az x\n# a ` b # c ` az y\naz 'z ` # ` z'"
+    assert words(script) == [["z ` # ` z"]]

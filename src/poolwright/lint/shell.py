@@ -110,6 +110,10 @@ _TARGETED: Final = (
 # As the last word of `[ -e / ]` the grammar takes it for a division; words are taken from the source, not from what it
 # is given to read.
 _LONE_SLASH: Final = re.compile(rb"(?<=[ \t])/(?=[ \t]+\])")
+# A comment in backticks ends with them, which the grammar does not know. What stands in quotes may be no such.
+_IN_BACKTICKS: Final = re.compile(rb"`([^`\\\n]*)`")
+_COMMENT_IN_IT: Final = re.compile(rb"([^'\"]*?)(?:(?<=[\s;])|\A)#")
+_BLANKS: Final = b" \t\n"
 _ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
 # Also in quotes it may be any number of words.
 _MANY: Final = re.compile(r"\$@|\$\{[@\w]+\[@\]\}|\$\{@")
@@ -118,6 +122,28 @@ _MANY: Final = re.compile(r"\$@|\$\{[@\w]+\[@\]\}|\$\{@")
 @cache
 def _language() -> Language:
     return Language(tree_sitter_bash.language())
+
+
+def _root_of(written: bytes) -> Node:
+    """The syntax, without the comments in backticks where the grammar takes it for wrong because of them."""
+    parser = Parser(_language())
+    root = parser.parse(written).root_node
+    if root.has_error and b"`" in written:
+        other = parser.parse(_IN_BACKTICKS.sub(_without_comment, written)).root_node
+        return root if other.has_error else other
+    return root
+
+
+def _without_comment(found: re.Match[bytes]) -> bytes:
+    """The same length of text with blanks in the place of the comment, or of all if that is a word of its own."""
+    comment = _COMMENT_IN_IT.match(found[1])
+    if comment is None:
+        return found[0]
+    before = comment[1].strip() and comment[1]
+    around = found.string[found.start() - 1 : found.start()] + found.string[found.end() : found.end() + 1]
+    if not before and not around.strip(_BLANKS):
+        return b" " * len(found[0])
+    return b"`" + (before or b":").ljust(len(found[1])) + b"`"
 
 
 class Script:
@@ -133,7 +159,7 @@ class Script:
         self._text = text
         self._raw = text.content.encode("utf-8", "surrogatepass")
         self._characters_before = _characters_before(self._raw)
-        self._root = Parser(_language()).parse(_LONE_SLASH.sub(b".", self._raw)).root_node
+        self._root = _root_of(_LONE_SLASH.sub(b".", self._raw))
         self._require_shallow()
         self._effort = Effort()
         self._spent_at: Node | None = None
