@@ -250,3 +250,16 @@ def test_a_comment_in_backticks_ends_with_them(script: str, expected: list[str |
 def test_backticks_in_quotes_and_comments_hold_no_comments() -> None:
     script = "A=`date # today`\necho 'a ` b' # `c` az x\n# a ` b # c ` az y\naz 'z ` # ` z'"
     assert words(script) == [["z ` # ` z"]]
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        ("az -s A`date`y z", ["-s", None, "z"]),
+        ('az a"b"`date`y', [None]),
+        ("az 'a'`date`\"y\"", [None]),
+        ('A=(x`date`y z)\naz "${A[@]}"', [None, "z"]),
+    ],
+)
+def test_a_word_with_backticks_in_it_is_unknown_as_a_whole(script: str, expected: list[str | None]) -> None:
+    assert words(script) == [expected]

@@ -389,11 +389,22 @@ class Script:
 
     def _written_words(self, node: Node, state: _State) -> list[Word]:
         words: list[Word] = []
+        end = -1
         for child in node.named_children:
             if child.type in ("variable_assignment", "heredoc_redirect", "file_redirect", "herestring_redirect"):
                 continue
-            words += self._words(child, state)
+            self._append(words, child, end, state)
+            end = child.end_byte
         return words
+
+    def _append(self, words: list[Word], node: Node, end: int, state: _State) -> None:
+        """Add the words of an argument; `end` is where the one before it ends."""
+        if node.start_byte == end:
+            # The grammar takes a`b`c for two.
+            place = words[-1].place if words else self.place(node)
+            words[-1:] = [self._any_words(node, place)]
+        else:
+            words += self._words(node, state)
 
     def _fed(self, node: Node) -> str:
         """What a shell may read: here-documents, and the commands and texts before it in its statement."""
@@ -604,8 +615,10 @@ class Script:
     def _array(self, node: Node, state: _State) -> Value | list[Word]:
         """The elements of `(a "$b" "${c[@]}")`."""
         elements: list[Word] = []
+        end = -1
         for child in node.named_children:
-            elements += self._words(child, state)
+            self._append(elements, child, end, state)
+            end = child.end_byte
             if len(elements) > MAX_ELEMENTS:
                 return Unknown(self._shown(node))
         return elements
