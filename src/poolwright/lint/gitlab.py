@@ -42,6 +42,8 @@ def with_whole_jobs(text: Text, root: Node) -> Node:
     if not isinstance(root, MappingNode):
         return root
     jobs = _Jobs(root)
+    if not referred and not jobs.names:
+        return root
     whole = jobs.whole(referred)
     try:
         bounded_yaml.require_bounded(whole)
@@ -98,11 +100,10 @@ class _Jobs:
         self._of_every_job = of_default.get("before_script", named.get("before_script"))
         self._is_whole_file = "include" not in named
         self._given: dict[str, _Given] = {}
+        self.names = [name for name, own in self._own.items() if "script" in own or "extends" in own]
 
     def whole(self, referred: set[int]) -> MappingNode:
-        given = {
-            name: self._given_to(name, 0) for name, own in self._own.items() if "script" in own or "extends" in own
-        }
+        given = {name: self._given_to(name, 0) for name in self.names}
         taken = referred | {
             id(each[part]) for name, each in given.items() if not _is_hidden(name) for part in _SCRIPTS if part in each
         }
