@@ -99,3 +99,17 @@ def test_references_and_levels_without_end_are_told_or_unknown() -> None:
 def test_the_rules_of_what_a_job_extends_are_its_conditions() -> None:
     jobs = f".b: {{rules: [{{if: $A}}], script: [{ADD}]}}\nd: {{extends: .b}}\n"
     assert [pool.condition for pool in read_yaml(Text("f", jobs), Given())[0].pools] == ["its rules"]
+
+
+@pytest.mark.parametrize(
+    ("jobs", "conditions"),
+    [
+        ("a: {extends: .b, rules: [{if: $A}]}\nb: {extends: .b}\n", ["its rules", None]),
+        ("a: {extends: .b}\nb: {extends: .b, rules: [{if: $A}]}\n", [None]),
+        ("a: {extends: .b, only: [x]}\nb: {extends: .b, only: [y]}\n", ["only: x", "only: y"]),
+        ("a: {extends: .b, only: [x]}\nb: {extends: .b, only: [x]}\n", ["only: x"]),
+    ],
+)
+def test_a_script_of_several_jobs_is_told_with_the_conditions_of_each(jobs: str, conditions: list[str | None]) -> None:
+    reading, _ = read_yaml(Text("f", f".b: {{script: [{ADD}]}}\n{jobs}"), Given())
+    assert [pool.condition for pool in reading.pools] == conditions

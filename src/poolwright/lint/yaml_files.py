@@ -77,7 +77,7 @@ def read_yaml(text: Text, given: Given) -> tuple[Reading, list[tuple[Place, str]
     wrong: list[tuple[Place, str]] = []
     roots = [with_whole_jobs(text, root) for root in documents(text)]
     seen: set[int] = set()
-    read: set[tuple[int, ...]] = set()
+    read: set[tuple[str | int | None, ...]] = set()
     held: set[int] = set()
     for root in roots:
         clusters: dict[Any, FoundCluster] = {}
@@ -102,11 +102,11 @@ def read_yaml(text: Text, given: Given) -> tuple[Reading, list[tuple[Place, str]
                     _read_words(reading, text, [node, *([more] if isinstance(more, SequenceNode) else [])], seen, given)
                 elif name == "script":
                     parts = [*_scalars(named.get("before_script")), *_scalars(node)]
-                    key = tuple(map(id, parts))
+                    key = conditions[id(mapping)], *map(id, parts)
                     if key not in read:
                         _read_script(reading, wrong, text, parts, given)
                     read.add(key)
-                    seen.update(key)
+                    seen.update(map(id, parts))
                 elif name in _SCRIPTS and (name != "before_script" or "script" not in named):
                     for script in _texts(node, seen):
                         _read_script(reading, wrong, text, [script], given)
