@@ -108,6 +108,7 @@ def test_the_rules_of_what_a_job_extends_are_its_conditions() -> None:
         ("a: {extends: .b}\nb: {extends: .b, rules: [{if: $A}]}\n", [None]),
         ("a: {extends: .b, only: [x]}\nb: {extends: .b, only: [y]}\n", ["only: x", "only: y"]),
         ("a: {extends: .b, only: [x]}\nb: {extends: .b, only: [x]}\n", ["only: x"]),
+        ("a: {extends: .b, only: !reference [.elsewhere, only]}\n", ["only: . '!reference [.elsewhere, only]'"]),
     ],
 )
 def test_a_script_of_several_jobs_is_told_with_the_conditions_of_each(jobs: str, conditions: list[str | None]) -> None:

@@ -9,6 +9,7 @@ stands behind none, so that what only another file may assign is unknown.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from itertools import count
 from typing import Final
@@ -26,8 +27,6 @@ _NULL: Final = "tag:yaml.org,2002:null"
 _TEXT: Final = "tag:yaml.org,2002:str"
 # As GitLab's own limits, beyond which it refuses the file.
 _MAX_LEVELS: Final = 11
-# What is not in this file may assign anything, as what bash reads with `.` does.
-_ANYTHING: Final = ". reference"
 
 # What a job gets of what it extends; None is what another file says.
 _Given = Mapping[str, Node | None]
@@ -86,7 +85,9 @@ def _referred(root: Node, reference: Node) -> Node:
         if found is None:
             break
         node = found
-    return ScalarNode(_TEXT, _ANYTHING, reference.start_mark, reference.start_mark)
+    # What is not in this file may assign anything, as what bash reads with `.` does.
+    written = f"{_REFERENCE} [{', '.join(_names(reference))}]"
+    return ScalarNode(_TEXT, f". {shlex.quote(written)}", reference.start_mark, reference.start_mark)
 
 
 class _Jobs:
