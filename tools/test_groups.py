@@ -19,14 +19,14 @@ from dataclasses import dataclass
 class Group:
     """One command of the checks; `quick` ones make up the inner loop.
 
-    `preparation` installs what its tests would install first; it runs beside the groups before, which leave a core idle
-    now and then. Where it fails, the tests try again and say why.
+    `preparations` install what its tests would install first; they run beside the groups before, which leave a core
+    idle now and then. Where one fails, the tests try again and say why.
     """
 
     name: str
     command: tuple[str, ...]
     quick: bool = False
-    preparation: tuple[str, ...] = ()
+    preparations: tuple[tuple[str, ...], ...] = ()
 
 
 def _pytest(*paths: str, distribution: str = "loadfile", workers: int = 2) -> tuple[str, ...]:
@@ -60,15 +60,14 @@ GROUPS = (
     # These wait for the disk, for deadlines and for each other more than for a processor.
     Group("durability", _pytest("tests/durability", distribution="load", workers=4)),
     Group("local", _pytest("tests/local", distribution="worksteal", workers=3)),
-    Group(
-        "az",
-        _pytest("tests/az", workers=3),
-        preparation=(sys.executable, "-c", "from poolwright.az import installation; installation.ensure_az()"),
-    ),
+    # Clients of others: each waits for itself now and then. The slowest files come first.
     Group(
         "clients",
-        _pytest("tests/clients", distribution="load", workers=3),
-        preparation=(sys.executable, "tests/clients/environments.py"),
+        _pytest("tests/clients", "tests/az", workers=4),
+        preparations=(
+            (sys.executable, "-c", "from poolwright.az import installation; installation.ensure_az()"),
+            (sys.executable, "tests/clients/environments.py"),
+        ),
     ),
 )
 
@@ -99,9 +98,9 @@ def main() -> int:
 
 def _prepare(groups: list[Group]) -> None:
     for group in groups:
-        if group.preparation:
+        for preparation in group.preparations:
             subprocess.run(
-                group.preparation,
+                preparation,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
