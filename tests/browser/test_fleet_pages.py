@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, Request
 
 from poolwright.fleet.audit import audit
 from poolwright.fleet.html_pages import audit_page, plan_page
-from poolwright.fleet.plan import plan
+from poolwright.fleet.planning import plan
 from tests.fleet.fleets import audited, cluster, exported, fleet_of, pool, targets_for
 
 NASTY = "</script><img src=x onerror=document.title='owned'>"

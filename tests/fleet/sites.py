@@ -17,7 +17,8 @@ from poolwright.fleet.apply import Application, ByHand, MoveResult
 from poolwright.fleet.arm import Arm
 from poolwright.fleet.audit import audit
 from poolwright.fleet.journal import Journal, in_memory
-from poolwright.fleet.plan import Plan, PoolMove, plan
+from poolwright.fleet.plan import Plan, PoolMove
+from poolwright.fleet.planning import plan
 from poolwright.fleet.rehearsal import NotDrained, NotLoaded
 from poolwright.fleet.values import Fleet
 from tests.fleet.fleets import SUBSCRIPTION, cluster, fleet_of, pool, targets_for

@@ -451,3 +451,9 @@ def test_urgency_follows_the_earliest_end() -> None:
 
 def test_the_audit_is_a_document_that_can_be_read_back(found: Audit) -> None:
     assert document_of(Audit, json_of(found)) == found
+
+
+def test_a_remedy_that_is_a_command_can_be_typed() -> None:
+    (only,) = audited(fleet_of(cluster(pool(), name="a;b", powerState={"code": "Stopped"}))).pools
+    (remedy,) = [finding.remedy for finding in only.findings if finding.id == "cluster-stopped"]
+    assert remedy == "start it: az aks start -g rg -n 'a;b'"

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from poolwright.domain.resource_id import ClusterId, GroupId, NodePoolId
 from poolwright.fleet.commands import OPTIONS, Unsayable, az, az_add, az_change, az_usage, option
-from poolwright.fleet.plan import Plan, plan
+from poolwright.fleet.plan import Plan
 from poolwright.fleet.plan_report import outline
+from poolwright.fleet.planning import plan
 from poolwright.fleet.reading import read
 from poolwright.reports.blocks import markdown
 from tests.fleet.fleets import audited, cluster, fleet_of, pool, targets_for

@@ -13,8 +13,9 @@ import pytest
 from poolwright.fleet.audit import OBSTACLES, Audit, audit
 from poolwright.fleet.audit_reports import COLUMNS, RULES, csv_text, sarif_log
 from poolwright.fleet.html_pages import audit_page, plan_page
-from poolwright.fleet.plan import Plan, plan
+from poolwright.fleet.plan import Plan
 from poolwright.fleet.plan_report import outline
+from poolwright.fleet.planning import plan
 from poolwright.fleet.reading import read
 from poolwright.reports.blocks import markdown
 from tests.fleet.fleets import audited, cluster, exported, fleet_of, pool, targets_for

@@ -185,8 +185,8 @@ def plan(
 ) -> None:
     from poolwright.fleet.audit import audit as audited
     from poolwright.fleet.overrides import WrongOverrides, read_overrides
-    from poolwright.fleet.plan import NoSuchMove
-    from poolwright.fleet.plan import plan as planned
+    from poolwright.fleet.planning import NoSuchMove
+    from poolwright.fleet.planning import plan as planned
 
     if allow_unmatched and overrides is None:
         raise typer.BadParameter("it is for --overrides", param_hint="--allow-unmatched")
