@@ -17,8 +17,9 @@ from poolwright.domain.generation import Generation
 from poolwright.domain.image_tables import WARNING_TABLE
 from poolwright.domain.os_sku import OsSku
 from poolwright.domain.profile import Profile
+from poolwright.lint.cases import MAX_CASES_OF_FILE
 from poolwright.lint.catalogs import Catalogs
-from poolwright.lint.decision import MAX_CASES_OF_FILE, Decider
+from poolwright.lint.decision import Decider
 from poolwright.lint.kinds import OF_WARNINGS
 from poolwright.lint.pools import ANSIBLE, ARM, AZ, AZAPI, AZURERM, TOOLS, Action, FoundCluster, FoundPool
 from poolwright.lint.texts import Place

@@ -34,6 +34,11 @@ def finding_of(mistake: Mistake, pool: FoundPool | None = None) -> Finding:
     return Finding(mistake.kind, mistake.level, mistake.place, mistake.message, mistake.remedy, pool)
 
 
+def finding_at(pool: FoundPool, kind: Kind, level: Level, path: str, message: str, remedy: str) -> Finding:
+    """Return a finding about what stands at a path of the node pool."""
+    return Finding(kind, level, pool.place_of(path), message, remedy, pool)
+
+
 def softened(finding: Finding) -> Finding:
     """Return a finding of a node pool that exists: what refuses a new one is no error until somebody makes it anew."""
     if finding.level is not Level.ERROR:

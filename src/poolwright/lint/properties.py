@@ -60,3 +60,11 @@ def put(properties: Json, path: str, value: Any) -> None:
         properties.pop(name, None)
     else:
         properties[name] = value
+
+
+def sizes_of(properties: Json) -> list[str]:
+    """Return the sizes that are known, each once."""
+    profiles = value_at(properties, "virtualMachinesProfile.scale.manual")
+    manual = [part.get("size") for part in profiles if isinstance(part, dict)] if isinstance(profiles, list) else []
+    named = [name for name in (properties.get("vmSize"), *manual) if isinstance(name, str) and name]
+    return list(dict.fromkeys(named))
