@@ -4,21 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from poolwright.lint.arm_templates import Given
-from poolwright.lint.pools import FoundPool
-from poolwright.lint.texts import Place, Text
-from poolwright.lint.yaml_files import read_yaml
 from poolwright.templates.partial import Unknown
+from tests.lint.yaml_pools import read
 
 MODULE = "azure_rm_aksagentpool"
 WORDS = "name=n3 resource_group=g cluster_name=c vm_size=Standard_D2_v2"
 ADD = "az aks nodepool add -n n3 --cluster-name c -s Standard_D2_v2"
-
-
-def read(content: str) -> tuple[list[FoundPool], list[tuple[Place, str]]]:
-    """The node pools in the YAML, and what in it cannot be read."""
-    reading, wrong = read_yaml(Text("f", content), Given())
-    return reading.pools, wrong
 
 
 @pytest.mark.parametrize(

@@ -6,19 +6,10 @@ import json
 
 import pytest
 
-from poolwright.lint.arm_templates import Given
-from poolwright.lint.pools import FoundPool
-from poolwright.lint.texts import Place, Text
-from poolwright.lint.yaml_files import read_yaml
 from poolwright.templates.partial import Unknown
+from tests.lint.yaml_pools import read
 
 ADD = "az aks nodepool add -g rg --cluster-name c -n w22 -s Standard_D2_v2"
-
-
-def read(content: str) -> tuple[list[FoundPool], list[tuple[Place, str]]]:
-    """The node pools in the YAML, and what in it cannot be read."""
-    reading, wrong = read_yaml(Text("f", content), Given())
-    return reading.pools, wrong
 
 
 @pytest.mark.parametrize(
