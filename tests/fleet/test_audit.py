@@ -17,7 +17,7 @@ from poolwright.domain.evidence import EVIDENCE
 from poolwright.domain.image_tables import WARNING_TABLE
 from poolwright.domain.node_pool_kind import PoolType
 from poolwright.domain.profile import Profile
-from poolwright.fleet.audit import OBSTACLES, Audit, AuditedPool, Move, Urgency, image_stem, urgency
+from poolwright.fleet.audit import OBSTACLES, Audit, AuditedPool, Move, Urgency, urgency
 from poolwright.fleet.audit_reports import csv_text
 from poolwright.fleet.document import document_of, json_of
 from tests.fleet.fleets import TODAY, audited, audited_pool, cluster, exported, fleet_of, pool
@@ -106,20 +106,6 @@ def test_every_known_node_image_is_found_by_its_version_string() -> None:
     assert len(found) == len(images) > 80
     for each, image in zip(found, images, strict=True):
         assert (each.generation, each.because.id) == (image.generation.value, "image-known"), image
-
-
-@pytest.mark.parametrize(
-    ("text", "stem"),
-    [
-        (GEN2, "aksubuntu-2204gen2containerd"),
-        ("AKSUbuntu-2204gen2containerd-202410.27.0-2024.12.01", "aksubuntu-2204gen2containerd"),
-        ("AKSUbuntu-1804-2020.03.05", "aksubuntu-1804"),
-        ("AKSWindows-2022-containerd-gen2-20348.4529.251212", "akswindows-2022-containerd-gen2"),
-        ("AKSAzureContainerLinux-202606.01.0", "aksazurecontainerlinux"),
-    ],
-)
-def test_the_version_is_taken_off_an_image(text: str, stem: str) -> None:
-    assert image_stem(text) == stem
 
 
 @pytest.mark.parametrize(

@@ -231,6 +231,32 @@ def test_a_node_pool_that_exists_is_what_its_size_tells_and_the_header_it_was_ma
     assert told == found
 
 
+@pytest.mark.parametrize("profile", list(Profile))
+@pytest.mark.parametrize(
+    ("image", "generation", "rule", "is_likely"),
+    [
+        ("AKSWindows-2022-containerd-gen2-20348.4529.251212", Generation.V2, "image-known", False),
+        ("AKSWindows-2022-containerd-20348.4529.251212", Generation.V1, "image-known", False),
+        ("AKSWindows-2031-containerd-gen2-1.2.3", Generation.V2, "image-gen2", False),
+        ("AKSWindows-2031-containerd-1.2.3", Generation.V1, "image-without-gen2", True),
+    ],
+)
+def test_the_node_image_of_what_exists_tells_more_than_the_rules(
+    profile: Profile, image: str, generation: Generation, rule: str, is_likely: bool
+) -> None:
+    exists = replace(pool(vmSize="Standard_D4s_v5", **WINDOWS, nodeImageVersion=image), action=Action.KEEP)
+    outcome = DECIDERS[profile].linted(exists).outcome
+    assert (outcome.generation, [each.id for each in outcome.rules]) == (generation, [rule])
+    assert (outcome.images, outcome.is_likely, outcome.because_unknown) == ((image,), is_likely, None)
+    assert ("gen1" in ids(exists, profile)) is (generation is Generation.V1)
+    # What is made anew has another one.
+    made = replace(exists, action=Action.CREATE)
+    assert (
+        DECIDERS[profile].linted(made).outcome
+        == DECIDERS[profile].linted(pool(vmSize="Standard_D4s_v5", **WINDOWS)).outcome
+    )
+
+
 def test_what_exists_did_not_fail_whatever_its_plan_says_of_the_header() -> None:
     exists = replace(pool(False, vmSize="Standard_D4ads_v6", **WINDOWS), tool=AZAPI, action=Action.KEEP)
     linted = DECIDERS[Profile.AZURE_2026].linted(exists)

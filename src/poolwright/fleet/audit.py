@@ -6,9 +6,8 @@ Invariant: nothing is guessed. A generation comes with its confidence and the ru
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
 from typing import Final
@@ -17,9 +16,9 @@ from poolwright.catalog.catalog import LocationCatalog
 from poolwright.catalog.retirements import Retirement
 from poolwright.domain.evidence import NOTHING_TELLS, Confidence, Evidence, EvidenceRow, only_generation
 from poolwright.domain.generation import Generation, generations_text
+from poolwright.domain.image_name import ImageNames
 from poolwright.domain.image_resolution import Resolution
 from poolwright.domain.kubernetes_version import KubernetesVersion
-from poolwright.domain.node_image import NodeImage
 from poolwright.domain.node_pool_kind import PoolType, PowerState
 from poolwright.domain.os_sku import OsSku, OsType
 from poolwright.domain.profile import Profile
@@ -154,41 +153,6 @@ def audit(fleet: Fleet, targets: Targets) -> Audit:
 
 def place_of(origin: Origin) -> Place:
     return Place(file=origin.file, line=origin.line, path=origin.path)
-
-
-# --- which generation it is now ---------------------------------------------------------------------------------------
-
-
-# Galleries whose Generation 2 images all say so. Azure Container Linux does not (rule 48).
-_MARKED_GALLERIES: Final = re.compile(
-    r"AKS(Ubuntu(EdgeZone)?|Windows|CBLMariner|AzureLinux(EdgeZone)?)-", re.IGNORECASE
-)
-# What follows the definition: a version, and perhaps the date of a security patch (domain section 3).
-_VERSION: Final = re.compile(r"-\d+(?:\.\d+){2,}(?:-\d{4}\.\d{2}\.\d{2})?$")
-
-# The OS release of a node image that the catalogue does not have, by how its name begins and what stands there.
-# Source: the definitions of AgentBaker's sig_config.go (catalog/node-images.csv).
-_RELEASES_BY_NAME: Final = tuple(
-    (re.compile(pattern, re.IGNORECASE), release)
-    for pattern, release in (
-        (r"AKSUbuntu(?:EdgeZone)?-(\d\d)(\d\d)", "{}.{}"),
-        (r"AKSAzureLinux(?:EdgeZone)?-V(\d)", "Azure Linux {}.0"),
-        (r"AKSCBLMariner-V(\d)", "CBL-Mariner {}.0"),
-        (r"AKSWindows-(20\d\d)\b", "Windows Server {}"),
-        (r"AKSWindows-(\d\dH\d)\b", "Windows Server Annual {}"),
-    )
-)
-
-
-def release_named(version_string: str) -> str | None:
-    """Return the OS release that the name of a node image tells (`AKSUbuntu-1604-...`: `16.04`); None for others."""
-    matches = ((pattern.match(version_string), release) for pattern, release in _RELEASES_BY_NAME)
-    return next((release.format(*match.groups()) for match, release in matches if match is not None), None)
-
-
-def image_stem(version_string: str) -> str:
-    """Return what stands before the version of a `nodeImageVersion`, in small letters: gallery and definition."""
-    return _VERSION.sub("", version_string).lower()
 
 
 # --- what blocks a move -----------------------------------------------------------------------------------------------
@@ -409,20 +373,17 @@ class _Auditor:
     def __init__(self, targets: Targets) -> None:
         self._targets = targets
         self._knowledge = targets.knowledge
-        self._images: dict[str, NodeImage] = {}
-        for image in self._knowledge.catalog.images:
-            self._images.setdefault(image_stem(image.version_string), image)
+        self._images = ImageNames(self._knowledge.catalog.images)
 
     def audited(self, pool: FleetPool, cluster: FleetCluster) -> AuditedPool:
         here = self._knowledge.at(cluster.location)
         sizes = [here.size(name) for name in pool.sizes]
         known = [size for size in sizes if size is not None]
-        image = self._images.get(image_stem(pool.node_image)) if pool.node_image else None
         resolution = self._resolution(pool, cluster, known)
-        evidence = self._evidence(pool, image, known, resolution)
+        evidence = self._evidence(pool, known, resolution)
         row = evidence.deciding
         generation: Generation | None = getattr(evidence, row.evidence) if row is not None else None
-        release = self._release(pool, image, resolution)
+        release = self._release(pool, resolution)
         ends = self._ends(pool, here, release)
         facts = self._facts(pool, cluster, sizes, generation)
         findings, effects = self._obstacles(pool, cluster, sizes, facts)
@@ -462,26 +423,18 @@ class _Auditor:
             return None
         return self._targets.resolution(pool, cluster.location, known[0])
 
-    def _evidence(
-        self, pool: FleetPool, image: NodeImage | None, known: list[VmSize], resolution: Resolution | None
-    ) -> Evidence:
-        text = pool.node_image or ""
-        marked = "gen2" in text.lower()
-        return Evidence(
-            definition=image.generation if image is not None else None,
-            mark=Generation.V2 if marked else None,
+    def _evidence(self, pool: FleetPool, known: list[VmSize], resolution: Resolution | None) -> Evidence:
+        return replace(
+            self._images.evidence(pool.node_image or ""),
             stated=pool.stated,
             size=only_generation(known) if len(known) == len(pool.sizes) else None,
-            no_mark=Generation.V1 if not marked and _MARKED_GALLERIES.match(text) else None,
             rules=resolution.generation if resolution is not None else None,
         )
 
-    def _release(self, pool: FleetPool, image: NodeImage | None, resolution: Resolution | None) -> str | None:
+    def _release(self, pool: FleetPool, resolution: Resolution | None) -> str | None:
         """The OS release by the node image, and only where the export tells none by the rules."""
-        if image is not None:
-            return image.release
         if pool.node_image:
-            return release_named(pool.node_image)
+            return self._images.release(pool.node_image)
         return resolution.image.release if resolution is not None else None
 
     def _ends(self, pool: FleetPool, here: LocationCatalog, release: str | None) -> tuple[Retirement, ...]:

@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+from poolwright.domain.image_name import image_stem
 from poolwright.domain.node_pool_kind import Mode, PowerState
 from poolwright.fleet.arm import Arm, Json, etag_of, properties_of, state_of, unquoted
-from poolwright.fleet.audit import image_stem
 from poolwright.fleet.comparison import (
     StepFailed,
     as_asked,

@@ -4,7 +4,7 @@ Where something that decides is unknown, every value it can have is tried (`case
 known; the rest is not, and what they hang on is named.
 
 A node pool that exists was asked for by somebody once, and how is told nowhere: what tells is the evidence that an
-audit goes by as well (`domain.evidence`), its size first.
+audit goes by as well (`domain.evidence`): its node image, where the file has that, its size, and the rules last.
 
 Invariant: no rule of AKS's stands here; what is known would be the same whatever the unknown turns out to be.
 """
@@ -15,16 +15,18 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
+from functools import cached_property
 from math import prod
 from typing import Any, Final
 
 from poolwright.catalog.catalog import LocationCatalog
-from poolwright.domain.evidence import Confidence, Evidence, only_generation
+from poolwright.domain.evidence import Confidence, only_generation
 from poolwright.domain.generation import Generation
+from poolwright.domain.image_name import ImageNames
 from poolwright.domain.node_pool import NodePool
 from poolwright.domain.profile import Profile
 from poolwright.lint.cases import MAX_CASES_OF_FILE, Case, Cases, Problem, bare, choices_of, named
-from poolwright.lint.catalogs import Catalogs
+from poolwright.lint.catalogs import ANYWHERE, Catalogs
 from poolwright.lint.dated_catalogs import DatedCatalogs
 from poolwright.lint.decision_findings import (
     differences,
@@ -76,6 +78,10 @@ class Decider:
         self._cases = Cases()
         self._ways = Ways(self._cases, self._catalogs)
 
+    @cached_property
+    def _images(self) -> ImageNames:
+        return ImageNames(self._catalogs.at(ANYWHERE).images)
+
     def linted(self, pool: FoundPool) -> LintedPool:
         """Return the node pool's outcome by the profile, and what is to be said, the other profile's included."""
         outcome, findings = self._decided(pool, self.profile)
@@ -101,24 +107,27 @@ class Decider:
         sizes = [self._catalogs.at(pool.cluster.location).size(name) for name in sizes_of(pool.properties)]
         known = [size for size in sizes if size is not None]
         of_size = only_generation(known) if len(known) == len(sizes) else None
-        row = Evidence(size=of_size, rules=outcome.generation).deciding
+        image = pool.properties.get("nodeImageVersion")
+        image = image if isinstance(image, str) else ""
+        evidence = replace(self._images.evidence(image), size=of_size, rules=outcome.generation)
+        row = evidence.deciding
         if row is None:
             why = outcome.because_unknown or "the rules would not make it anew, and its size offers both"
             told, more = unknown_outcome(pool, outcome.profile, why, "vmSize")
             noted = any(finding.kind == UNKNOWN for finding in findings)
             return replace(told, images=outcome.images, rules=outcome.rules), findings + ([] if noted else more)
-        is_certain = row.confidence is Confidence.CERTAIN
-        rules = (Kind(row.rule.id, row.rule.text, row.rule.source),) if is_certain else outcome.rules
-        generation = of_size or outcome.generation
+        is_by_rules = row.evidence == "rules"
+        rules = outcome.rules if is_by_rules else (Kind(row.rule.id, row.rule.text, row.rule.source),)
+        generation: Generation = getattr(evidence, row.evidence)
         outcome = replace(
             outcome,
             generation=generation,
-            images=outcome.images if outcome.generation in (None, generation) else (),
+            images=(image,) if image else outcome.images if outcome.generation in (None, generation) else (),
             rules=rules,
             because_unknown=None,
             is_refused=False,
             fails_later=False,
-            is_likely=not is_certain,
+            is_likely=row.confidence is not Confidence.CERTAIN,
         )
         findings = [finding for finding in findings if finding.kind.id not in (UNKNOWN.id, GEN1.id, OPERATION_FAILS.id)]
         if outcome.generation is Generation.V1:

@@ -88,6 +88,7 @@ _ARGUMENTS: Final[Mapping[str, str]] = {
     "node_labels": "nodeLabels",
     "node_taints": "nodeTaints",
     "snapshot_id": "creationData.sourceResourceId",
+    "node_image_version": "nodeImageVersion",
 }
 
 
