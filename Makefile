@@ -13,7 +13,7 @@ ifneq ($(ENGINE),)
 export POOLWRIGHT_ENGINE := $(ENGINE)
 endif
 
-.PHONY: up test check setup demo bench soak fuzz docs clean
+.PHONY: up test check setup demo bench soak fuzz terraform docs clean
 
 # Settings go by environment: `make up POOLWRIGHT_PORT=9000`. Make ends its own child on SIGTERM, and no other process, so
 # the service has to be that child. Ctrl-C and a terminal that closes reach make and the service alike.
@@ -43,6 +43,10 @@ soak: $(VENV)/.dev
 # 20 000 requests made from the OpenAPI description; FUZZ="--requests 2000 --seed 7" changes that.
 fuzz: $(VENV)/.dev
 	@$(BIN)/python -m tests.fuzzing $(FUZZ)
+
+# Terraform's azurerm against a service, for those who have both (docs/clients.md).
+terraform: $(VENV)/.dev
+	@$(BIN)/python -m pytest -q tests/terraform
 
 docs: $(VENV)/.dev
 	@$(BIN)/python tools/compatibility.py

@@ -300,6 +300,7 @@ def _application(
             cluster_endpoint=NoCluster(),
             metrics=Metrics(),
             profile=settings.profile,
+            key=key,
             ca_pem=tls.ca.read_bytes(),
             now=time.time,
             base_of=base_of,

@@ -201,7 +201,6 @@ def test_every_known_property_comes_back_and_fits_azures_definition() -> None:
         ("osDiskType", "Managed"),
         ("kubeletDiskType", "OS"),
         ("scaleDownMode", "Delete"),
-        ("workloadRuntime", "OCIContainer"),
     ],
 )
 def test_empty_null_and_missing_mean_the_default(name: str, default: str, blank: str | None) -> None:
@@ -214,6 +213,39 @@ def test_empty_null_and_missing_mean_the_default(name: str, default: str, blank:
 @pytest.mark.parametrize("name", ["count", "osDiskSizeGB", "maxPods", "enableFIPS", "upgradeSettings", "nodeLabels"])
 def test_null_means_the_default_for_other_types_too(name: str) -> None:
     assert shown({name: None}) == shown({})
+
+
+@pytest.mark.parametrize("blank", [{}, {"workloadRuntime": ""}, {"workloadRuntime": None}])
+def test_the_ordinary_workload_runtime_is_shown_where_it_was_asked_for(blank: dict[str, Any]) -> None:
+    assert "workloadRuntime" not in shown(blank)
+    assert shown({"workloadRuntime": "OCIContainer"})["workloadRuntime"] == "OCIContainer"
+
+
+@pytest.mark.parametrize(
+    ("sent", "back"),
+    [
+        ({}, {"maxSurge": "10%", "maxUnavailable": "0"}),
+        ({"upgradeSettings": {"maxSurge": None}}, {"maxSurge": "10%", "maxUnavailable": "0"}),
+        ({"upgradeSettings": {"maxSurge": "2"}}, {"maxSurge": "2", "maxUnavailable": "0"}),
+        (
+            {"upgradeSettings": {"drainTimeoutInMinutes": 30, "nodeSoakDurationInMinutes": 0}},
+            {"maxSurge": "10%", "maxUnavailable": "0", "drainTimeoutInMinutes": 30, "nodeSoakDurationInMinutes": 0},
+        ),
+        ({"upgradeSettings": {"drainTimeoutInMinutes": 0}}, {"maxSurge": "10%", "maxUnavailable": "0"}),
+        ({"scaleSetPriority": "Spot"}, {}),
+        (
+            {
+                "scaleSetPriority": "Spot",
+                "upgradeSettings": {"drainTimeoutInMinutes": 5, "undrainableNodeBehavior": ""},
+            },
+            {"drainTimeoutInMinutes": 5},
+        ),
+    ],
+)
+def test_of_upgrade_settings_what_was_said_comes_back_and_how_many_at_once(
+    sent: dict[str, Any], back: dict[str, Any]
+) -> None:
+    assert shown(sent)["upgradeSettings"] == back
 
 
 def test_empty_strings_of_unknown_properties_are_kept() -> None:
@@ -315,7 +347,7 @@ def test_labels_and_tags_keep_the_names_their_owner_chose() -> None:
         ({"enableFIPS": "true"}, ["properties.enableFIPS"]),
         ({"spotMaxPrice": "x"}, ["properties.spotMaxPrice"]),
         ({"powerState": "Stopped"}, ["properties.powerState"]),
-        ({"upgradeSettings": {"drainTimeoutInMinutes": 0}}, ["properties.upgradeSettings.drainTimeoutInMinutes"]),
+        ({"upgradeSettings": {"drainTimeoutInMinutes": -1}}, ["properties.upgradeSettings.drainTimeoutInMinutes"]),
         (
             {"upgradeSettings": {"nodeSoakDurationInMinutes": 31}},
             ["properties.upgradeSettings.nodeSoakDurationInMinutes"],

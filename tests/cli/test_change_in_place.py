@@ -47,7 +47,7 @@ def changing(cluster: ServiceProcess) -> ServiceProcess:
         ("--max-surge 0 --max-unavailable 1", "upgradeSettings.maxUnavailable", "1"),
         ("--max-surge 1 --max-unavailable 0", "upgradeSettings.maxSurge", "1"),
         ("--drain-timeout 5", "upgradeSettings.drainTimeoutInMinutes", 5),
-        ("--node-soak-duration 0", "upgradeSettings.nodeSoakDurationInMinutes", 0),
+        ("--node-soak-duration 2", "upgradeSettings.nodeSoakDurationInMinutes", 2),
         ("--undrainable-node-behavior cordon", "upgradeSettings.undrainableNodeBehavior", "Cordon"),
         ("--scale-down-mode deallocate", "scaleDownMode", "Deallocate"),
         ("-e --min-count 1 --max-count 3", "maxCount", 3),
@@ -139,7 +139,6 @@ def test_a_part_of_the_upgrade_settings_leaves_the_rest(poolwright: CommandLine,
         "maxUnavailable": "0",
         "drainTimeoutInMinutes": 7,
         "nodeSoakDurationInMinutes": 3,
-        "undrainableNodeBehavior": "Schedule",
     }
 
 

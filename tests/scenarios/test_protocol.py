@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import base64
 import json
+import re
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -99,6 +101,21 @@ def test_all_authority_families_lead_from_discovery_to_a_token_that_works(servic
     assert answer["expires_in"] == answer["ext_expires_in"] > 3600
     subscriptions = service.client.get("/subscriptions", headers={"Authorization": f"Bearer {answer['access_token']}"})
     assert [row["subscriptionId"] for row in subscriptions.json()["value"]] == [known["subscriptionId"]]
+
+
+def test_the_login_endpoint_joined_with_the_tenant_gives_tokens_without_discovery(service: ServiceProcess) -> None:
+    known = service.credentials
+    login = service.client.get("/metadata/endpoints").json()["authentication"]["loginEndpoint"]
+    form = {
+        "client_id": known["clientId"],
+        "grant_type": "client_credentials",
+        "client_secret": known["clientSecret"],
+        "scope": f"{service.url}/.default",
+    }
+    token = service.client.post(f"{login}/{known['tenantId']}/oauth2/v2.0/token", data=form).json()["access_token"]
+    assert service.client.get("/subscriptions", headers={"Authorization": f"Bearer {token}"}).status_code == 200
+    elsewhere = service.client.post(f"{login}/{uuid.uuid4()}/oauth2/v2.0/token", data=form)
+    assert (elsewhere.status_code, elsewhere.json()["error"]) == (401, "invalid_client")
 
 
 @pytest.mark.parametrize(
@@ -346,6 +363,22 @@ def test_a_kubeconfig_names_the_address_that_answers_no_cluster_attached(
     assert row["cluster"]["server"] == f"{service.url}/kube/c1"
     assert base64.b64decode(row["cluster"]["certificate-authority-data"]) == service.ca.read_bytes()
     assert config["current-context"] in [context["name"] for context in config["contexts"]]
+
+
+def test_the_token_of_a_kubeconfig_is_its_users_as_long_as_the_cluster_lives(client: ArmClient) -> None:
+    def token(cluster: str, who: str) -> str:
+        (known,) = client.post(f"{client.cluster(cluster)}/listCluster{who}Credential").json()["kubeconfigs"]
+        (user,) = json.loads(base64.b64decode(known["value"]))["users"]
+        return str(user["user"]["token"])
+
+    client.make_cluster("k1")
+    first = token("k1", "User")
+    assert re.fullmatch(r"[0-9a-f]{128}", first)
+    assert token("K1", "User") == first
+    assert len({first, token("k1", "Admin"), token("c1", "User")}) == 3
+    client.done(client.delete(client.cluster("k1")))
+    client.make_cluster("k1")
+    assert token("k1", "User") != first
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])

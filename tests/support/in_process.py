@@ -146,6 +146,7 @@ class InProcess:
             cluster_endpoint=self.cluster,
             metrics=Metrics(),
             profile=profile,
+            key=self.key,
             ca_pem=b"",
             now=self._clock,
             base_of=lambda request: paths.base_url(request, None, BASE),

@@ -39,7 +39,7 @@ from poolwright.domain.node_pool import NodePool
 from poolwright.domain.operation import Operation
 from poolwright.domain.profile import Profile
 from poolwright.domain.resource_id import NodePoolId
-from poolwright.identity.tokens import TokenVerifier
+from poolwright.identity.tokens import SigningKey, TokenVerifier
 from poolwright.kubernetes.endpoint import ClusterEndpoint
 from poolwright.machines.engine import MachineEngine
 from poolwright.operations.durable import DurableOperations
@@ -77,6 +77,7 @@ class Service:
     cluster_endpoint: ClusterEndpoint
     metrics: Metrics
     profile: Profile
+    key: SigningKey
     ca_pem: bytes
     now: Callable[[], float]
     base_of: Callable[[Request], str]

@@ -257,9 +257,9 @@ class Clusters(Area):
         cluster = self._cluster(request)
         body = credential_results(
             self._service.base_of(request),
-            cluster.id.cluster,
-            cluster.id.group_id.group,
+            cluster,
             admin=admin,
             ca_pem=self._service.ca_pem,
+            secret_of=self._service.key.secret_of,
         )
         return json_response(body)

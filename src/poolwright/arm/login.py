@@ -56,6 +56,8 @@ class Login:
             ("/{tenant}/v2.0/.well-known/openid-configuration", "GET", self.openid_configuration),
             ("/{tenant}/.well-known/openid-configuration", "GET", self.openid_configuration),
             ("/adfs/oauth2/token", "POST", self.token),
+            # The login endpoint joined with the tenant again: Terraform's azurerm asks nobody where tokens are.
+            ("/adfs/{tenant}/oauth2/v2.0/token", "POST", self.token),
             ("/{tenant}/oauth2/v2.0/token", "POST", self.token),
             ("/{tenant}/oauth2/token", "POST", self.token),
             ("/keys", "GET", self.keys),

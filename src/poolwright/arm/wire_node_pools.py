@@ -35,7 +35,7 @@ from poolwright.domain import change
 from poolwright.domain.generation import Generation
 from poolwright.domain.image_resolution import lasting_os_skus
 from poolwright.domain.node_pool import GoodState, NodePool, NodePoolRequest, ScaleProfile
-from poolwright.domain.node_pool_kind import Mode, PoolType, PowerState, Priority, ScaleDownMode
+from poolwright.domain.node_pool_kind import ORDINARY_RUNTIME, Mode, PoolType, PowerState, Priority, ScaleDownMode
 from poolwright.domain.os_sku import OsSku, OsType
 from poolwright.domain.profile import Profile
 from poolwright.domain.resource_id import NODE_POOL_TYPE
@@ -90,7 +90,8 @@ class _Gpu(Sent):
 class _UpgradeSettings(Sent):
     maxSurge: Text = None
     maxUnavailable: Text = None
-    drainTimeoutInMinutes: Annotated[int, Field(ge=1, le=1440)] | None = None
+    # 0 is for nothing said: azurerm sends it so, and Azure takes it. Source: its expandAgentPoolUpgradeSettings.
+    drainTimeoutInMinutes: Annotated[int, Field(ge=0, le=1440)] | None = None
     nodeSoakDurationInMinutes: Annotated[int, Field(ge=0, le=30)] | None = None
     undrainableNodeBehavior: Annotated[_Undrainable | None, spelled(*get_args(_Undrainable))] = None
 
@@ -350,7 +351,6 @@ def pool_properties(pool: NodePool) -> Json:
         "osType": pool.os_type.value,
         "osSKU": pool.os_sku.value,
         "enableFIPS": pool.fips,
-        "workloadRuntime": pool.workload_runtime,
         "scaleSetPriority": pool.priority.value,
         "securityProfile": {
             "sshAccess": "LocalUser",
@@ -365,6 +365,10 @@ def pool_properties(pool: NodePool) -> Json:
         "eTag": pool.etag,
         "poolwright": _pool_block(pool),
     }
+    if pool.workload_runtime != ORDINARY_RUNTIME:
+        # Unsaid, it is not shown. Source: azurerm's tests at Azure, where a plan after one that does not say differs in
+        # nothing.
+        shown["workloadRuntime"] = pool.workload_runtime
     if pool.zones:
         shown["availabilityZones"] = list(pool.zones)
     for name, value in (
@@ -394,15 +398,24 @@ def pool_properties(pool: NodePool) -> Json:
 
 
 def _upgrade_settings(pool: NodePool) -> Json:
-    settings = pool.upgrade
-    return {
-        **pool.sent.get("upgradeSettings", {}),
-        "maxSurge": settings.max_surge,
-        "maxUnavailable": settings.max_unavailable,
-        "drainTimeoutInMinutes": settings.drain_timeout_minutes,
-        "nodeSoakDurationInMinutes": settings.node_soak_minutes,
-        "undrainableNodeBehavior": settings.undrainable.value,
-    }
+    """What AKS shows of it: how many at once, unless of spot machines, and the rest where it was said.
+
+    Sources: hashicorp/terraform-provider-azurerm#24020 (maxSurge appears unsaid), #26137 (drainTimeoutInMinutes does
+    not), and that provider's reader of upgrade_settings (of spot node pools nothing does).
+    """
+    settings, defaults = pool.upgrade, UpgradeSettings()
+    sent = {name: value for name, value in pool.sent.get("upgradeSettings", {}).items() if value is not None}
+    if sent.get("drainTimeoutInMinutes") == 0:
+        del sent["drainTimeoutInMinutes"]
+    told = (
+        ("maxSurge", settings.max_surge, defaults.max_surge),
+        ("maxUnavailable", settings.max_unavailable, defaults.max_unavailable),
+        ("drainTimeoutInMinutes", settings.drain_timeout_minutes, defaults.drain_timeout_minutes),
+        ("nodeSoakDurationInMinutes", settings.node_soak_minutes, defaults.node_soak_minutes),
+        ("undrainableNodeBehavior", settings.undrainable.value, defaults.undrainable.value),
+    )
+    unsaid = () if pool.priority is Priority.SPOT else ("maxSurge", "maxUnavailable")
+    return sent | {name: value for name, value, usual in told if name in (*sent, *unsaid) or value != usual}
 
 
 def _pool_block(pool: NodePool) -> Json:

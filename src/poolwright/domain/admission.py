@@ -23,7 +23,7 @@ from poolwright.domain.image_resolution import Resolution, ResolutionWarning, de
 from poolwright.domain.kubernetes_version import KubernetesVersion
 from poolwright.domain.machine import scale_set_name
 from poolwright.domain.node_pool import GoodState, NodePool, NodePoolRequest, ScaleProfile, same_again
-from poolwright.domain.node_pool_kind import Mode, PoolType, PowerState, Priority, ScaleDownMode
+from poolwright.domain.node_pool_kind import ORDINARY_RUNTIME, Mode, PoolType, PowerState, Priority, ScaleDownMode
 from poolwright.domain.operation import OperationError
 from poolwright.domain.os_sku import OsSku, OsType
 from poolwright.domain.pool_limits import beyond_limits
@@ -357,7 +357,7 @@ def _goal(
         fips=value("fips", _fips_by_default(os_sku)),
         vtpm=value("vtpm", False),
         secure_boot=value("secure_boot", False),
-        workload_runtime=value("workload_runtime", "OCIContainer"),
+        workload_runtime=value("workload_runtime", ORDINARY_RUNTIME),
         gpu_driver=value("gpu_driver", None),
         autoscaling=autoscaling,
         min_count=request.min_count if autoscaling else None,

@@ -6,6 +6,10 @@ Invariant: an impossible choice cannot be constructed; spelling is Azure's own.
 from __future__ import annotations
 
 from enum import Enum
+from typing import Final
+
+# The workload runtime of a node pool that asks for none.
+ORDINARY_RUNTIME: Final = "OCIContainer"
 
 
 class Mode(Enum):

@@ -22,8 +22,8 @@ from urllib.parse import quote
 
 import jwt
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from poolwright.identity.private_files import PRIVATE, write_atomically
 
@@ -113,6 +113,11 @@ class SigningKey:
                 }
             ]
         }
+
+    def secret_of(self, name: str) -> str:
+        """Return 128 hexadecimal digits for a name: always the same, and known to nobody without this key."""
+        signature = self.private_key.sign(name.encode(), padding.PKCS1v15(), hashes.SHA256())
+        return hashlib.sha512(signature).hexdigest()
 
     def _pem(self) -> bytes:
         return self.private_key.private_bytes(
