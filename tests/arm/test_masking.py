@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from poolwright.arm.masking import IS_KEPT, MASK, masked, without_secrets
+from poolwright.arm.request_log import MAX_BODY_BYTES
 
 SECRET = "Hunter2-and-nobody-else"
 TELLING = st.sampled_from(
@@ -59,6 +61,8 @@ def test_the_structure_below_a_telling_name_stays() -> None:
     "secret",
     [
         "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl",
+        "pasted-eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl",
+        "example.com/eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.",
         "Bearer abcdefghijkl",
         "-----BEGIN RSA PRIVATE KEY-----\nx",
         "apiVersion: v1\nkind: Config\nusers: []",
@@ -67,6 +71,15 @@ def test_the_structure_below_a_telling_name_stays() -> None:
 )
 def test_a_secret_that_gives_itself_away_is_masked_under_any_name(secret: str) -> None:
     assert masked({"note": secret, "list": [secret]}) == {"note": MASK, "list": [MASK]}
+
+
+@pytest.mark.parametrize("part", ["eyJ", "eyJabcdefgh.", "eyJabcdefghi.j", "bearer ", "apiVersion: ", "-"])
+def test_a_text_of_a_quarter_of_a_megabyte_takes_no_minutes(part: str) -> None:
+    text = part * (MAX_BODY_BYTES // len(part))
+    began = time.process_time()
+    masked({"note": text})
+    without_secrets(f"x={text}".encode())
+    assert time.process_time() - began < 5
 
 
 def test_what_is_nested_without_end_is_cut_off() -> None:
