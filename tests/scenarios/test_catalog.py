@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import time
@@ -16,6 +17,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from poolwright.domain.resource_id import CLUSTER_TYPE
+from poolwright.domain.roles import READER
 from tests.arm.test_catalog_import import ENTRY, VERSIONS, changed, damaged, jsonish, listed
 from tests.support.in_process import InProcess
 from tests.support.schema import require_valid
@@ -549,6 +552,23 @@ def test_clusters_come_in_pages(app: InProcess, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("poolwright.arm.paging.CLUSTERS_PER_PAGE", 2)
     for scope in (client.subscription, client.group()):
         assert walk(client, f"{scope}/{clusters}") == [names[:2], names[2:4], names[4:]]
+
+
+def test_no_token_names_what_the_caller_may_not_see(app: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("poolwright.arm.paging.CLUSTERS_PER_PAGE", 2)
+    names = ["a-hidden", "b-mine", "c-hidden", "d-hidden", "e-hidden", "f-mine", "g-mine", "h-hidden"]
+    for name in names:
+        app.client.make_cluster("c1", name)
+    mine = [name for name in names if name.endswith("mine")]
+    reader = app.make_principal("reader", *((READER, app.client.group(name)) for name in mine))
+    groups = f"{reader.subscription}/resourceGroups"
+    assert walk(reader, groups, **{"$top": "1"}) == [[name] for name in mine]
+    assert walk(reader, groups, **{"$top": "2"}) == [mine[:2], mine[2:]]
+    for path, size in ((groups, "1"), (f"{reader.subscription}/providers/{CLUSTER_TYPE}", "ignored")):
+        document = reader.get(path, params={"api-version": "2026-06-01", "$top": size}).json()
+        token = httpx.URL(document["nextLink"]).params["$skiptoken"]
+        assert b"mine" in base64.urlsafe_b64decode(token)
+    assert [len(page) for page in walk(reader, f"{reader.subscription}/providers/{CLUSTER_TYPE}")] == [2, 1]
 
 
 @pytest.mark.parametrize("token", ["", "x", "!!!", "Z3JvdXBz", "Y2x1c3RlcnMgL3g=", "/w==", "A" * 5000])

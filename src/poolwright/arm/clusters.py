@@ -232,15 +232,12 @@ class Clusters(Area):
     def _page(
         self, request: Request, statement: Select[Any], key: str, may_see: Callable[[str], bool] = lambda key: True
     ) -> Response:
-        size = paging.CLUSTERS_PER_PAGE
-        start = paging.after(request, "clusters")
-        rows = self._reader.rows(statement, key=key, after=start, limit=paging.limit_of(size))
         return paging.page(
             request,
             self._service.base_of(request),
             "clusters",
-            rows,
-            size,
+            lambda after, limit: self._reader.rows(statement, key=key, after=after, limit=limit),
+            paging.CLUSTERS_PER_PAGE,
             lambda row: self._encoded(load(Cluster, row[1]), request),
             lambda row: may_see(row[0]),
         )

@@ -4,8 +4,8 @@ Which lists Azure pages: clusters (`x-ms-pageable` in AKS's definition, its page
 resource groups where `$top` asks for it ("If null is passed, returns all resource groups"). Compute's SKUs come
 in one reply (Azure/azure-rest-api-specs#15672), and a cluster's node pools, at most 100, fit one page.
 
-Invariant: lists are ordered by key, and a token names the last key of its page; so what is there during the whole
-walk is listed once, whatever comes and goes meanwhile.
+Invariant: lists are ordered by key, and a token names the last key that its page shows; so what is there during the
+whole walk is listed once, whatever comes and goes meanwhile, and nothing is named that the caller may not see.
 """
 
 from __future__ import annotations
@@ -63,28 +63,33 @@ def wanted_size(request: Request) -> int | None:
     return int(text)
 
 
-def limit_of(size: int | None) -> int:
-    """Return how many rows to read for a page of that size: one more tells whether another page follows."""
-    return NO_LIMIT if size is None else size + 1
-
-
 def page(
     request: Request,
     base: str,
     kind: str,
-    rows: Sequence[R],
+    read: Callable[[str, int], Sequence[R]],
     size: int | None,
     show: Callable[[R], bytes],
     may_see: Callable[[R], bool] = lambda row: True,
 ) -> Response:
-    """Return a page of the rows, which begin with their keys; `rows` has one more when another page follows.
+    """Return the page that the request asks for, with a `nextLink` where another one follows.
 
-    Rows the caller may not see are left out of their page, which may be empty then.
+    `read` returns the rows after a key, at most so many; they begin with their keys. Rows the caller may not see are
+    passed over, also by the token.
     """
-    shown = rows if size is None else rows[:size]
-    body = b'{"value":[' + b",".join(show(row) for row in shown if may_see(row)) + b"]"
-    if len(shown) < len(rows):
-        link = _next_link(request, base, f"{kind} {shown[-1][0]}")
+    start, shown = after(request, kind), list[R]()
+    # One more than fits tells whether another page follows.
+    enough = limit = size + 1 if size is not None else NO_LIMIT
+    while len(shown) < enough:
+        rows = read(start, limit)
+        shown += [row for row in rows if may_see(row)]
+        if len(rows) < limit:
+            break
+        start, limit = rows[-1][0], max(enough, CLUSTERS_PER_PAGE)
+    fitting = shown[:size]
+    body = b'{"value":[' + b",".join(show(row) for row in fitting) + b"]"
+    if len(fitting) < len(shown):
+        link = _next_link(request, base, f"{kind} {fitting[-1][0]}")
         body += b',"nextLink":"' + link.encode() + b'"'
     return json_response(body + b"}")
 

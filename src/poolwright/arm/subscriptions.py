@@ -159,19 +159,13 @@ class Subscriptions(Area):
         return Response(status_code=202, headers=RETRY_AFTER | {"Location": location})
 
     async def list_groups(self, request: Request) -> Response:
-        size, access = paging.wanted_size(request), self._access(request)
-        rows = self._reader.rows(
-            statements.GROUP_WIRES,
-            key=request.path_params["subscription"],
-            after=paging.after(request, "groups"),
-            limit=paging.limit_of(size),
-        )
+        access, subscription = self._access(request), request.path_params["subscription"]
         return paging.page(
             request,
             self._service.base_of(request),
             "groups",
-            rows,
-            size,
+            lambda after, limit: self._reader.rows(statements.GROUP_WIRES, key=subscription, after=after, limit=limit),
+            paging.wanted_size(request),
             lambda row: row[1],
             lambda row: access.may(READ_GROUP, row[0]),
         )
