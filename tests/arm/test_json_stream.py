@@ -96,6 +96,7 @@ def test_what_powershell_and_editors_write_is_read(encoding: str) -> None:
         (b"\x1e[1\x1e[2]", "the document ends too early", (1, 1, 3)),
         (b'["\xff"]', "the text is neither UTF-8 nor UTF-16", (1, 1, 1)),
         (b"[" * 100_000, "the nesting is too deep", (1, 1, 2)),
+        (b"[1, " + b"9" * 5000 + b"]", "a number is too long", (1, 1, 5)),
     ],
 )
 def test_a_mistake_is_named_with_its_text_line_and_column(

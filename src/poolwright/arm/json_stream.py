@@ -194,6 +194,8 @@ class JsonSequence:
             raise self._malformed(error.msg.removesuffix(" at"), error.pos) from error
         except RecursionError as error:
             raise MalformedJson("the nesting is too deep", self._position()) from error
+        except ValueError as error:  # as Python reads no integer of thousands of digits
+            raise MalformedJson("a number is too long", self._position()) from error
         # A number may go on in what has not arrived: `1`, and what came of it, in `1e+9` cut after the plus sign.
         if len(self._buffer) - end < 3 and not self._ended and self._buffer[self._at] not in '"{[':
             raise _Incomplete
