@@ -38,6 +38,7 @@ def test_unusable_paths_are_refused(path: str) -> None:
         b"x=1&api-version=2026-06-01&y=",
         b"api-version=2026%2D06-01",
         b"$f=%00&api-version=2026-06-01",
+        b"API-Version=2026-06-01",
     ],
 )
 def test_the_api_version_is_found_among_other_parameters(query: bytes) -> None:

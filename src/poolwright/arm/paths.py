@@ -93,7 +93,8 @@ def require_subscription_guid(text: str) -> str:
 @lru_cache(maxsize=256)
 def api_version(query_string: bytes) -> str:
     """Return the api-version of a query. Any well-formed one is taken: three current clients send three."""
-    version = dict(parse_qsl(query_string.decode("latin-1"))).get("api-version")
+    sent = {name.lower(): value for name, value in parse_qsl(query_string.decode("latin-1"))}
+    version = sent.get("api-version")
     if not version:
         raise errors.MissingApiVersionParameter(
             "The api-version query parameter (?api-version=) is required for all requests.",
