@@ -50,6 +50,18 @@ def test_everything_else_stays_as_it_was_sent(value: Any) -> None:
     assert masked(value) == value
 
 
+@pytest.mark.parametrize("name", ["windowsProfile", "ServicePrincipalProfile", "aadProfile"])
+def test_a_secret_in_the_place_of_the_object_that_holds_it_is_masked(name: str) -> None:
+    assert masked({name: SECRET}) == {name: MASK}
+    assert masked({name: [SECRET, {"a": SECRET}]}) == {name: [MASK, {"a": MASK}]}
+    assert masked({name: {"adminUsername": "shown"}}) == {name: {"adminUsername": "shown"}}
+
+
+def test_an_address_without_a_password_stays() -> None:
+    for address in ("https://example.com:8080/a@b", "http://user@example.com", "https://[::1]:80/", "a: //b:c"):
+        assert masked({"note": address}) == {"note": address}
+
+
 def test_the_structure_below_a_telling_name_stays() -> None:
     sent = {"azureKeyvaultSecretsProvider": {"enabled": True, "config": {"rotation": "2m", "n": 3, "none": None}}}
     assert masked(sent) == {
@@ -64,6 +76,7 @@ def test_the_structure_below_a_telling_name_stays() -> None:
         "pasted-eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl",
         "example.com/eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.",
         "Bearer abcdefghijkl",
+        "http://user:Hunter2@proxy.example.com:8080/",
         "-----BEGIN RSA PRIVATE KEY-----\nx",
         "apiVersion: v1\nkind: Config\nusers: []",
         "users:\n- user:\n    client-key-data: LS0t",
@@ -73,7 +86,9 @@ def test_a_secret_that_gives_itself_away_is_masked_under_any_name(secret: str) -
     assert masked({"note": secret, "list": [secret]}) == {"note": MASK, "list": [MASK]}
 
 
-@pytest.mark.parametrize("part", ["eyJ", "eyJabcdefgh.", "eyJabcdefghi.j", "bearer ", "apiVersion: ", "-"])
+@pytest.mark.parametrize(
+    "part", ["eyJ", "eyJabcdefgh.", "eyJabcdefghi.j", "bearer ", "apiVersion: ", "-", "://", "://a:b"]
+)
 def test_a_text_of_a_quarter_of_a_megabyte_takes_no_minutes(part: str) -> None:
     text = part * (MAX_BODY_BYTES // len(part))
     began = time.process_time()

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlencode
 
 import orjson
 
-from poolwright.arm.sent import MAX_DEPTH
+from poolwright.arm.sent import HOLD_SECRETS, MAX_DEPTH
 
 MASK: Final = "***"
 # A name that contains one of these is taken to hold a secret: better one mask too many.
@@ -21,12 +21,13 @@ _TELLING_NAMES: Final = re.compile(
     r"password|secret|token|kubeconfig|credential|private_?key|key-data|passphrase|connection_?string|authorization",
     re.IGNORECASE,
 )
-# Secrets that give themselves away wherever they stand: JSON Web Tokens, PEM keys, kubeconfigs, authorization headers.
+# Secrets that give themselves away wherever they stand: JSON Web Tokens, PEM keys, kubeconfigs, authorization headers,
+# passwords of URLs.
 # A word is looked at from its beginning alone: a text of many `eyJ` would take minutes.
 _TELLING_VALUES: Final = re.compile(
     r"(?<![\w-])(?=[\w-]*+\.[\w-]{8,}+\.)[\w-]*?eyJ[\w-]{8}|PRIVATE KEY-----|client-key-data|"
     r"apiVersion: *v1\s+kind: *Config|"
-    r"\b(bearer|basic) \S{8,}",
+    r"\b(bearer|basic) \S{8,}|://[^\s/?#:@]*:[^\s/?#@]+@",
     re.IGNORECASE,
 )
 # What holds a secret in the query of Azure's own addresses: signatures, codes of a sign-in, keys of functions.
@@ -49,7 +50,7 @@ def masked(value: Any, *, inside: bool = False, depth: int = 0) -> Any:
         return {
             name: _masked_section(name.lower(), part, value, inside=inside, depth=depth + 1)
             if isinstance(part, dict) and name.lower() in _DECLARING
-            else masked(part, inside=inside or is_telling(name) or _is_text_of_a_template(name, part), depth=depth + 1)
+            else masked(part, inside=inside or is_telling(name) or _is_out_of_place(name, part), depth=depth + 1)
             for name, part in value.items()
         }
     if isinstance(value, list):
@@ -59,9 +60,11 @@ def masked(value: Any, *, inside: bool = False, depth: int = 0) -> Any:
     return MASK if inside or (isinstance(value, str) and _TELLING_VALUES.search(value)) else value
 
 
-def _is_text_of_a_template(name: str, part: Any) -> bool:
-    """Such a one cannot be looked into."""
-    return name.lower() == "template" and isinstance(part, str)
+def _is_out_of_place(name: str, part: Any) -> bool:
+    """Whether something else stands where an object with secrets belongs, or a text where a template does."""
+    return (name.lower() in HOLD_SECRETS and not isinstance(part, dict)) or (
+        name.lower() == "template" and isinstance(part, str)
+    )
 
 
 def _masked_section(section: str, entries: dict[str, Any], around: dict[str, Any], *, inside: bool, depth: int) -> Any:

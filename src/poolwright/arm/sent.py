@@ -25,7 +25,7 @@ Json = dict[str, Any]
 M = TypeVar("M", bound=BaseModel)
 
 _SECRETS: Final = frozenset({"adminpassword", "secret", "clientsecret", "serverappsecret", "password"})
-_HOLD_SECRETS: Final = _SECRETS | {"windowsprofile", "serviceprincipalprofile", "aadprofile"}
+HOLD_SECRETS: Final = _SECRETS | {"windowsprofile", "serviceprincipalprofile", "aadprofile"}
 _KINDS: Final = {
     str: "a string",
     int: "a number",
@@ -124,7 +124,7 @@ def _place(path: str, problem: ErrorDetails) -> str:
 
 def _what(problem: ErrorDetails) -> str:
     # Where an object with a secret belongs, a text may be the secret.
-    if any(str(part).lower() in _HOLD_SECRETS for part in problem["loc"]):
+    if any(str(part).lower() in HOLD_SECRETS for part in problem["loc"]):
         return f"{problem['msg']}, got {_KINDS.get(type(problem['input']), 'something else')}"
     match problem["type"]:
         case "missing":
