@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from poolwright.domain.profile import Profile
+from poolwright.domain.roles import CONTRIBUTOR
 from poolwright.store import statements
 from tests.support.everything import everything
 from tests.support.in_process import InProcess
@@ -191,6 +192,21 @@ def test_the_node_image_alone_is_upgraded_to_a_snapshot_by_header(app: InProcess
     other = error_of(client.post(f"{client.pool('behind')}/upgradeNodeImageVersion", headers=header), 400)
     missing = error_of(client.post(upgrade, headers={"AKSSnapshotId": path(client, "none")}), 400)
     assert (other["target"], missing["target"]) == ("AKSSnapshotId", "AKSSnapshotId")
+    assert everything(client) == before
+
+
+def test_a_snapshot_named_by_header_must_be_the_callers_to_read(app: InProcess) -> None:
+    client = app.client
+    client.make_pool("np1", {"vmSize": BOTH})
+    client.make_cluster("c2", "elsewhere")
+    take(client, "s1", "np1")
+    contributor = app.make_principal("contributor", (CONTRIBUTOR, client.group("elsewhere")))
+    upgrade = f"{client.pool('sys', 'c2', 'elsewhere')}/upgradeNodeImageVersion"
+    before = everything(client)
+    for name in ("s1", "none"):
+        # Whether it exists is told to nobody who may not read it.
+        refused = error_of(contributor.post(upgrade, headers={"AKSSnapshotId": path(client, name).upper()}), 403)
+        assert (refused["code"], refused["target"]) == ("LinkedAuthorizationFailed", "AKSSnapshotId")
     assert everything(client) == before
 
 

@@ -23,7 +23,7 @@ from poolwright.arm.deployable import Deployable
 from poolwright.arm.directory import Access, Directory
 from poolwright.arm.documents import Document
 from poolwright.arm.http import RETRY_AFTER, json_response, read_body
-from poolwright.arm.linked import not_linked, sources_of
+from poolwright.arm.linked import SOURCE, not_linked, sources_of
 from poolwright.arm.login import Login
 from poolwright.arm.metrics import Metrics
 from poolwright.arm.request_log import RequestLog
@@ -38,7 +38,7 @@ from poolwright.domain.cluster import Cluster
 from poolwright.domain.node_pool import NodePool
 from poolwright.domain.operation import Operation
 from poolwright.domain.profile import Profile
-from poolwright.domain.resource_id import NodePoolId
+from poolwright.domain.resource_id import NodePoolId, ResourceId
 from poolwright.identity.tokens import SigningKey, TokenVerifier
 from poolwright.kubernetes.endpoint import ClusterEndpoint
 from poolwright.machines.engine import MachineEngine
@@ -202,10 +202,14 @@ class Area(ABC):
         """The JSON object sent. Raises `LinkedAuthorizationFailed` where its source is not the caller's to read."""
         body = await read_body(request)
         for source in sources_of(body):
-            action = f"{source.type}/read"
-            if not self._access(request).may(action, str(source)):
-                raise not_linked(self._access(request).principal.object_id, action, source)
+            self._require_readable(request, source)
         return body
+
+    def _require_readable(self, request: Request, source: ResourceId, target: str = SOURCE) -> None:
+        """Raise `LinkedAuthorizationFailed` where the caller may not read what it makes something from."""
+        access, action = self._access(request), f"{source.type}/read"
+        if not access.may(action, str(source)):
+            raise not_linked(access.principal.object_id, action, source, target)
 
     def _access(self, request: Request) -> Access:
         access: Access = request.scope["poolwright.access"]

@@ -6,9 +6,12 @@ Invariant: nothing that a caller may not read gets into what it makes.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from poolwright import errors
 from poolwright.domain.resource_id import ResourceId
+
+SOURCE: Final = "properties.creationData.sourceResourceId"
 
 
 def sources_of(body: object) -> Iterator[ResourceId]:
@@ -29,12 +32,14 @@ def sources_of(body: object) -> Iterator[ResourceId]:
                 yield from sources_of(part)
 
 
-def not_linked(object_id: str, action: str, source: ResourceId) -> errors.LinkedAuthorizationFailed:
+def not_linked(
+    object_id: str, action: str, source: ResourceId, target: str = SOURCE
+) -> errors.LinkedAuthorizationFailed:
     """Return the refusal of a change that is made from something its caller may not read, in ARM's words."""
     return errors.LinkedAuthorizationFailed(
         f"The client with object id '{object_id}' has permission to perform the change; however, it does not have "
         f"permission to perform action(s) '{action}' on the linked scope(s) '{source}' (respectively) or the linked "
         "scope(s) are invalid.",
-        target="properties.creationData.sourceResourceId",
+        target=target,
         remedy="an Owner assigns a role: az role assignment create",
     )

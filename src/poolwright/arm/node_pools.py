@@ -21,6 +21,7 @@ from poolwright.arm.upgrades import available_node_pool_versions, node_pool_upgr
 from poolwright.arm.wire_machines import decode_machine_names
 from poolwright.arm.wire_node_pools import decode_node_pool, decode_scale, encode_what_if
 from poolwright.domain.node_pool import NodePool
+from poolwright.domain.resource_id import ResourceId
 from poolwright.domain.what_if import WhatIf
 from poolwright.store import statements
 from poolwright.store.records import load
@@ -221,6 +222,9 @@ class NodePools(Area):
         plane = self._service.control_plane
         # How `az aks nodepool upgrade --node-image-only --snapshot-id` names the snapshot.
         snapshot = request.headers.get("akssnapshotid") or None
+        source = ResourceId.parse(snapshot) if snapshot is not None else None
+        if source is not None:
+            self._require_readable(request, source, "AKSSnapshotId")
         return await self._posted(
             request,
             lambda connection: plane.node_pools.upgrade_node_image(connection, pool_id, call, snapshot),
