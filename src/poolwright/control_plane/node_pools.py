@@ -171,7 +171,7 @@ class NodePools:
             snapshot=named_snapshot(connection, cluster, request, old),
         )
         if old is None:
-            require_pool_room(1 + len(statements.node_pools_of_cluster(connection, cluster.id.key)))
+            require_pool_room(1 + statements.node_pool_count(connection, cluster.id.key))
         elif old.mode is Mode.SYSTEM and pool.mode is not Mode.SYSTEM:
             self._require_other_system_pool(connection, cluster, old)
         self._acceptance.require_machines(connection, cluster, [pool], call)

@@ -304,6 +304,12 @@ def node_pools_of_cluster(connection: Connection, cluster_key: str) -> list[Node
     return [load(NodePool, record) for (record,) in rows]
 
 
+def node_pool_count(connection: Connection, cluster_key: str) -> int:
+    """Return how many node pools a cluster has, without reading them."""
+    wanted = tables.node_pools.c.cluster_key == cluster_key
+    return connection.execute(sa.select(sa.func.count()).select_from(tables.node_pools).where(wanted)).scalar_one()
+
+
 def put_node_pool(connection: Connection, value: NodePool, wire: bytes) -> None:
     _put(
         connection,
