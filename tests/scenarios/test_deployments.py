@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -742,6 +743,29 @@ def test_a_scope_that_leads_to_no_id_is_refused(app: InProcess, scope: str, kind
     refused = holder.put(at(client), json=plain({"properties": {}, **resource}))
     assert (refused.status_code, refused.json()["error"]["code"]) == (400, "InvalidTemplate"), refused.text
     assert everything(client) == before
+
+
+def test_a_rehearsal_makes_no_more_node_pools_than_its_limit(app: InProcess) -> None:
+    """Those within clusters are no resources of the template: 400 clusters would have 40 000 of them."""
+    client = app.client
+    client.put(client.group(), json={"location": "eastus"})
+    pools = [{"name": f"p{number}", "mode": "System", "count": 1} for number in range(100)]
+    sent = plain(
+        {
+            "type": CLUSTER_TYPE,
+            "apiVersion": "2025-10-01",
+            "name": "[format('k{0}', copyIndex())]",
+            "location": "eastus",
+            "properties": {"agentPoolProfiles": pools},
+            "copy": {"name": "many", "count": 400},
+        }
+    )
+    begun = time.process_time()
+    refused = client.post(f"{at(client)}/validate", json=sent)
+    assert time.process_time() - begun < 20
+    assert refused.status_code == 400, refused.text
+    (problem,) = refused.json()["error"]["details"]
+    assert "limit of 2000 node pools" in problem["message"]
 
 
 UNENDING = "[map(range(0, 10000), lambda('x', map(range(0, 10000), lambda('y', 1))))]"

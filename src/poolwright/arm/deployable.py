@@ -81,7 +81,10 @@ Deployer = Mapping[str, str] | None
 
 @dataclass(frozen=True, slots=True)
 class Doing:
-    """What a row works with: the transaction, the verbs, the deployment's call, and `by`, its deployer's object ID."""
+    """What a row works with: the transaction, the verbs, the deployment's call, and `by`, its deployer's object ID.
+
+    `budget` is the rehearsal's; None where the deployment is really done, a resource at a time.
+    """
 
     connection: Connection
     plane: ControlPlane
@@ -91,6 +94,7 @@ class Doing:
     subscription_of: SubscriptionOf
     call: Call
     by: str | None
+    budget: Budget | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +159,8 @@ def _refused(connection: Connection, deployer: Deployer, verb: str, identifier: 
 
 def _put_cluster(doing: Doing, identifier: ResourceId, body: Json) -> Accepted:
     wanted, pools = decode_cluster(body, doing.profile)
+    if doing.budget is not None:
+        doing.budget.charge("node pools", len(pools))
     return doing.plane.clusters.put(doing.connection, _cluster_id(identifier), wanted, pools, doing.call)
 
 
@@ -358,7 +364,9 @@ class Deployable:
                 resources[resource.ordinal] = replace(resource, state=ResourceState.SUCCEEDED)
                 if resource.existing or not resource.condition:
                     continue
-                doing = self._doing(connection, plane, _call(deployment, resource), _object_id(deployment))
+                doing = self._doing(
+                    connection, plane, _call(deployment, resource), _object_id(deployment), rehearsal.budget
+                )
                 try:
                     body: Json = {}
                     if resource.nested is None:
@@ -370,11 +378,13 @@ class Deployable:
                     with _kept_if_taken(connection):
                         if row.what_if is not None:
                             what_if = row.what_if(doing, identifier, body)
-                        taken = self._put(doing, identifier, deployment, resource, body, rehearsal.budget)
+                        taken = self._put(doing, identifier, deployment, resource, body)
                         accepted.append((resource, taken, before, what_if))
                 except errors.PoolwrightError as error:
                     rehearsal.problems.append(_aimed_at(error, resource.id))
                     resources[resource.ordinal] = replace(resource, state=ResourceState.FAILED)
+                    if rehearsal.budget.is_spent:
+                        return
             for resource, what_came, before, what_if in accepted:
                 operation = what_came.operation if what_came is not None else None
                 if resource.type.lower() == DEPLOYMENT_TYPE.lower():
@@ -448,7 +458,6 @@ class Deployable:
         deployment: Deployment,
         resource: DeploymentResource,
         body: Mapping[str, Any],
-        budget: Budget | None = None,
     ) -> Accepted | None:
         put = TYPES[resource.type.lower()].put
         if put is not None:
@@ -457,7 +466,7 @@ class Deployable:
         nested = resource.nested
         if nested is None:
             world = self._world(doing.connection, deployment.facts, deployment.correlation_id)
-            nested = prepare(deployment_id(resource.id), requested(body), world, budget=budget)
+            nested = prepare(deployment_id(resource.id), requested(body), world, budget=doing.budget)
         started = replace(nested.deployment, started=self._now())
         return doing.plane.deployments.put(doing.connection, replace(nested, deployment=started), doing.call)
 
@@ -470,9 +479,16 @@ class Deployable:
             )
         return row.show(doing, identifier)
 
-    def _doing(self, connection: Connection, plane: ControlPlane, call: Call, by: str | None = None) -> Doing:
+    def _doing(
+        self,
+        connection: Connection,
+        plane: ControlPlane,
+        call: Call,
+        by: str | None = None,
+        budget: Budget | None = None,
+    ) -> Doing:
         side, control = SideResources(plane, self._now), AccessControl(now=self._now, new_id=self._new_id)
-        return Doing(connection, plane, side, control, self._profile, self._subscription_of, call, by)
+        return Doing(connection, plane, side, control, self._profile, self._subscription_of, call, by, budget)
 
     def _world(self, connection: Connection, facts: Mapping[str, Any], correlation_id: str) -> World:
         deployer = _deployer(facts)

@@ -17,7 +17,8 @@ from poolwright import errors
 from poolwright.templates.expressions import LONG, Expression, parse
 
 # Ours; ARM counts resources by template. Steps and bytes together are about two seconds, and 100 MB at the highest.
-LIMITS: Final[Mapping[str, int]] = {"steps": 500_000, "bytes": 50_000_000, "resources": 800}
+# A cluster is rehearsed with the node pools in it, which are no resources of the template.
+LIMITS: Final[Mapping[str, int]] = {"steps": 500_000, "bytes": 50_000_000, "resources": 800, "node pools": 2_000}
 # As deep as a request may be (docs/limits.md).
 MAX_DEPTH: Final = 64
 
@@ -37,6 +38,11 @@ class Budget:
     def has_half(self) -> bool:
         """Whether at least half of everything is left."""
         return all(2 * left >= LIMITS[what] for what, left in self.left.items())
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether more was asked for than there was."""
+        return any(left < 0 for left in self.left.values())
 
     def charge(self, what: str, amount: int = 1) -> None:
         """Take from the steps, bytes or resources."""
