@@ -241,7 +241,16 @@ def test_events_are_shown_to_those_who_may_read_the_log_at_their_resource(app: I
     assert {event["resourceGroupName"] for event in log(client)} == {"rg", "other"}
 
 
-def test_pages_follow_each_other_without_gap_or_repetition(app: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("token", ["garbage", "-1", "1.5", "٣", "9" * 30])
+def test_a_token_that_the_log_did_not_give_out_is_refused(app: InProcess, token: str) -> None:
+    reply = ask(app.client, **{"$skipToken": token})
+    assert (reply.status_code, reply.json()["error"]["target"]) == (400, "$skiptoken")
+
+
+@pytest.mark.parametrize("spelled", ["$skipToken", "$skiptoken", "$SKIPTOKEN"])
+def test_pages_follow_each_other_without_gap_or_repetition(
+    app: InProcess, monkeypatch: pytest.MonkeyPatch, spelled: str
+) -> None:
     monkeypatch.setattr(activity, "PAGE", 3)
     client = app.client
     for number in range(8):
@@ -250,8 +259,11 @@ def test_pages_follow_each_other_without_gap_or_repetition(app: InProcess, monke
     found = page["value"]
     while "nextLink" in page:
         link = urlsplit(page["nextLink"])
-        page = client.get(link.path, params=dict(parse_qsl(link.query))).json()
+        query = dict(parse_qsl(link.query))
+        query[spelled] = query.pop("$skipToken")
+        page = client.get(link.path, params=query).json()
         found += page["value"]
+        assert len(found) <= 8
     assert [event["resourceGroupName"] for event in found] == [f"g{number}" for number in reversed(range(8))]
 
 

@@ -21,7 +21,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from poolwright import errors
-from poolwright.arm import paths
+from poolwright.arm import paging, paths
 from poolwright.arm import wire_documents as documents
 from poolwright.arm.area import Area, OfferedRoute, Over
 from poolwright.arm.documents import listing
@@ -100,7 +100,7 @@ class Activity(Area):
         return json_response(orjson.dumps(page))
 
     def _next_link(self, request: Request, below: int) -> str:
-        query = {**request.query_params, "$skipToken": str(below)}
+        query = [*paging.without_token(request.scope["query_string"]), ("$skipToken", str(below))]
         path = quote(request.scope[paths.AS_SENT], safe="/")
         return f"{self._service.base_of(request)}{path}?{urlencode(query)}"
 
@@ -119,7 +119,9 @@ def _query(wanted: list[Clause], request: Request) -> ActivityQuery:
         return found.lower() if found is not None else None
 
     resource = value("resourceuri") or value("resourceid")
-    token = request.query_params.get("$skipToken", "")
+    token = paging.token_of(request)
+    if token is not None and not (token.isascii() and token.isdecimal() and len(token) < 19):
+        raise paging.invalid_token()
     until = known.get(("eventtimestamp", "le"))
     return ActivityQuery(
         subscription=request.path_params["subscription"],
@@ -131,7 +133,7 @@ def _query(wanted: list[Clause], request: Request) -> ActivityQuery:
         correlation_id=value("correlationid"),
         operation_id=value("operationid"),
         caller=value("caller"),
-        below=int(token) if token.isdecimal() and len(token) < 19 else None,
+        below=int(token) if token is not None else None,
     )
 
 

@@ -35,7 +35,7 @@ _LONGEST_TOKEN: Final = 4096
 
 def after(request: Request, kind: str) -> str:
     """Return the key after which the page begins: empty for the first one. Raises `InvalidParameter`."""
-    token = request.query_params.get(_SKIP)
+    token = token_of(request)
     if token is None:
         return ""
     try:
@@ -43,10 +43,20 @@ def after(request: Request, kind: str) -> str:
             raise ValueError(token[:40])
         named, _, key = base64.b64decode(token, altchars=b"-_", validate=True).decode().partition(" ")
     except (ValueError, binascii.Error) as error:
-        raise _invalid_token() from error
+        raise invalid_token() from error
     if named != kind or not key:
-        raise _invalid_token()
+        raise invalid_token()
     return key
+
+
+def token_of(request: Request) -> str | None:
+    """Return the `$skiptoken` of a request, however the name is spelled; None where it has none."""
+    return next((value for name, value in request.query_params.items() if name.lower() == _SKIP), None)
+
+
+def without_token(query_string: bytes) -> list[tuple[str, str]]:
+    """Return the parameters of a query but for its `$skiptoken`."""
+    return [pair for pair in parse_qsl(query_string.decode("latin-1")) if pair[0].lower() != _SKIP]
 
 
 def wanted_size(request: Request) -> int | None:
@@ -96,13 +106,13 @@ def page(
 
 def _next_link(request: Request, base: str, named: str) -> str:
     token = base64.urlsafe_b64encode(named.encode()).decode()
-    query = [pair for pair in parse_qsl(request.scope["query_string"].decode("latin-1")) if pair[0] != _SKIP]
     path = quote(request.scope[paths.AS_SENT], safe="/")
     # Percent-encoded throughout, so that the link can stand in a JSON text as it is.
-    return f"{base}{path}?{urlencode([*query, (_SKIP, token)])}"
+    return f"{base}{path}?{urlencode([*without_token(request.scope['query_string']), (_SKIP, token)])}"
 
 
-def _invalid_token() -> errors.InvalidParameter:
+def invalid_token() -> errors.InvalidParameter:
+    """Return the refusal of a token that the list did not give out."""
     return errors.InvalidParameter(
         "The value of $skiptoken is invalid: it is not one this list gave out.",
         target=_SKIP,
