@@ -356,6 +356,26 @@ def test_labels_and_tags_keep_the_names_their_owner_chose() -> None:
             {"virtualMachinesProfile": {"scale": {"manual": [{"size": "x"}]}}},
             ["properties.virtualMachinesProfile.scale.manual[0].count"],
         ),
+        ({"kubeletConfig": {"cpuCfsQuota": "yes"}}, ["properties.kubeletConfig.cpuCfsQuota"]),
+        ({"kubeletConfig": {"allowedUnsafeSysctls": [True]}}, ["properties.kubeletConfig.allowedUnsafeSysctls[0]"]),
+        ({"linuxOSConfig": {"sysctls": True}}, ["properties.linuxOSConfig.sysctls"]),
+        (
+            {"linuxOSConfig": {"swapFileSizeMB": "1", "sysctls": {"vmMaxMapCount": []}}},
+            ["properties.linuxOSConfig.swapFileSizeMB", "properties.linuxOSConfig.sysctls.vmMaxMapCount"],
+        ),
+        (
+            {"networkProfile": {"allowedHostPorts": [{"portStart": 0, "portEnd": 1, "protocol": "ICMP"}]}},
+            [
+                "properties.networkProfile.allowedHostPorts[0].portStart",
+                "properties.networkProfile.allowedHostPorts[0].protocol",
+            ],
+        ),
+        (
+            {"networkProfile": {"nodePublicIPTags": [{"tag": {}}]}},
+            ["properties.networkProfile.nodePublicIPTags[0].tag"],
+        ),
+        ({"windowsProfile": {"disableOutboundNat": -1}}, ["properties.windowsProfile.disableOutboundNat"]),
+        ({"gatewayProfile": {"publicIPPrefixSize": 32}}, ["properties.gatewayProfile.publicIPPrefixSize"]),
         ({"vmSize": 5, "count": "3", "mode": []}, ["properties.count", "properties.mode", "properties.vmSize"]),
     ],
 )

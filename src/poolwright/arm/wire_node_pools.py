@@ -71,6 +71,7 @@ _Runtimes = Literal["OCIContainer", "WasmWasi", "KataVmIsolation", "KataMshvVmIs
 _GpuDrivers = Literal["Install", "None"]
 _SshAccess = Literal["LocalUser", "Disabled", "EntraId"]
 _Generations = Literal["V1", "V2"]
+_Protocols = Literal["TCP", "UDP"]
 
 
 class _Power(Sent):
@@ -111,6 +112,85 @@ class _VirtualMachines(Sent):
 
 class _CreationData(Sent):
     sourceResourceId: Text = None
+
+
+class _Kubelet(Sent):
+    """What is kept of a machine's settings has no effect, and yet the type that clients read it with."""
+
+    cpuManagerPolicy: str | None = None
+    cpuCfsQuota: bool | None = None
+    cpuCfsQuotaPeriod: str | None = None
+    imageGcHighThreshold: int | None = None
+    imageGcLowThreshold: int | None = None
+    topologyManagerPolicy: str | None = None
+    allowedUnsafeSysctls: list[str] | None = None
+    failSwapOn: bool | None = None
+    containerLogMaxSizeMB: int | None = None
+    containerLogMaxFiles: Annotated[int, Field(ge=2)] | None = None
+    podMaxPids: int | None = None
+
+
+class _Sysctls(Sent):
+    netCoreSomaxconn: int | None = None
+    netCoreNetdevMaxBacklog: int | None = None
+    netCoreRmemDefault: int | None = None
+    netCoreRmemMax: int | None = None
+    netCoreWmemDefault: int | None = None
+    netCoreWmemMax: int | None = None
+    netCoreOptmemMax: int | None = None
+    netIpv4TcpMaxSynBacklog: int | None = None
+    netIpv4TcpMaxTwBuckets: int | None = None
+    netIpv4TcpFinTimeout: int | None = None
+    netIpv4TcpKeepaliveTime: int | None = None
+    netIpv4TcpKeepaliveProbes: int | None = None
+    netIpv4TcpkeepaliveIntvl: Annotated[int, Field(ge=10, le=90)] | None = None
+    netIpv4TcpTwReuse: bool | None = None
+    netIpv4IpLocalPortRange: str | None = None
+    netIpv4NeighDefaultGcThresh1: int | None = None
+    netIpv4NeighDefaultGcThresh2: int | None = None
+    netIpv4NeighDefaultGcThresh3: int | None = None
+    netNetfilterNfConntrackMax: Annotated[int, Field(ge=131072, le=2097152)] | None = None
+    netNetfilterNfConntrackBuckets: Annotated[int, Field(ge=65536, le=524288)] | None = None
+    fsInotifyMaxUserWatches: int | None = None
+    fsFileMax: int | None = None
+    fsAioMaxNr: int | None = None
+    fsNrOpen: int | None = None
+    kernelThreadsMax: int | None = None
+    vmMaxMapCount: int | None = None
+    vmSwappiness: int | None = None
+    vmVfsCachePressure: int | None = None
+
+
+class _LinuxOs(Sent):
+    sysctls: _Sysctls | None = None
+    transparentHugePageEnabled: str | None = None
+    transparentHugePageDefrag: str | None = None
+    swapFileSizeMB: int | None = None
+
+
+class _IpTag(Sent):
+    ipTagType: str | None = None
+    tag: str | None = None
+
+
+class _PortRange(Sent):
+    portStart: Annotated[int, Field(ge=1, le=65535)] | None = None
+    portEnd: Annotated[int, Field(ge=1, le=65535)] | None = None
+    protocol: Annotated[_Protocols | None, spelled(*get_args(_Protocols))] = None
+
+
+class _Network(Sent):
+    nodePublicIPTags: list[_IpTag] | None = None
+    allowedHostPorts: list[_PortRange] | None = None
+    applicationSecurityGroups: list[str] | None = None
+
+
+class _Windows(Sent):
+    disableOutboundNat: bool | None = None
+
+
+class _Gateway(Sent):
+    publicIPPrefixSize: Annotated[int, Field(ge=28, le=31)] | None = None
 
 
 class PoolProperties(Sent):
@@ -156,12 +236,12 @@ class PoolProperties(Sent):
     tags: dict[str, str | None] | None = None
     upgradeSettings: _UpgradeSettings | None = None
     virtualMachinesProfile: _VirtualMachines | None = None
-    kubeletConfig: Json | None = None
-    linuxOSConfig: Json | None = None
+    kubeletConfig: _Kubelet | None = None
+    linuxOSConfig: _LinuxOs | None = None
     creationData: _CreationData | None = None
-    networkProfile: Json | None = None
-    windowsProfile: Json | None = None
-    gatewayProfile: Json | None = None
+    networkProfile: _Network | None = None
+    windowsProfile: _Windows | None = None
+    gatewayProfile: _Gateway | None = None
     localDNSProfile: Json | None = None
     nodeImageVersion: Text = None
     vmGeneration: Any = None
