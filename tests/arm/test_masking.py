@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -123,6 +124,21 @@ def test_names_of_headers_are_not_remembered_without_end() -> None:
         assert IS_KEPT[f"x-{number}".encode()]
     assert len(IS_KEPT) <= 1024
     assert not IS_KEPT[b"authorization"]
+
+
+def test_what_is_long_is_not_remembered() -> None:
+    tracemalloc.start()
+    try:
+        for number in range(50):
+            word = f"{number}".ljust(60_000, "x")
+            assert masked({word: SECRET, f"{word}token": SECRET}) == {word: SECRET, f"{word}token": MASK}
+            assert without_secrets(f"a={word}&token={word}".encode()).endswith(b"&token=%2A%2A%2A")
+            assert IS_KEPT[word.encode()]
+            assert not IS_KEPT[f"{word}token".encode()]
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 1_000_000
 
 
 def deployment(**declared: Any) -> dict[str, Any]:

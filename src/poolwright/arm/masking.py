@@ -16,6 +16,8 @@ import orjson
 from poolwright.arm.sent import HOLD_SECRETS, MAX_DEPTH
 
 MASK: Final = "***"
+# What was decided of a longer name or query is not remembered: anybody could fill the memory with them.
+_MOST_REMEMBERED: Final = 1024
 # A name that contains one of these is taken to hold a secret: better one mask too many.
 _TELLING_NAMES: Final = re.compile(
     r"password|secret|token|kubeconfig|credential|private_?key|key-data|passphrase|connection_?string|authorization",
@@ -105,15 +107,23 @@ def _is_plain(declaration: Any, *, is_output: bool = False) -> bool:
     return not any(word in written for word in _NOT_PLAIN)
 
 
-@lru_cache(maxsize=1024)
 def is_telling(name: str) -> bool:
     """Whether a property of that name may hold a secret."""
+    return _is_telling(name) if len(name) <= _MOST_REMEMBERED else _is_telling.__wrapped__(name)
+
+
+@lru_cache(maxsize=1024)
+def _is_telling(name: str) -> bool:
     return _TELLING_NAMES.search(name) is not None
 
 
-@lru_cache(maxsize=1024)
 def without_secrets(query: bytes) -> bytes:
     """Return a query string with the values of telling names masked."""
+    return _without_secrets(query) if len(query) <= _MOST_REMEMBERED else _without_secrets.__wrapped__(query)
+
+
+@lru_cache(maxsize=1024)
+def _without_secrets(query: bytes) -> bytes:
     parts = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
     shown = [
         (name, masked(value, inside=is_telling(name) or name.lower() in _TELLING_QUERY_NAMES)) for name, value in parts
@@ -128,8 +138,10 @@ class _Kept(dict[bytes, bool]):
         if len(self) >= _MOST_HEADERS:
             self.clear()
         name = header.decode("latin-1")
-        self[header] = name not in _DULL_HEADERS and _DROPPED_HEADERS.search(name) is None
-        return self[header]
+        kept = name not in _DULL_HEADERS and _DROPPED_HEADERS.search(name) is None
+        if len(header) <= _MOST_REMEMBERED:
+            self[header] = kept
+        return kept
 
 
 _MOST_HEADERS: Final = 1024
