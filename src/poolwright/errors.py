@@ -261,6 +261,13 @@ class AgentPoolUpgradeVersionNotAllowed(InvalidRequest):
     advice = "choose a version from `az aks get-upgrades`"
 
 
+class InvalidAgentPoolOrchestratorVersion(InvalidRequest):
+    code = "InvalidAgentPoolOrchestratorVersion"
+    only_on_demand = True
+    cause = "the Kubernetes version of a node pool is not one its cluster takes"
+    advice = "`az aks nodepool get-upgrades` and `az aks get-upgrades` show what is possible"
+
+
 class LocationNotAvailableForResourceType(InvalidRequest):
     code = "LocationNotAvailableForResourceType"
     wording = "azure"

@@ -1212,6 +1212,7 @@ PRODUCED: dict[type[errors.PoolwrightError], tuple[int, Callable[[InProcess], ht
     errors.AgentPoolK8sVersionNotSupported: (400, by_pool("unknown version")),
     errors.NodePoolMcVersionIncompatible: (400, by_pool("newer than the control plane")),
     errors.AgentPoolUpgradeVersionNotAllowed: (400, by_pool("older version for a pool that exists")),
+    errors.InvalidAgentPoolOrchestratorVersion: (400, on_demand("InvalidAgentPoolOrchestratorVersion")),
     errors.LocationNotAvailableForResourceType: (400, by_path("PUT", "{cluster}", json={"location": "mars"})),
     errors.VMSizeDoesNotSupportEphemeralOS: (400, by_pool("ephemeral OS disk on a size without room for it")),
     errors.VMSizeDoesNotSupportEncryptionAtHost: (400, on_demand("VMSizeDoesNotSupportEncryptionAtHost")),
