@@ -74,7 +74,7 @@ def _among(values: Sequence[str]) -> Any:
     def checked(value: str) -> str:
         if value not in values:
             near = get_close_matches(value, values, n=1)
-            raise ValueError(f"it is one of {', '.join(values)}" + (f"; did you mean {near[0]}?" if near else ""))
+            raise ValueError((f"did you mean {near[0]}? " if near else "") + f"it is one of {', '.join(values)}")
         return value
 
     return AfterValidator(checked)
