@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from poolwright import errors
+from poolwright.access_control import object_id_of
 from poolwright.arm.faults import CODES, decode_fault, encode_fault, fault_schema
 from poolwright.cli import faults as command
 from poolwright.domain.fault import CAPACITY_CODES, Tally
@@ -337,9 +338,14 @@ def test_a_request_of_somebody_who_may_not_is_not_counted(app: InProcess) -> Non
 
 def test_a_fault_refuses_in_the_words_and_with_the_log_of_a_missing_role(app: InProcess) -> None:
     client, owner = app.client, app.credentials.client_id
+    object_id = object_id_of(app.credentials.tenant_id, owner)
     put(client, effect={"refuse": "AuthorizationFailed"}, match={"path": "*/agentPools/np1"})
     refused = client.put(client.pool("np1"), json={"properties": {"count": 1}})
     assert (refused.status_code, refused.json()["error"]["code"]) == (403, "AuthorizationFailed")
+    assert refused.json()["error"]["message"].startswith(
+        f"The client '{owner}' with object id '{object_id}' does not have authorization to perform action "
+        f"'Microsoft.ContainerService/managedClusters/agentPools/write' over scope '{client.pool('np1')}' or "
+    )
     assert client.get(client.pool("np1")).status_code == 403, "a read is refused, and not logged"
     path = f"{client.subscription}/providers/Microsoft.Insights/eventtypes/management/values"
     wanted = f"eventTimestamp ge '2020-01-01' and resourceUri eq '{client.pool('np1')}' and status eq 'Failed'"

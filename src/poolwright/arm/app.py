@@ -29,13 +29,14 @@ from poolwright.arm import paths
 from poolwright.arm.area import Handler, OfferedRoute, Over, Service
 from poolwright.arm.directory import Access
 from poolwright.arm.errors import error_response
-from poolwright.arm.gate import Gate
+from poolwright.arm.gate import Gate, asked_for
 from poolwright.arm.graph import Graph
 from poolwright.arm.http import json_response
 from poolwright.arm.kubeconfig import kubernetes_status
 from poolwright.arm.local_operator import for_local_operator
 from poolwright.arm.not_offered import refusing_routes
 from poolwright.arm.offered import AREAS, LOCAL_AREAS
+from poolwright.domain.fault import wording
 from poolwright.identity.tokens import Caller, InvalidToken, claims_challenge
 from poolwright.store import statements
 from poolwright.store.database import trouble_of
@@ -245,12 +246,8 @@ class ArmApp:
             raise
 
     async def _refuse(self, request: Request) -> NoReturn:
-        caller: Caller = request.scope["poolwright.caller"]
-        action, over = request.scope["poolwright.needs"]
         error = errors.AuthorizationFailed(
-            f"The client '{caller.app_id}' with object id '{caller.object_id}' does not have authorization to perform "
-            f"action '{action}' over scope '{over}' or the scope is invalid. If access was recently granted, please "
-            "refresh your credentials.",
+            wording(errors.AuthorizationFailed.code, asked_for(request.scope)),
             remedy="an Owner assigns a role: az role assignment create",
         )
         await self._service.trail.refused(request, error)

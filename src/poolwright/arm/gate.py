@@ -24,6 +24,7 @@ from poolwright.domain.fault import (
     refusal,
     retry_after,
 )
+from poolwright.identity.tokens import Caller
 from poolwright.operations.faults import Faults
 from poolwright.store.database import Database
 
@@ -60,5 +61,14 @@ class Gate:
                 await asyncio.sleep(one.fault.effect.seconds)
                 continue
             seconds = retry_after(one.fault)
-            circumstances = {"seconds": str(seconds), "handler": handler_of(method, path)}
+            circumstances = {"seconds": str(seconds), "handler": handler_of(method, path)} | asked_for(scope)
             raise refusal(one.fault, circumstances | circumstances_of(scope[paths.AS_SENT]))
+
+
+def asked_for(scope: Scope) -> dict[str, str]:
+    """Return who calls and what for, as the wording of a missing role names them."""
+    caller: Caller = scope["poolwright.caller"]
+    known = {"app_id": caller.app_id, "object_id": caller.object_id, "tenant": caller.tenant_id}
+    if "poolwright.needs" in scope:  # not where the handler itself leaves out what the caller may not see
+        known["action"], known["scope"] = scope["poolwright.needs"]
+    return known
