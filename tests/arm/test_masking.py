@@ -76,6 +76,7 @@ def test_the_structure_below_a_telling_name_stays() -> None:
         "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl",
         "pasted-eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl",
         "example.com/eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.",
+        "https://a/?x=%22eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl",
         "Bearer abcdefghijkl",
         "http://user:Hunter2@proxy.example.com:8080/",
         "-----BEGIN RSA PRIVATE KEY-----\nx",
@@ -88,7 +89,8 @@ def test_a_secret_that_gives_itself_away_is_masked_under_any_name(secret: str) -
 
 
 @pytest.mark.parametrize(
-    "part", ["eyJ", "eyJabcdefgh.", "eyJabcdefghi.j", "bearer ", "apiVersion: ", "-", "://", "://a:b"]
+    "part",
+    ["eyJ", "eyJabcdefgh.", "eyJabcdefghi.j", "bearer ", "apiVersion: ", "apiVersion: v1 ", " ", "-", "://", "://a:b"],
 )
 def test_a_text_of_a_quarter_of_a_megabyte_takes_no_minutes(part: str) -> None:
     text = part * (MAX_BODY_BYTES // len(part))
