@@ -82,15 +82,44 @@ def test_the_structure_below_a_telling_name_stays() -> None:
         "-----BEGIN RSA PRIVATE KEY-----\nx",
         "apiVersion: v1\nkind: Config\nusers: []",
         "users:\n- user:\n    client-key-data: LS0t",
+        "http://someone:Hunter2@proxy:3128",
+        "http://:p@ss@proxy/",
+        "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=bG9uZw==",
+        "Endpoint=sb://a/;SharedAccessKeyName=n;SharedAccessKey=bG9uZw==",
+        "https://a.blob.core.windows.net/c?sv=2024&sig=bG9uZw%3D",
     ],
 )
 def test_a_secret_that_gives_itself_away_is_masked_under_any_name(secret: str) -> None:
     assert masked({"note": secret, "list": [secret]}) == {"note": MASK, "list": [MASK]}
 
 
+@pytest.mark.parametrize("name", ["accessKey", "account_access_key", "apiKey", "API-KEY", "AccountKey", "sharedKey"])
+def test_keys_of_services_are_masked_and_other_keys_are_not(name: str) -> None:
+    shown = {
+        "keyData": "ssh-rsa AAAA a@b",
+        "keyVaultResourceId": "/x",
+        "key": "team",
+        "url": "http://proxy:3128/@a:b@c",
+    }
+    assert masked({name: SECRET, **shown}) == {name: MASK, **shown}
+
+
 @pytest.mark.parametrize(
     "part",
-    ["eyJ", "eyJabcdefgh.", "eyJabcdefghi.j", "bearer ", "apiVersion: ", "apiVersion: v1 ", " ", "-", "://", "://a:b"],
+    [
+        "eyJ",
+        "eyJabcdefgh.",
+        "eyJabcdefghi.j",
+        "bearer ",
+        "apiVersion: ",
+        "apiVersion: v1 ",
+        " ",
+        "-",
+        "://",
+        "://a:b",
+        "://a:",
+        "&sig",
+    ],
 )
 def test_a_text_of_a_quarter_of_a_megabyte_takes_no_minutes(part: str) -> None:
     text = part * (MAX_BODY_BYTES // len(part))

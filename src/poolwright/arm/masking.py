@@ -20,16 +20,17 @@ MASK: Final = "***"
 _MOST_REMEMBERED: Final = 1024
 # A name that contains one of these is taken to hold a secret: better one mask too many.
 _TELLING_NAMES: Final = re.compile(
-    r"password|secret|token|kubeconfig|credential|private_?key|key-data|passphrase|connection_?string|authorization",
+    r"password|secret|token|kubeconfig|credential|passphrase|connection_?string|authorization|key-data|"
+    r"(private|access|account|api|shared|storage)[-_]?key",
     re.IGNORECASE,
 )
 # Secrets that give themselves away wherever they stand: JSON Web Tokens, PEM keys, kubeconfigs, authorization headers,
-# passwords of URLs.
+# the password in an address (a proxy's, say), Azure's connection strings and signed addresses.
 # A word is looked at from its beginning alone: a text of many `eyJ` would take minutes.
 _TELLING_VALUES: Final = re.compile(
     r"(?<![\w-])(?=[\w-]*+\.[\w-]{8,}+\.)[\w-]*?eyJ[\w-]{8}|PRIVATE KEY-----|client-key-data|"
     r"apiVersion: *v1\s+kind: *Config|"
-    r"\b(bearer|basic) \S{8,}|://[^\s/?#:@]*:[^\s/?#@]+@",
+    r"\b(bearer|basic) \S{8,}|://[^\s/?#:@]*:[^\s/?#@]+@|(Account|SharedAccess)Key=|SharedAccessSignature|[?&]sig=",
     re.IGNORECASE,
 )
 # What holds a secret in the query of Azure's own addresses: signatures, codes of a sign-in, keys of functions.
