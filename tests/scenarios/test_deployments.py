@@ -802,11 +802,45 @@ def test_what_cannot_be_shown_is_never_stored(client: ArmClient, expression: str
         assert client.put(path, json=sent).status_code == 400
         assert client.post(f"{path}/validate", json=sent).status_code == 400
     assert client.get(path).status_code == 404
-    # Outputs are evaluated when everything else has been deployed.
+    # Outputs are evaluated when everything else has been deployed, and what needs no resource also before.
     output = body({**empty, "outputs": {"o": {"type": "object", "value": {"v": expression}}}})
+    assert client.put(path, json=output).status_code == 400
+    state = "[reference(resourceGroup().id, '2024-11-01')]"
+    output = body({**empty, "outputs": {"o": {"type": "object", "value": {"state": state, "v": expression}}}})
     assert client.put(path, json=output).status_code == 201
     assert client.get(path).json()["properties"]["error"]["code"] == "DeploymentOutputEvaluationFailed"
     assert [each["name"] for each in client.get(path.rpartition("/")[0]).json()["value"]] == ["main"]
+
+
+@pytest.mark.parametrize(
+    ("output", "words"),
+    [
+        ({"type": "string", "value": "[shout('x')]"}, "The template function 'shout' is not valid."),
+        ({"type": "string", "value": "[variables('loud')]"}, "The template function 'shout' is not valid."),
+        ({"type": "string", "value": "[parameters('nobody')]"}, "The template parameter 'nobody' is not found."),
+        ({"type": "int", "value": "three"}, "The template output is not valid:"),
+        ({"type": "array", "copy": {"count": 2, "input": "[shout(copyIndex())]"}}, "The template function 'shout'"),
+    ],
+    ids=str,
+)
+def test_an_output_that_can_only_go_wrong_is_refused_before_anything_is_deployed(
+    client: ArmClient, output: dict[str, Any], words: str
+) -> None:
+    cluster = {"type": CLUSTER_TYPE, "apiVersion": "2025-10-01", "name": "c9", "location": "eastus"}
+    template = {
+        "variables": {"loud": "[shout('x')]"},
+        "resources": [
+            {**cluster, "properties": {"agentPoolProfiles": [{"name": "sys", "mode": "System", "count": 1}]}}
+        ],
+        "outputs": {"later": {"type": "string", "value": "[reference('c9').fqdn]"}, "o": output},
+    }
+    replies = [client.post(f"{at(client)}/validate", json=body(template)), client.put(at(client), json=body(template))]
+    for reply in replies:
+        error = reply.json()["error"]
+        assert (reply.status_code, error["code"]) == (400, "InvalidTemplate")
+        assert words in error["message"]
+        assert error["target"].startswith("outputs.o") or "variables" in error["target"]
+    assert client.get(f"{client.group()}/providers/{CLUSTER_TYPE}/c9").status_code == 404
 
 
 def test_an_id_that_names_nothing_is_refused(client: ArmClient) -> None:

@@ -13,7 +13,7 @@ from poolwright.domain.deployment import Deployment, DeploymentResource
 from poolwright.templates import types
 from poolwright.templates.bodies import body_with
 from poolwright.templates.budget import Budget
-from poolwright.templates.evaluation import Evaluator, Frame, Reference
+from poolwright.templates.evaluation import Evaluator, Frame, NotKnownYet, Reference, nothing_known
 from poolwright.templates.functions import Unusable, found_name
 from poolwright.templates.resources import named
 from poolwright.templates.sections import Json, required_object, section
@@ -40,7 +40,10 @@ def outputs_of(
     reference: Reference,
     budget: Budget | None = None,
 ) -> tuple[Json, list[errors.InvalidTemplate]]:
-    """Return the outputs as clients see them, and what went wrong with others."""
+    """Return the outputs as clients see them, and what went wrong with others.
+
+    Those are left out of both that depend on what `reference` does not know yet.
+    """
     evaluator = _later(deployment, resources, reference, budget)
     budget = evaluator.budget
     shown: Json = {}
@@ -60,7 +63,16 @@ def outputs_of(
             shown[name] = told
         except errors.InvalidTemplate as error:
             problems.append(error)
+        except NotKnownYet:
+            continue
     return shown, problems
+
+
+def require_outputs(deployment: Deployment, resources: Sequence[DeploymentResource]) -> None:
+    """Raise `InvalidTemplate` for an output that would go wrong whatever becomes of the resources."""
+    _, problems = outputs_of(deployment, resources, nothing_known)
+    if problems:
+        raise problems[0]
 
 
 def _later(

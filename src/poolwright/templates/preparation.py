@@ -29,6 +29,7 @@ from poolwright.domain.deployment import (
 )
 from poolwright.templates.bodies import body_with
 from poolwright.templates.budget import Budget
+from poolwright.templates.deferred import require_outputs
 from poolwright.templates.evaluation import Frame, NotKnownYet
 from poolwright.templates.expressions import is_expression
 from poolwright.templates.functions import compact
@@ -90,6 +91,7 @@ def _prepared(
         correlation_id=world.correlation_id,
         started=world.now,
     )
+    require_outputs(deployment, made)
     return PreparedDeployment(deployment=deployment, resources=made)
 
 
