@@ -45,8 +45,19 @@ def make(tmp_path: Path) -> Iterator[Callable[[], InProcess]]:
 
 @pytest.fixture
 def app(make: Callable[[], InProcess]) -> InProcess:
+    return filled(make())
+
+
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InProcess]:
+    """The same, for all tests of what is refused: each of them sees that nothing changed."""
+    service = filled(InProcess(tmp_path_factory.mktemp("untouched") / "data"))
+    yield service
+    service.close()
+
+
+def filled(service: InProcess) -> InProcess:
     """A cluster with a Windows pool that was rolled, a failed pool, a stopped one, and a quota."""
-    service = make()
     client = service.client
     client.make_cluster(windowsProfile={"adminUsername": "azureuser", "adminPassword": "Hunter2-and-nobody-else"})
     client.make_pool("win1", {"osType": "Windows", "vmSize": "Standard_D2s_v5", "count": 2})
@@ -338,22 +349,22 @@ SPOILED: dict[str, tuple[Spoil, str | None]] = {
 
 
 @pytest.mark.parametrize("name", SPOILED)
-def test_a_bad_file_changes_nothing(name: str, app: InProcess) -> None:
+def test_a_bad_file_changes_nothing(name: str, untouched: InProcess) -> None:
     spoil, target = SPOILED[name]
-    document, before = exported(app), seen(app)
+    document, before = exported(untouched), seen(untouched)
     spoil(document)
-    refused = imported(app, document, replace=True)
+    refused = imported(untouched, document, replace=True)
     assert refused.status_code == 400, refused.text
     assert refused.json()["error"].get("target") == target
-    assert seen(app) == before
+    assert seen(untouched) == before
 
 
-def test_what_cannot_be_read_is_told_by_what_stands_there_and_what_is_expected(app: InProcess) -> None:
-    document = exported(app)
+def test_what_cannot_be_read_is_told_by_what_stands_there_and_what_is_expected(untouched: InProcess) -> None:
+    document = exported(untouched)
     document["clusters"] = "none"
     del document["machines"]
     document["node_pool"] = []
-    error = imported(app, document, replace=True).json()["error"]
+    error = imported(untouched, document, replace=True).json()["error"]
     assert {part["target"]: part["message"] for part in (error, *error["details"])} == {
         "clusters": "The state cannot be read at clusters: 'none' stands there; expected is a list.",
         "machines": "The state cannot be read at machines: it is missing.",
@@ -361,25 +372,25 @@ def test_what_cannot_be_read_is_told_by_what_stands_there_and_what_is_expected(a
     }
 
 
-def test_the_name_of_a_node_pool_is_checked(app: InProcess) -> None:
-    document, before = exported(app), seen(app)
+def test_the_name_of_a_node_pool_is_checked(untouched: InProcess) -> None:
+    document, before = exported(untouched), seen(untouched)
     bare = next(pool for pool in document["node_pools"] if pool["id"]["pool"] == "sys")
     text = json.dumps(document).replace("/sys", "/Bad Name!").replace("aks-sys-", "aks-bad name!-")
     text = text.replace(json.dumps(bare["id"]), json.dumps({**bare["id"], "pool": "Bad Name!"}))
-    refused = imported(app, text.replace('"pool": "sys"', '"pool": "Bad Name!"'), replace=True)
+    refused = imported(untouched, text.replace('"pool": "sys"', '"pool": "Bad Name!"'), replace=True)
     assert refused.status_code == 400
     error = refused.json()["error"]
     places = [part.get("target") for part in (error, *error.get("details", ()))]
     assert f"node_pools[{document['node_pools'].index(bare)}].id.pool" in places
-    assert seen(app) == before
+    assert seen(untouched) == before
 
 
-def test_every_problem_is_said(app: InProcess) -> None:
-    document = exported(app)
+def test_every_problem_is_said(untouched: InProcess) -> None:
+    document = exported(untouched)
     document["clusters"][0]["sent"]["properties"] = 7
     document["node_pools"][0]["sent"]["vmSize"] = 7
     document["node_pools"][1]["state"] = "Updating"
-    error = imported(app, document, replace=True).json()["error"]
+    error = imported(untouched, document, replace=True).json()["error"]
     assert {part["target"] for part in (error, *error["details"])} == {
         "clusters[0].sent.properties",
         "node_pools[0].sent.vmSize",
@@ -402,17 +413,17 @@ def test_what_the_engine_lost_is_said_and_comes_back_lost(app: InProcess, make: 
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "null", '"x"', b"\xff", "[" * 3000])
-def test_what_is_no_document_changes_nothing(content: bytes | str, app: InProcess) -> None:
-    before = seen(app)
-    assert imported(app, content, replace=True).status_code == 400
-    assert seen(app) == before
+def test_what_is_no_document_changes_nothing(content: bytes | str, untouched: InProcess) -> None:
+    before = seen(untouched)
+    assert imported(untouched, content, replace=True).status_code == 400
+    assert seen(untouched) == before
 
 
-def test_a_file_cut_off_anywhere_changes_nothing(app: InProcess) -> None:
-    content, before = json.dumps(exported(app)), seen(app)
+def test_a_file_cut_off_anywhere_changes_nothing(untouched: InProcess) -> None:
+    content, before = json.dumps(exported(untouched)), seen(untouched)
     for length in range(0, len(content), len(content) // 40):
-        assert imported(app, content[:length], replace=True).status_code == 400
-    assert seen(app) == before
+        assert imported(untouched, content[:length], replace=True).status_code == 400
+    assert seen(untouched) == before
 
 
 def test_a_flag_that_is_none_is_refused(app: InProcess) -> None:
