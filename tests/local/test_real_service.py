@@ -174,6 +174,29 @@ def test_a_machine_with_persistent_memory_is_reimaged_through_a_kill_and_what_is
     assert "poolwright images import --definition windows-2022-containerd" in json.dumps(ended["error"])
 
 
+def test_faults_strike_real_machines_as_they_do_simulated_ones(service: Service) -> None:
+    client = service.client
+    losing = {"match": {"step": "wave_1.await_ready"}, "effect": {"loseMachine": 1}, "count": 1}
+    full = {"match": {"pool": "np1"}, "effect": {"noCapacity": "AllocationFailed"}}
+    for name, fault in (("lost", losing), ("full", full)):
+        client.expect(201, client.put(f"/_poolwright/faults/{name}", json=fault))
+    directory, _ = host.directories(service.data_dir)
+
+    ended = client.operation(put_cluster(service), PATIENCE_SECONDS)
+    assert ended["status"] == "Failed"
+    assert "poolwright faults show lost" in json.dumps(ended["error"])
+    assert (machines(service, "sys"), list(directory.glob("*/disk.qcow2"))) == ([], [])
+    cluster_of(service)
+    assert [(machine["observedGeneration"], machine["observedBy"]) for machine in machines(service, "sys")] == [
+        ("V1", "guest-agent")
+    ]
+
+    ended = client.operation(put(service, "np1", count=1, vmSize=V1_ONLY), PATIENCE_SECONDS)
+    assert (ended["status"], ended["error"]["code"]) == ("Failed", "AllocationFailed")
+    assert machines(service, "np1") == []
+    assert len(list(directory.glob("*/disk.qcow2"))) == 1
+
+
 def test_stop_and_start_power_machines_down_and_up_again(service: Service) -> None:
     cluster_of(service)
     client = service.client
