@@ -7,6 +7,7 @@ Exit code 1 when a group failed; later groups run all the same.
 from __future__ import annotations
 
 import argparse
+import os
 import resource
 import subprocess
 import sys
@@ -83,6 +84,8 @@ def main() -> int:
     chosen = [
         group for group in GROUPS if (group.name in wanted.groups if wanted.groups else group.quick or not wanted.quick)
     ]
+    # Hundreds of processes start, and each would compile all modules again.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     threading.Thread(target=_prepare, args=(chosen,)).start()
     results = []
     for group in chosen:
