@@ -16,6 +16,7 @@ from poolwright.domain.upgrade_settings import UpgradeSettings
 from tests.domain.test_node_pool import WINDOWS, around, put
 
 SYSTEM: dict[str, Any] = {"mode": Mode.SYSTEM}
+SPOT: dict[str, Any] = {"priority": Priority.SPOT}
 VMS: dict[str, Any] = {"pool_type": PoolType.VIRTUAL_MACHINES}
 IN_PLACE = UpgradeSettings("0", "1")
 
@@ -37,6 +38,13 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], str, str]] = {
         {"priority": Priority.SPOT},
         "properties.scaleSetPriority",
         "System node pools must have priority Regular; 'np1' asks for Spot.",
+    ),
+    "spot-surge": (
+        SPOT | {"sent": {"upgradeSettings": {"maxSurge": "1"}}},
+        SPOT | {"sent": {"upgradeSettings": {"maxSurge": "0"}}},
+        "properties.upgradeSettings.maxSurge",
+        "The value of parameter agentPoolProfile.upgrade.maxSurge is invalid. Error details: Spot pools can't set max "
+        "surge. Please see https://aka.ms/aks-naming-rules for more details.",
     ),
     "autoscaler-bounds": (
         {"autoscaling": True, "min_count": 3, "max_count": 2},

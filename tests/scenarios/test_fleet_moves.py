@@ -82,7 +82,7 @@ KINDS: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
         {"osType": "Linux"},
         {"osType": "Linux", "osSKU": "AzureLinux", "nodeImageVersion": None},
         {"osType": "Linux", "scaleSetPriority": "Spot", "mode": "User", "enableAutoScaling": True}
-        | {"minCount": 0, "maxCount": 6},
+        | {"minCount": 0, "maxCount": 6, "upgradeSettings": None},
         {"osType": "Windows", "osSKU": "Windows2022", "mode": "User", "nodeImageVersion": None},
         {"osType": "Windows", "osSKU": "Windows2019", "mode": "User", "nodeImageVersion": None},
         {"osType": "Linux", "availabilityZones": ["1", "2"]},

@@ -470,6 +470,13 @@ REFUSALS: dict[str, Refused] = {
     "a Windows pool made a system pool": Refused(
         {"mode": "System"}, "SystemPoolMustBeLinux", "properties.osType", "must be Linux", pool="win"
     ),
+    "a spot pool that asks for surge machines": Refused(
+        {"scaleSetPriority": "Spot", "upgradeSettings": {"maxSurge": "33%"}},
+        "InvalidParameter",
+        "properties.upgradeSettings.maxSurge",
+        r"^The value of parameter agentPoolProfile\.upgrade\.maxSurge is invalid\. Error details: Spot pools can't set "
+        r"max surge\. Please see https://aka\.ms/aks-naming-rules for more details\.$",
+    ),
     "0 nodes in a system pool that exists": Refused(
         {"count": 0}, "InvalidParameter", "properties.count", "1 to 1000", pool="sys"
     ),

@@ -58,6 +58,7 @@ class LimitFacts:
     one_family: bool
     newly_stopped: bool
     newly_unavailable: bool
+    new_surge: bool
     new_labels_sound: bool
     new_taints_sound: bool
     new_taints_unique: bool
@@ -83,6 +84,18 @@ LIMIT_TABLE: Final = (
         "properties.scaleSetPriority",
         "System node pools must have priority Regular; '{name}' asks for Spot.",
         "use mode User for Spot node pools",
+    ),
+    _parameter(
+        "upgradeSettings.maxSurge",
+        Rule(
+            "spot-surge",
+            "A spot node pool cannot ask for surge machines.",
+            "hashicorp/terraform-provider-azurerm#19355, Azure/bicep#14517, with the service's code and words",
+        ),
+        when(spot=True, new_surge=True),
+        "The value of parameter agentPoolProfile.upgrade.maxSurge is invalid. Error details: Spot pools can't set max "
+        "surge. Please see https://aka.ms/aks-naming-rules for more details.",
+        "leave maxSurge out",
     ),
     _parameter(
         "minCount",
@@ -263,6 +276,15 @@ def _diskless(pool: NodePool, old: NodePool | None, sizes: Sequence[VmSize]) -> 
     return [size for size in sizes if size.ephemeral_os_disk is False and size.name not in had]
 
 
+def _surge(pool: NodePool) -> object:
+    """The maxSurge that was said; the default is not."""
+    return (pool.sent.get("upgradeSettings") or {}).get("maxSurge")
+
+
+def _asks_for_surge(pool: NodePool) -> bool:
+    return _surge(pool) not in (None, "", "0", "0%")
+
+
 def _lowest(pool: NodePool) -> int:
     return 1 if pool.mode is Mode.SYSTEM else 0
 
@@ -302,6 +324,7 @@ def _facts(
         and (becomes_system or old is None or old.power is not pool.power),
         newly_unavailable=pool.upgrade.unavailable(100) > 0
         and (becomes_system or old is None or old.upgrade != pool.upgrade),
+        new_surge=_asks_for_surge(pool) and (old is None or _surge(old) != _surge(pool)),
         new_labels_sound=malformed_label(labels) is None,
         new_taints_sound=malformed_taint(taints) is None,
         new_taints_unique=repeated_taint(taints) is None,

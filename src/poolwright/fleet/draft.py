@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from poolwright.domain.node_pool_kind import Mode
+from poolwright.domain.node_pool_kind import Mode, Priority
 from poolwright.domain.os_sku import OsSku
 from poolwright.domain.rules import Rule
 from poolwright.domain.upgrade_settings import UpgradeSettings
@@ -50,6 +50,14 @@ def as_it_was(pool: FleetPool) -> dict[str, Any]:
     """
     version = {"orchestratorVersion": str(pool.version)} if pool.version is not None else {}
     return dict(sorted({**pool.properties, **version, "mode": pool.role.value}.items()))
+
+
+def as_made(pool: FleetPool) -> dict[str, Any]:
+    """Return what a PUT that makes it anew can carry: for spot machines no surge (rule `spot-surge`)."""
+    properties, settings = as_it_was(pool), pool.properties.get("upgradeSettings")
+    if pool.priority is Priority.SPOT and isinstance(settings, dict):
+        properties["upgradeSettings"] = {name: value for name, value in settings.items() if name != "maxSurge"}
+    return properties
 
 
 def upgrade_settings(pool: FleetPool) -> UpgradeSettings:

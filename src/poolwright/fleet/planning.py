@@ -28,7 +28,7 @@ from poolwright.domain.size_name import disk_controllers
 from poolwright.fleet import commands
 from poolwright.fleet.audit import OBSTACLES, Audit, AuditedPool, Effect, End, Move
 from poolwright.fleet.document import Finding
-from poolwright.fleet.draft import Draft, as_it_was, upgrade_settings
+from poolwright.fleet.draft import Draft, as_it_was, as_made, upgrade_settings
 from poolwright.fleet.overrides import Decision, Overrides
 from poolwright.fleet.plan import (
     SCHEMA_VERSION,
@@ -284,7 +284,7 @@ class _ClusterPlanner:
         """How the old node pool can be had again, where the rules still give what it was."""
         if (why := self._targets.why_not_again(pool, self._cluster.location)) is not None:
             return (f"# no way back: {why}",)
-        added = commands.az_add(pool.id, as_it_was(pool), {})
+        added = commands.az_add(pool.id, as_made(pool), {})
         lost = (f"# {_unsaid(added)}; the node pool is made without it",) if added.unsaid else ()
         return (*lost, *added.lines)
 

@@ -13,7 +13,7 @@ from poolwright.domain.os_sku import OsSku
 from poolwright.domain.resource_id import NodePoolId
 from poolwright.fleet import commands
 from poolwright.fleet.commands import az_show
-from poolwright.fleet.draft import Draft, as_it_was, upgrade_settings
+from poolwright.fleet.draft import Draft, as_made, upgrade_settings
 from poolwright.fleet.plan import Check, Request, Step, StepName
 from poolwright.fleet.remarks import machines_of, nodes_of
 
@@ -146,7 +146,7 @@ def new_properties(draft: Draft) -> dict[str, Any]:
     pool = draft.pool
     properties = {
         name: value
-        for name, value in as_it_was(pool).items()
+        for name, value in as_made(pool).items()
         # A snapshot holds the old image, and the wish is of the old generation.
         if name not in ("creationData", "vmGeneration")
     }
