@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,11 +15,12 @@ from alembic import command, op
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy.engine import Engine
 
 from poolwright.domain.roles import OWNER
 from poolwright.store import identity_statements, migrations, tables
-from poolwright.store.database import create_engine, migrate
+from poolwright.store.database import VERSION_TABLE, create_engine, migrate
 
 SCRIPTS = str(Path(migrations.__file__).parent)
 
@@ -45,7 +48,7 @@ def test_the_migrated_schema_is_the_one_the_code_knows(engine: Engine) -> None:
     with engine.connect() as connection:
         context = MigrationContext.configure(
             connection,
-            opts={"version_table": "pw_alembic_version", "compare_type": True, "compare_server_default": True},
+            opts={"version_table": VERSION_TABLE, "compare_type": True, "compare_server_default": True},
         )
         assert compare_metadata(context, tables.metadata) == []
     # compare_metadata is silent about these.
@@ -72,13 +75,41 @@ def test_migrating_again_changes_nothing(engine: Engine) -> None:
         assert connection.execute(sa.select(tables.settings.c.value)).scalars().all() == ["yes"]
 
 
+def test_a_start_with_the_newest_schema_loads_no_alembic(tmp_path: Path) -> None:
+    program = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "import poolwright.serve\n"
+        "from poolwright.store.database import create_engine, migrate\n"
+        "engine = create_engine(Path(sys.argv[1]))\n"
+        "migrate(engine)\n"
+        "print('alembic' in sys.modules)"
+    )
+    for expected in ("True", "False"):
+        ended = subprocess.run(
+            [sys.executable, "-c", program, tmp_path / "db"], capture_output=True, text=True, check=True
+        )
+        assert ended.stdout.strip() == expected
+
+
+def test_the_newest_revision_is_told_by_the_names_of_the_files(engine: Engine) -> None:
+    scripts = ScriptDirectory(SCRIPTS).walk_revisions()
+    assert all(Path(script.path).name.startswith(f"{script.revision}_") for script in scripts)
+    migrate(engine)
+    with engine.connect() as connection:
+        assert (
+            MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
+            == ScriptDirectory(SCRIPTS).get_current_head()
+        )
+
+
 def test_what_was_migrated_can_be_taken_back_and_migrated_again(engine: Engine) -> None:
     migrate(engine)
     before = schema(engine)
     with engine.connect() as connection:
         command.downgrade(config(connection), "base")
         connection.commit()
-    assert tables_of(engine) == {"pw_alembic_version"}
+    assert tables_of(engine) == {VERSION_TABLE}
     migrate(engine)
     assert schema(engine) == before
 

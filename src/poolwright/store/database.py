@@ -24,13 +24,13 @@ from typing import Any, Final, Self, TypeVar
 from urllib.parse import quote
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
 from sqlalchemy.engine import Connection, Engine
 
 T = TypeVar("T")
 
 BUSY_TIMEOUT_MILLISECONDS: Final = 30_000
+VERSION_TABLE: Final = "pw_alembic_version"
+_MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
 
 # Of each connection. The system keeps the file in memory as well, and SQLite's own 2 MiB would fill up connection by
@@ -260,13 +260,29 @@ def _damaged(path: Path, what: str) -> str:
 
 def migrate(engine: Engine) -> None:
     """Bring the schema to the newest revision, in one transaction; nothing happens when it is there already."""
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     with engine.connect() as connection:
         _begin(connection)
+        if _revision(connection) == max(path.name[:4] for path in (_MIGRATIONS / "versions").glob("[0-9]*.py")):
+            return
+        # Loading Alembic is a tenth of a start, and few starts need it.
+        from alembic import command
+        from alembic.config import Config
+
+        config = Config()
+        config.set_main_option("script_location", str(_MIGRATIONS))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         connection.commit()
+
+
+def _revision(connection: Connection) -> str | None:
+    """The revision of the schema; None where there is none, or several."""
+    known = sa.select(sa.literal(1)).select_from(sa.table("sqlite_master")).where(sa.column("name") == VERSION_TABLE)
+    if connection.execute(known).first() is None:
+        return None
+    kept = sa.select(sa.column("version_num", sa.Text)).select_from(sa.table(VERSION_TABLE))
+    revisions = connection.execute(kept).scalars().all()
+    return revisions[0] if len(revisions) == 1 else None
 
 
 class Kept(Exception):
