@@ -211,7 +211,7 @@ ALIKE: Final = (
     Alike("scale", "-c 1.0"),
     # Nothing, and 0.
     Alike("add", "--labels '' --tags '' --node-taints '' --node-public-ip-tags '' --max-pods 0"),
-    Alike("add", "--os-type '' --undrainable-node-behavior '' --kubelet-config '' --linux-os-config '' -k ''"),
+    Alike("add", "--os-type '' --kubelet-config '' --linux-os-config '' -k ''"),
     Alike("add", "--message-of-the-day '' --localdns-config '' --snapshot-id '' --vnet-subnet-id '' --ppg ''"),
     Alike("add", "--if-match '' --if-none-match '' --aks-custom-headers '' --host-group-id ''"),
     Alike("add", "--zones ''"),
@@ -224,6 +224,8 @@ ALIKE: Final = (
     Alike("update", "--max-surge ''", _REPLACED),
     Alike("update", "--labels --tags a=b --tags --node-taints ''", _MARKED),
     Alike("update", "--if-match ''", _MARKED),
+    # With `add`, az leaves out what it sends unasked then, and Poolwright does not.
+    Alike("update", "--undrainable-node-behavior '' --max-surge 2", _REPLACED),
     Alike("upgrade", "-y --drain-timeout 0 --node-soak-duration 0", _REPLACED),
     Alike("upgrade", "--node-image-only -k '' --drain-timeout 0"),
     # Values, and what az adds to them.

@@ -358,7 +358,13 @@ NEW_POOL: Final = {"osType": "Linux", "mode": "User", "scaleSetPriority": "Regul
 
 # What az sends of a new node pool where nothing is asked, as far as it is not what the service has anyway: its OS type
 # may be a snapshot's. FIPS is on for Windows otherwise.
-_UNASKED: Final = {"count": DEFAULT_COUNT, "mode": "User", "nodeTaints": [], "enableFIPS": False}
+_UNASKED: Final = {
+    "count": DEFAULT_COUNT,
+    "mode": "User",
+    "nodeTaints": [],
+    "enableFIPS": False,
+    "upgradeSettings.undrainableNodeBehavior": "Schedule",
+}
 # What it sends with priority Spot alone.
 _UNASKED_OF_SPOT: Final = {"scaleSetEvictionPolicy": "Delete", "spotMaxPrice": -1}
 
