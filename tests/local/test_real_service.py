@@ -174,7 +174,7 @@ def test_a_machine_with_persistent_memory_is_reimaged_through_a_kill_and_what_is
     assert "poolwright images import --definition windows-2022-containerd" in json.dumps(ended["error"])
 
 
-def test_faults_strike_real_machines_as_they_do_simulated_ones(service: Service) -> None:
+def test_faults_strike_real_machines_and_stop_and_start_power_them_down_and_up_again(service: Service) -> None:
     client = service.client
     losing = {"match": {"step": "wave_1.await_ready"}, "effect": {"loseMachine": 1}, "count": 1}
     full = {"match": {"pool": "np1"}, "effect": {"noCapacity": "AllocationFailed"}}
@@ -196,10 +196,6 @@ def test_faults_strike_real_machines_as_they_do_simulated_ones(service: Service)
     assert machines(service, "np1") == []
     assert len(list(directory.glob("*/disk.qcow2"))) == 1
 
-
-def test_stop_and_start_power_machines_down_and_up_again(service: Service) -> None:
-    cluster_of(service)
-    client = service.client
     [before] = machines(service, "sys")
     for verb, code, phase in (("stop", "Stopped", "off"), ("start", "Running", "ready")):
         ended = client.operation(client.post(f"{client.cluster()}/{verb}"), PATIENCE_SECONDS)
