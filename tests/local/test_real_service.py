@@ -191,11 +191,6 @@ def test_faults_strike_real_machines_and_stop_and_start_power_them_down_and_up_a
         ("V1", "guest-agent")
     ]
 
-    ended = client.operation(put(service, "np1", count=1, vmSize=V1_ONLY), PATIENCE_SECONDS)
-    assert (ended["status"], ended["error"]["code"]) == ("Failed", "AllocationFailed")
-    assert machines(service, "np1") == []
-    assert len(list(directory.glob("*/disk.qcow2"))) == 1
-
     [before] = machines(service, "sys")
     for verb, code, phase in (("stop", "Stopped", "off"), ("start", "Running", "ready")):
         ended = client.operation(client.post(f"{client.cluster()}/{verb}"), PATIENCE_SECONDS)
@@ -205,6 +200,11 @@ def test_faults_strike_real_machines_and_stop_and_start_power_them_down_and_up_a
     [after] = machines(service, "sys")
     assert (after["name"], after["observedGeneration"]) == (before["name"], "V1")
     assert lives(service)["sys"]["boots"] == 2
+
+    ended = client.operation(put(service, "np1", count=1, vmSize=V1_ONLY), PATIENCE_SECONDS)
+    assert (ended["status"], ended["error"]["code"]) == ("Failed", "AllocationFailed")
+    assert machines(service, "np1") == []
+    assert len(list(directory.glob("*/disk.qcow2"))) == 1
 
 
 def test_a_host_that_reboots_brings_its_machines_up_again(service: Service) -> None:
